@@ -1,0 +1,34 @@
+# One command each: demo, test, lint, regenerate, bench. All in .venv, at the pinned versions.
+PYTHON ?= python3
+# OpenMP threads spin at barriers: two of them beside another busy process are 250 times slower.
+export OMP_NUM_THREADS ?= 1
+BIN := .venv/bin
+
+.PHONY: demo test lint regenerate bench
+
+demo: .venv/train
+	$(BIN)/seesawc build specs/h4l.toml
+	$(BIN)/python generated/h4l/train_signal.py
+
+test: .venv/test lint
+	$(BIN)/pytest -n auto
+
+lint: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy compiler/seesawc templates/parts tests specs/data
+
+regenerate: .venv/test
+	$(BIN)/seesawc build --force specs/*.toml
+
+bench: .venv/test
+	PYTHONPATH=compiler:templates $(BIN)/python tests/benchmarks/benchmarks.py
+
+.venv/train: constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
+	touch $@
+
+.venv/test: constraints.txt pyproject.toml .venv/train
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,test]'
+	touch $@

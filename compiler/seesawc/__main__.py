@@ -1,0 +1,5 @@
+"""`python -m seesawc` is `seesawc`."""
+
+from seesawc.cli import main
+
+main()

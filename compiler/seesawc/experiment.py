@@ -1,0 +1,91 @@
+"""Spec -> Experiment: nothing left open; and how each option is listed."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from attrs import fields, frozen, has
+
+from seesawc import signatures
+from seesawc.spec import SPELT, Spec
+from seesawc.tables import dataset, experiment, model, slurm, sweep, training
+from seesawc.tables.dataset import Dataset, Sample, SampleTable
+from seesawc.tables.experiment import ExperimentSettings
+from seesawc.tables.model import Model
+from seesawc.tables.slurm import Slurm
+from seesawc.tables.sweep import Sweep
+from seesawc.tables.training import Training
+
+# Resolved classes spell the same keys as the written ones.
+RESOLVED_SPELT = {Sample: SPELT[SampleTable]}
+
+
+@frozen(kw_only=True)
+class Experiment:
+    """A training experiment with nothing left open."""
+
+    task: Literal["signal"]
+    timestamp: str
+    experiment_config: ExperimentSettings
+    dataset_config: Dataset
+    model_config: Model
+    training_config: Training
+    slurm_config: Slurm | None
+    sweep_config: Sweep | None
+
+
+def resolve(spec: Spec, timestamp: str) -> Experiment:
+    """Fill everything that the author left open; `timestamp` goes into the run's default name."""
+    data = dataset.resolve(spec.dataset_config)
+    network = model.resolve(spec.model_config, categorical=bool(data.categorical))
+    # Points may have other architectures.
+    kind = "sweep" if spec.sweep_config is not None else network.architecture_config.model
+    settings = experiment.resolve(spec.experiment_config, kind, timestamp)
+    job = None
+    if spec.slurm_config is not None:
+        job = slurm.resolve(spec.slurm_config, settings.accelerator, settings.devices)
+    return Experiment(
+        task=spec.task,
+        timestamp=timestamp,
+        experiment_config=settings,
+        dataset_config=data,
+        model_config=network,
+        training_config=training.resolve(
+            spec.training_config,
+            len(data.classes),
+            _interval(spec.training_config),
+            _learning_rate(spec.training_config),
+        ),
+        slurm_config=job,
+        sweep_config=None if spec.sweep_config is None else sweep.resolve(spec.sweep_config),
+    )
+
+
+def _interval(table: training.TrainingTable) -> Literal["epoch", "step"]:
+    """Return when torch means the scheduler to move; the rules refuse one that torch lacks."""
+    known = signatures.schedulers().get(table.scheduler.scheduler_name) if table.scheduler else None
+    return known.interval if known else "epoch"
+
+
+def _learning_rate(table: training.TrainingTable) -> dict[str, Any]:
+    """Return torch's learning rate for the optimizer: the one default that everybody asks for."""
+    known = signatures.optimizers().get(table.optimizer.optimizer_name)
+    rate = next((p.default for p in known.parameters if p.name == "lr"), None) if known else None
+    return {"lr": rate} if rate is not None else {}
+
+
+def options(
+    value: Any, key: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Yield every option of a resolved table with its key, in the order of declaration."""
+    if has(type(value)):
+        spelt = RESOLVED_SPELT.get(type(value), {})
+        for attribute in fields(type(value)):
+            if attribute.name == "timestamp":
+                continue
+            name = spelt.get(attribute.name, attribute.name)
+            yield from options(getattr(value, attribute.name), (*key, name))
+    elif isinstance(value, tuple) and value and has(type(value[0])):
+        for index, item in enumerate(value):
+            yield from options(item, (*key, index))
+    else:
+        yield key, value

@@ -1,0 +1,168 @@
+"""`[dataset_config]`: samples, features, weights, split, scaling and batches."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from attrs import frozen
+
+from seesawc.tables import expressions
+from seesawc.tables.values import (
+    Column,
+    Count,
+    DataPath,
+    Fault,
+    Name,
+    Rule,
+    Share,
+    distinct,
+    nonempty,
+    option,
+    required,
+)
+
+Scaling = Literal["standard", "minmax", "robust", "quantile", "none"]
+READERS = (".csv", ".csv.gz", ".parquet")
+
+
+def _file(value: str) -> None:
+    if not value.endswith(READERS):
+        raise Fault(f"{value!a} is no kind of file that can be read", f"{', '.join(READERS)}")
+
+
+def _digest(value: str) -> None:
+    if re.fullmatch(r"[0-9a-f]{64}", value) is None:
+        raise Fault(f"{value!a} is not a SHA-256 digest", "64 of the characters 0-9 a-f")
+
+
+File = Annotated[DataPath, Rule(_file)]
+Columns = Annotated[list[Column], Rule(distinct)]
+
+
+@frozen(kw_only=True)
+class SampleTable:
+    """`[[dataset_config.samples]]`: events of one process; None: left open."""
+
+    name: Name = required("Name of the sample.")
+    label: Name = required("Class of its events.")
+    files: Annotated[list[File], Rule(nonempty)] = required(
+        "Files, relative to the spec; * and ? stand for any characters."
+    )
+    selection: expressions.Selection | None = option(
+        'Which events to take, such as "process == 1 and lep1_pt > 20". Left out: all.'
+    )
+    weight: expressions.Weight | None = option(
+        "Weight of an event: an expression of columns. Left out: dataset_config.weight."
+    )
+
+
+@frozen(kw_only=True)
+class SplitTable:
+    """`split`: which share of the events serves for what."""
+
+    train: Share = option("Share that the network learns from.", 0.6)
+    validation: Share = option("Share that metrics, plots and stopping use.", 0.2)
+    test: Share = option("Share that is used once, at the end.", 0.2)
+
+
+@frozen(kw_only=True)
+class DatasetTable:
+    """What the author wrote; None: left open."""
+
+    samples: Annotated[list[SampleTable], Rule(nonempty)] = required("Where events come from.")
+    classes: Annotated[list[Name], Rule(distinct)] | None = option(
+        "Order of the classes; for two, the second is the signal. Left out: as samples name them."
+    )
+    event_number: Column | None = option(
+        "Whole-number column that assigns an event to a split. Left out: all features do."
+    )
+    weight: expressions.Weight | None = option(
+        "Weight of an event: an expression of columns. Left out: 1."
+    )
+    numerical: Columns = option("Columns of numbers that the network sees.", factory=list)
+    categorical: Columns = option("Columns of whole numbers that are embedded.", factory=list)
+    missing: float | None = option(
+        "Value of a numerical feature that does not exist, such as -999."
+    )
+    split: SplitTable = option("Shares of training, validation and test.", factory=SplitTable)
+    scaling: Scaling = option("How numerical features are scaled, on training events.", "standard")
+    batch_size: Count = option("Events of a training step, on each device.", 1024)
+    use_mc_weights: bool = option("Event weights, with their sign, enter the loss.", True)
+    use_class_weights: bool = option("Every class counts as much as any other in the loss.", True)
+    fingerprints: dict[str, Annotated[str, Rule(_digest)]] = option(
+        "SHA-256 of files: the script stops if one has changed.", factory=dict
+    )
+
+
+@frozen(kw_only=True)
+class Sample:
+    """A sample with nothing left open; None only where that is a meaning."""
+
+    name: str
+    label: str
+    files: tuple[str, ...]
+    selection: str | None
+    weight: str | None
+
+
+@frozen(kw_only=True)
+class Dataset:
+    """The options with nothing left open; the last of two `classes` is the signal."""
+
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    event_number: str | None
+    weight: str | None
+    numerical: tuple[str, ...]
+    categorical: tuple[str, ...]
+    missing: float | None
+    split: SplitTable
+    scaling: Scaling
+    batch_size: int
+    use_mc_weights: bool
+    use_class_weights: bool
+    fingerprints: Mapping[str, str]
+
+
+def resolve(table: DatasetTable) -> Dataset:
+    """Fill the classes, and each sample's weight from the table's."""
+    samples = tuple(
+        Sample(
+            name=sample.name,
+            label=sample.label,
+            files=tuple(sample.files),
+            selection=sample.selection,
+            weight=sample.weight or table.weight,
+        )
+        for sample in table.samples
+    )
+    return Dataset(
+        samples=samples,
+        classes=tuple(table.classes or _classes(samples)),
+        event_number=table.event_number,
+        weight=table.weight,
+        numerical=tuple(table.numerical),
+        categorical=tuple(table.categorical),
+        missing=table.missing,
+        split=table.split,
+        scaling=table.scaling,
+        batch_size=table.batch_size,
+        use_mc_weights=table.use_mc_weights,
+        use_class_weights=table.use_class_weights,
+        fingerprints=table.fingerprints,
+    )
+
+
+def _classes(samples: tuple[Sample, ...]) -> tuple[str, ...]:
+    """Order the classes as samples name them, but `background` first and `signal` last."""
+    named = dict.fromkeys(sample.label for sample in samples)
+    return tuple(sorted(named, key=lambda name: (name == "signal") - (name == "background")))
+
+
+def sample_columns(dataset: Dataset, sample: Sample) -> tuple[str, ...]:
+    """Return the columns that a sample's files must have besides the features, each once."""
+    wanted = [dataset.event_number] if dataset.event_number else []
+    for expression in (sample.selection, sample.weight):
+        wanted += expressions.columns(expression) if expression else []
+    features = {*dataset.numerical, *dataset.categorical}
+    return tuple(name for name in dict.fromkeys(wanted) if name not in features)

@@ -1,0 +1,89 @@
+"""`[model_config]`: the architecture, and the checkpoint to start from."""
+
+from typing import Annotated, Literal
+
+from attrs import frozen
+
+from seesawc.tables.values import Count, DataPath, Name, between, option
+
+
+@frozen(kw_only=True)
+class ArchitectureTable:
+    """`[model_config.architecture_config]`; None: left open."""
+
+    model: Literal["MLP", "ResNet"] = option(
+        "MLP: hidden layers; ResNet: pre-activation residual blocks (arXiv:1603.05027).", "MLP"
+    )
+    n_layers: Count | None = option("Number of hidden layers. Left out: 3, or 4 for a ResNet.")
+    n_hidden: Count = option("Units of a hidden layer.", 128)
+    act: str = option("Activation: a class of torch.nn, such as ReLU or SiLU.", "ReLU")
+    dropout: Annotated[float, between(0, 1, open_end=True)] = option(
+        "Share of a layer's units that a training step leaves out.", 0.0
+    )
+    batchnorm: bool = option("Batch normalisation in every layer.", False)
+    layernorm: bool = option("Layer normalisation in every layer.", False)
+    block_size: Count | None = option("ResNet: linear layers of a block. Left out: 2.")
+    embedding_dim: Count | None = option(
+        "Numbers that each categorical feature is embedded in. Left out: 8."
+    )
+
+
+@frozen(kw_only=True)
+class ModelTable:
+    """What the author wrote; None: left open."""
+
+    name: Name = option("Name of the model.", "sigBkgClassifier")
+    load_checkpoint: DataPath | None = option(
+        "Checkpoint to load; without continue_training the script only tests it."
+    )
+    continue_training: bool = option(
+        "Go on from load_checkpoint: weights, optimizer, schedule and epoch.", False
+    )
+    architecture_config: ArchitectureTable = option("The network.", factory=ArchitectureTable)
+
+
+@frozen(kw_only=True)
+class Architecture:
+    """The network with nothing left open."""
+
+    model: Literal["MLP", "ResNet"]
+    n_layers: int
+    n_hidden: int
+    act: str
+    dropout: float
+    batchnorm: bool
+    layernorm: bool
+    block_size: int | None
+    embedding_dim: int | None
+
+
+@frozen(kw_only=True)
+class Model:
+    """The options with nothing left open; None only where that is a meaning."""
+
+    name: str
+    load_checkpoint: str | None
+    continue_training: bool
+    architecture_config: Architecture
+
+
+def resolve(table: ModelTable, categorical: bool) -> Model:
+    """Fill what is left open: a residual block's size, and the embedding where there is one."""
+    written = table.architecture_config
+    block_size = (written.block_size or 2) if written.model == "ResNet" else None
+    return Model(
+        name=table.name,
+        load_checkpoint=table.load_checkpoint,
+        continue_training=table.continue_training,
+        architecture_config=Architecture(
+            model=written.model,
+            n_layers=written.n_layers or (4 if written.model == "ResNet" else 3),
+            n_hidden=written.n_hidden,
+            act=written.act,
+            dropout=written.dropout,
+            batchnorm=written.batchnorm,
+            layernorm=written.layernorm,
+            block_size=block_size,
+            embedding_dim=(written.embedding_dim or 8) if categorical else None,
+        ),
+    )

@@ -1,0 +1,192 @@
+"""`[slurm_config]`: what a batch job asks for, and what it loads before the script runs."""
+
+import re
+from typing import Annotated, Literal
+
+from attrs import frozen
+
+from seesawc.tables.values import (
+    NAME,
+    Count,
+    Fault,
+    PathText,
+    Rule,
+    Whole,
+    between,
+    option,
+    required,
+)
+
+MAIL_TYPES = (
+    "NONE", "BEGIN", "END", "FAIL", "REQUEUE", "ALL", "INVALID_DEPEND", "STAGE_OUT", "TIME_LIMIT",
+    "TIME_LIMIT_90", "TIME_LIMIT_80", "TIME_LIMIT_50", "ARRAY_TASKS",
+)  # fmt: skip
+LEAST_MEMORY = 256 * 1024  # In K.
+TIME = re.compile(r"(?:(\d{1,3})-)?(\d{1,3}):(\d{2})(?::(\d{2}))?")
+DIRECTIVE = re.compile(r"--([a-z][a-z-]*)(?:=[A-Za-z0-9_.,:+/@*&|()\[\]-]+)?")
+# What seesawc writes itself, what would run another command or copy values out, and what would
+# keep sbatch from submitting.
+TAKEN = (
+    "job-name", "partition", "account", "qos", "constraint", "time", "nodes", "ntasks",
+    "ntasks-per-node", "gpus", "gpus-per-node", "gres", "cpus-per-task", "mem", "requeue",
+    "no-requeue", "signal", "open-mode", "output", "error", "mail-user", "mail-type", "array",
+    "tasks-per-node", "ntasks-per-gpu", "ntasks-per-core", "ntasks-per-socket", "cpus-per-gpu",
+    "gpus-per-task", "gpus-per-socket", "mem-per-cpu", "mem-per-gpu", "time-min",
+    "wrap", "export", "export-file", "chdir", "dependency",
+    "test-only", "wait", "help", "usage", "version",
+)  # fmt: skip
+
+
+def seconds(time: str) -> int:
+    """Return the seconds of "HH:MM:SS" or "D-HH:MM[:SS]"."""
+    match = TIME.fullmatch(time)
+    assert match, "checked by the rule of the option"
+    days, hours, minutes, rest = (int(group or 0) for group in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
+
+
+def _time(value: str) -> None:
+    hint = '"HH:MM:SS" or "D-HH:MM:SS"'
+    match = TIME.fullmatch(value)
+    # Slurm reads "1:30" as 90 seconds and "0" as no limit (KNOWN_FAULTS 40).
+    if match is None or (match[1] is None and match[4] is None):
+        raise Fault(f"{value!a} is not a time that reads only one way", hint)
+    if int(match[3]) > 59 or int(match[4] or 0) > 59 or (match[1] and int(match[2]) > 23):
+        raise Fault(f"{value!a} is not a time", hint)
+    if not 60 <= seconds(value) <= 366 * 86400:
+        raise Fault(f"{value!a} is shorter than a minute or longer than a year", hint)
+
+
+def _memory(value: str) -> None:
+    if re.fullmatch(r"[1-9]\d{0,6}[KMGT]", value) is None:
+        raise Fault(f"{value!a} is not an amount of memory", 'such as "16G" (K, M, G or T)')
+    if int(value[:-1]) * 1024 ** "KMGT".index(value[-1]) < LEAST_MEMORY:
+        raise Fault(f"{value!a} is too little to import torch in", 'such as "16G"')
+
+
+def _slurm_name(value: str) -> None:
+    if NAME.fullmatch(value) is None:
+        hint = "one name, of the letters A-Z a-z, digits and _ . + -"
+        raise Fault(f"{value!a} is not a name of SLURM's", hint)
+
+
+def _constraint(value: str) -> None:
+    if re.fullmatch(r"[A-Za-z0-9(\[][A-Za-z0-9_.+&|*()\[\],-]{0,199}", value) is None:
+        raise Fault(f"{value!a} is not a constraint", "names joined by & | * ( ) [ ] ,")
+
+
+def _module(value: str) -> None:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,99}", value) is None:
+        raise Fault(f"{value!a} is not a module", "such as cuda/12.4")
+
+
+def _environment(value: str) -> None:
+    if not set(value) & set("/$") and NAME.fullmatch(value) is None:
+        raise Fault(f"{value!a} is no name of a conda environment", "./name, if it is a path")
+
+
+def _mail(value: str) -> None:
+    if re.fullmatch(r"[A-Za-z0-9_.+-]+(@[A-Za-z0-9.-]+)?", value) is None:
+        raise Fault(f"{value!a} is not a mail address", "name@host")
+
+
+def _mail_type(value: str) -> None:
+    if value not in MAIL_TYPES:
+        raise Fault(f"{value!a} is no occasion for mail", f"allowed: {', '.join(MAIL_TYPES)}")
+
+
+def _directive(value: str) -> None:
+    match = DIRECTIVE.fullmatch(value)
+    if match is None:
+        raise Fault(f"{value!a} is not a directive", '"--name" or "--name=value"')
+    # Slurm accepts any unambiguous beginning of an option's name.
+    taken = [name for name in TAKEN if name.startswith(match[1])]
+    if taken:
+        raise Fault(f"--{taken[0]} is written by seesawc or not allowed", "another directive")
+
+
+SlurmName = Annotated[str, Rule(_slurm_name)]
+
+
+@frozen(kw_only=True)
+class SlurmTable:
+    """What the author wrote; None: left open."""
+
+    time: Annotated[str, Rule(_time)] = required("Longest time that the job may take.")
+    partition: SlurmName | None = option("Partition. Left out: the cluster's default.")
+    account: SlurmName | None = option("Account that pays. Left out: the user's default.")
+    qos: SlurmName | None = option("Quality of service. Left out: the default.")
+    constraint: Annotated[str, Rule(_constraint)] | None = option("Features of the nodes.")
+    nodes: Annotated[int, between(1, 1024)] = option("Number of nodes.", 1)
+    gpus: Whole | None = option("GPUs of a node. Left out: devices, if accelerator is gpu.")
+    cpus: Count = option("CPUs of a task.", 1)
+    memory: Annotated[str, Rule(_memory)] | None = option("Memory of a node, such as 16G.")
+    modules: list[Annotated[str, Rule(_module)]] = option("Modules to load.", factory=list)
+    environment: Annotated[PathText, Rule(_environment)] | None = option(
+        "venv (a path) or conda environment (a name)."
+    )
+    container: PathText | None = option("Apptainer image to run in.")
+    requeue: bool = option("A job that is preempted or out of time goes on later.", True)
+    signal_lead: Annotated[int, between(10, 3600)] = option(
+        "Seconds before the time limit at which the script is told to save.", 120
+    )
+    mail_user: Annotated[str, Rule(_mail)] | None = option("Who gets mail.")
+    mail_type: list[Annotated[str, Rule(_mail_type)]] = option(
+        "When. Left out: END and FAIL.", factory=list
+    )
+    extra: list[Annotated[str, Rule(_directive)]] = option("Further directives.", factory=list)
+
+
+@frozen(kw_only=True)
+class Slurm:
+    """The options with nothing left open; None only where that is a meaning."""
+
+    time: str
+    partition: str | None
+    account: str | None
+    qos: str | None
+    constraint: str | None
+    nodes: int
+    tasks_per_node: int
+    gpus: int
+    cpus: int
+    memory: str | None
+    modules: tuple[str, ...]
+    environment: str | None
+    container: str | None
+    requeue: bool
+    signal_lead: int
+    mail_user: str | None
+    mail_type: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def resolve(
+    table: SlurmTable, accelerator: str, devices: int | tuple[int, ...] | Literal["auto"]
+) -> Slurm:
+    """Fill tasks and GPUs from the number of devices, so that they always agree.
+
+    Devices "auto" are all the GPUs that the job asks for, or one task without any.
+    """
+    tasks = devices if isinstance(devices, int) and devices > 0 else max(1, table.gpus or 1)
+    default = tasks if accelerator == "gpu" else 0
+    return Slurm(
+        time=table.time,
+        partition=table.partition,
+        account=table.account,
+        qos=table.qos,
+        constraint=table.constraint,
+        nodes=table.nodes,
+        tasks_per_node=tasks,
+        gpus=default if table.gpus is None else table.gpus,
+        cpus=table.cpus,
+        memory=table.memory,
+        modules=tuple(table.modules),
+        environment=table.environment,
+        container=table.container,
+        requeue=table.requeue,
+        signal_lead=table.signal_lead,
+        mail_user=table.mail_user,
+        mail_type=tuple(table.mail_type or (("END", "FAIL") if table.mail_user else ())),
+        extra=tuple(table.extra),
+    )

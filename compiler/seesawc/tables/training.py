@@ -1,0 +1,145 @@
+"""`[training_config]`: loss, optimizer, schedule, epochs, stopping and checkpoints."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from attrs import frozen
+
+from seesawc.tables.values import Count, Positive, Whole, at_least, option, required
+
+Loss = Literal["bce", "cross_entropy", "focal", "mse"]
+
+
+@frozen(kw_only=True)
+class LossTable:
+    """`loss_params`: parameters of the losses that have some; None: left open."""
+
+    label_smoothing: Annotated[float, at_least(0)] | None = option(
+        "cross_entropy: share of a target spread over all classes."
+    )
+    gamma: Annotated[float, at_least(0)] | None = option(
+        "focal: how much well-classified events count less (arXiv:1708.02002). Left out: 2."
+    )
+
+
+@frozen(kw_only=True)
+class OptimizerTable:
+    """`[training_config.optimizer]`."""
+
+    optimizer_name: str = option("An optimizer of torch.optim.", "AdamW")
+    optimizer_params: dict[str, Any] = option("Its parameters, as torch names them.", factory=dict)
+
+
+@frozen(kw_only=True)
+class SchedulerTable:
+    """`[training_config.scheduler]`; None: left open."""
+
+    scheduler_name: str = required("A scheduler of torch.optim.lr_scheduler.")
+    scheduler_params: dict[str, Any] = option("Its parameters, as torch names them.", factory=dict)
+    interval: Literal["epoch", "step"] | None = option(
+        "When it moves. Left out: every epoch, or every step where torch means it so (OneCycleLR)."
+    )
+
+
+@frozen(kw_only=True)
+class WarmupTable:
+    """`[training_config.warmup]`: the learning rate's way up, before any scheduler."""
+
+    shape: Literal["linear", "cosine"] = option("How the learning rate rises.", "linear")
+    epochs: Positive = option("How long it rises, in epochs; parts of one are allowed.", 1.0)
+
+
+@frozen(kw_only=True)
+class TrainingTable:
+    """What the author wrote; None: left open."""
+
+    loss: Loss | None = option("The loss. Left out: bce for two classes, cross_entropy for more.")
+    loss_params: LossTable = option("Parameters of the loss.", factory=LossTable)
+    optimizer: OptimizerTable = option("The optimizer.", factory=OptimizerTable)
+    scheduler: SchedulerTable | None = option("The learning-rate schedule. Left out: none.")
+    warmup: WarmupTable | None = option("Rise of the learning rate at the start. Left out: none.")
+    max_epochs: Count = option("Epochs to train at most.", 30)
+    early_stop_patience: Whole | None = option(
+        "Validations without a better monitor before training stops. Left out: never."
+    )
+    monitor: str = option("The metric that chooses the best checkpoint.", "val_loss")
+    monitor_mode: Literal["min", "max"] | None = option(
+        "Which way is better. Left out: min for val_loss, max for the rest."
+    )
+    save_top_k: Count = option("How many of the best checkpoints are kept.", 1)
+    save_every_n_minutes: Positive = option(
+        "Minutes after which a checkpoint is saved within an epoch; a killed job loses no more.",
+        10.0,
+    )
+    gradient_clip_val: Positive | None = option("Largest norm of the gradient. Left out: none.")
+
+
+@frozen(kw_only=True)
+class Scheduler:
+    """The schedule with nothing left open."""
+
+    scheduler_name: str
+    scheduler_params: Mapping[str, Any]
+    interval: Literal["epoch", "step"]
+
+
+@frozen(kw_only=True)
+class Training:
+    """The options with nothing left open; None only where that is a meaning."""
+
+    loss: Loss
+    loss_params: Mapping[str, float]
+    optimizer: OptimizerTable
+    scheduler: Scheduler | None
+    warmup: WarmupTable | None
+    max_epochs: int
+    early_stop_patience: int | None
+    monitor: str
+    monitor_mode: Literal["min", "max"]
+    save_top_k: int
+    save_every_n_minutes: float
+    gradient_clip_val: float | None
+
+
+def resolve(
+    table: TrainingTable,
+    n_classes: int,
+    default_interval: Literal["epoch", "step"],
+    default_params: Mapping[str, Any],
+) -> Training:
+    """Fill loss, optimizer, schedule and direction; the defaults are torch's own."""
+    loss: Loss = table.loss or ("bce" if n_classes == 2 else "cross_entropy")
+    written = table.scheduler
+    scheduler = None
+    if written is not None:
+        scheduler = Scheduler(
+            scheduler_name=written.scheduler_name,
+            scheduler_params=written.scheduler_params,
+            interval=written.interval or default_interval,
+        )
+    return Training(
+        loss=loss,
+        loss_params=_loss_params(loss, table.loss_params),
+        optimizer=OptimizerTable(
+            optimizer_name=table.optimizer.optimizer_name,
+            optimizer_params={**default_params, **table.optimizer.optimizer_params},
+        ),
+        scheduler=scheduler,
+        warmup=table.warmup,
+        max_epochs=table.max_epochs,
+        early_stop_patience=table.early_stop_patience,
+        monitor=table.monitor,
+        monitor_mode=table.monitor_mode or ("min" if table.monitor == "val_loss" else "max"),
+        save_top_k=table.save_top_k,
+        save_every_n_minutes=table.save_every_n_minutes,
+        gradient_clip_val=table.gradient_clip_val,
+    )
+
+
+def _loss_params(loss: Loss, table: LossTable) -> dict[str, float]:
+    """Return the parameters that `loss` has."""
+    if loss == "cross_entropy":
+        return {"label_smoothing": table.label_smoothing or 0.0}
+    if loss == "focal":
+        return {"gamma": 2.0 if table.gamma is None else table.gamma}
+    return {}

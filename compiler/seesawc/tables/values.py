@@ -1,0 +1,154 @@
+"""The vocabulary of option types: Python types with the rule that a value must keep."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from attrs import field, frozen
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+PLACE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
+WINDOWS = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+# Lightning takes jobs of these names for interactive ones and ignores SLURM (#16730).
+INTERACTIVE = {"bash", "interactive"}
+
+
+class Fault(ValueError):
+    """A value that breaks a rule: the message, and what would be right."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@frozen
+class Rule:
+    """A check on a value of the right type; it raises `Fault`."""
+
+    check: Callable[[Any], None]
+
+
+def option(doc: str, default: Any = None, factory: Callable[[], Any] | None = None) -> Any:
+    """Declare an option; `doc` is also what `seesawc explain` shows."""
+    if factory is not None:
+        return field(factory=factory, metadata={"doc": doc})
+    return field(default=default, metadata={"doc": doc})
+
+
+def required(doc: str) -> Any:
+    """Declare an option that has no default."""
+    return field(metadata={"doc": doc})
+
+
+def at_least(low: float) -> Rule:
+    """Return the rule that a number is `low` or more."""
+
+    def check(value: float) -> None:
+        if not value >= low:
+            raise Fault(f"{value} is too small", f"at least {low}")
+
+    return Rule(check)
+
+
+def between(low: float, high: float, *, open_end: bool = False) -> Rule:
+    """Return the rule that a number lies in [low, high], or in [low, high)."""
+
+    def check(value: float) -> None:
+        if not (low <= value < high if open_end else low <= value <= high):
+            end = ")" if open_end else "]"
+            raise Fault(f"{value} is out of range", f"in [{low}, {high}{end}")
+
+    return Rule(check)
+
+
+def nonempty(value: list[Any]) -> None:
+    """Raise `Fault` for a list of nothing."""
+    if not value:
+        raise Fault("an empty list", "at least one")
+
+
+def distinct(value: list[Any]) -> None:
+    """Raise `Fault` for a list that repeats itself."""
+    for item in value:
+        if value.count(item) > 1:
+            shown = f'"{item}"' if isinstance(item, str) else item
+            raise Fault(f"{shown} stands twice in the list", "each once")
+
+
+def _positive(value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise Fault(f"{value} is not a positive number", "greater than 0")
+
+
+def check_name(value: str) -> None:
+    """Raise `Fault` if a text cannot name a folder, a job and a run."""
+    if not NAME.fullmatch(value) or value.endswith("."):
+        raise Fault(
+            f"{value!a} cannot name a folder, a job and a run",
+            "1 to 100 of the letters A-Z a-z, digits and _ . + -, starting with a letter or digit,"
+            " not ending in a dot",
+        )
+    if value.split(".")[0].lower() in WINDOWS:
+        raise Fault(f'"{value}" is reserved on Windows', "another name")
+    if value.lower() in INTERACTIVE:
+        raise Fault(f'"{value}" would make Lightning ignore SLURM', "another name")
+
+
+def is_relative(place: str) -> bool:
+    """Whether a place starts at the spec's folder; images may also be URIs."""
+    return not place.startswith(("/", "${")) and "://" not in place
+
+
+def _column(value: str) -> None:
+    if not value.isascii() or not value.isprintable() or value != value.strip() or not value:
+        hint = "printable ASCII, without spaces at its ends"
+        raise Fault(f"{value!a} is not the name of a column", hint)
+    if len(value) > 100:
+        raise Fault("the name of a column is longer than 100 characters", "a shorter name")
+
+
+def _path(value: str) -> None:
+    _plain(value)
+    for name in PLACE.findall(value):
+        if SECRET.search(name):
+            raise Fault(f"${{{name}}} looks like a secret", "secrets go into comet_api_key only")
+    if "$" in PLACE.sub("", value):
+        raise Fault(
+            "a variable in a path is written ${NAME}", "upper-case letters, digits and _ in braces"
+        )
+    if value.startswith("~"):
+        raise Fault("~ is not expanded", "write ${HOME}")
+    if ".." in re.split(r"[/\\]", value):
+        raise Fault('".." is not allowed in a path', "a path below the spec's folder, or ${NAME}")
+    if "\\" in value:
+        raise Fault("a backslash is not allowed in a path", "separate folders by /")
+
+
+def _data_path(value: str) -> None:
+    # Specs lie in a folder of their own, so data is often one level above it.
+    while value.startswith("../"):
+        value = value.removeprefix("../")
+    _path(value)
+
+
+def _plain(value: str) -> None:
+    if not value or value != value.strip():
+        raise Fault("an empty text, or one with white space at an end", "text without it")
+    if not value.isascii() or not value.isprintable():
+        raise Fault(f"{value!a} holds characters other than printable ASCII", "plain ASCII")
+    if len(value) > 1000:
+        raise Fault("longer than 1000 characters", "a shorter text")
+
+
+Count = Annotated[int, at_least(1)]
+Whole = Annotated[int, at_least(0)]
+Seed = Annotated[int, between(0, 2**32 - 1)]
+Positive = Annotated[float, Rule(_positive)]
+Share = Annotated[float, between(0, 1)]
+Name = Annotated[str, Rule(check_name)]
+Column = Annotated[str, Rule(_column)]
+PathText = Annotated[str, Rule(_path)]
+DataPath = Annotated[str, Rule(_data_path)]
+Text = Annotated[str, Rule(_plain)]

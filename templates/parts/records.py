@@ -1,0 +1,88 @@
+"""The record of a run, `metrics.jsonl`: one JSON object a line, copied by the tracker."""
+
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+class Record:
+    """Appends to `metrics.jsonl` and reads it back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.open("a", encoding="ascii")
+        self.lock = threading.Lock()
+
+    def write(self, step: int, epoch: int, **entry: Any) -> None:
+        """Write a line: metrics by name, or `artifact` with the path of a file."""
+        self.write_all(step, epoch, [entry])
+
+    def write_all(self, step: int, epoch: int, entries: list[dict[str, Any]]) -> None:
+        """Write a line for each entry, all of them at once."""
+        text = ""
+        for entry in entries:
+            line = {"step": step, "epoch": epoch, "time": time.time(), **entry}
+            # JSON has no nan and no inf.
+            finite = {k: None if is_not_finite(v) else v for k, v in line.items()}
+            text += json.dumps(finite) + "\n"
+        # Plots are drawn, and recorded, by a thread of their own.
+        with self.lock:
+            self.file.write(text)
+            self.file.flush()
+
+    def size(self) -> int:
+        """Return the bytes written so far, which even a crash of the machine leaves."""
+        with self.lock:
+            if self.path.is_file():
+                os.fsync(self.file.fileno())
+            # Not `tell`, which does not notice that the file was cut.
+            return os.fstat(self.file.fileno()).st_size
+
+    def cut(self, size: int, kept: Callable[[dict[str, Any]], bool] = lambda _: False) -> None:
+        """Drop what was written after the first `size` bytes, but for entries that are `kept`."""
+        if not self.path.is_file():
+            return
+        with self.lock:
+            later = self.path.read_bytes()[size:].splitlines(keepends=True)
+            self.file.truncate(min(size, self.path.stat().st_size))
+            for line in later:
+                # A crash may leave half a line, and a crash of the machine worse.
+                entry = parsed(line)
+                if entry and kept(entry):
+                    self.file.write(json.dumps(entry) + "\n")
+            self.file.flush()
+
+    def artifacts(self) -> list[Path]:
+        """Return the files that the record names."""
+        lines = self.path.read_text().splitlines()
+        entries = [json.loads(line) for line in lines]
+        return [Path(entry["artifact"]) for entry in entries if "artifact" in entry]
+
+    def history(self) -> dict[str, list[tuple[int, float]]]:
+        """Return (epoch, value) of every metric, in order."""
+        series: dict[str, list[tuple[int, float]]] = {}
+        for line in self.path.read_text().splitlines():
+            entry = json.loads(line)
+            for name, value in entry.items():
+                if name not in ("step", "epoch", "time") and isinstance(value, float):
+                    series.setdefault(name, []).append((entry["epoch"], value))
+        return series
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """Return what a line says; nothing if it is damaged."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {}
+    return entry
+
+
+def is_not_finite(value: Any) -> bool:
+    """Whether a value is nan or infinite."""
+    return isinstance(value, float) and not math.isfinite(value)

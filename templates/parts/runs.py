@@ -1,0 +1,210 @@
+"""The folder that a run owns: its lock, its identity and its marks."""
+
+import errno
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from parts.exits import RefusedError, how_it_ended
+from parts.places import remove_unfinished, write_atomically
+from parts.records import Record
+
+# Seconds after which a lock shows again that its holder lives.
+BEAT = 30.0
+
+
+class RunFolder:
+    """`<save_dir>/<experiment_name>/<run_name>/`; raises `RefusedError` where it cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.record = path / "metrics.jsonl"
+        self.identity = path / "run.json"
+        self.done = path / "done"
+        self.lock = path / "lock"
+        self.ended = path / "ended.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes off the run: two at once would ruin each other's checkpoints."""
+        holder = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "job": os.environ.get("SLURM_JOB_ID"),
+            "restarts": os.environ.get("SLURM_RESTART_COUNT", "0"),
+            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self._remove_stale_lock(holder)
+            # A link rather than flock, which NFS does not keep everywhere; it appears with its
+            # content, for an empty lock would be nobody's for ever.
+            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
+            try:
+                mine.write_text(json.dumps(holder))
+                self.lock.hardlink_to(mine)
+            finally:
+                mine.unlink(missing_ok=True)
+            remove_unfinished(self.path)
+        except FileExistsError:
+            raise RefusedError(
+                f"{self.path} is in use by {self._holder()};"
+                f" if that run is dead, remove {self.lock}"
+            ) from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise RefusedError(f"cannot write to {self.path}: {error.strerror}") from error
+        released = threading.Event()
+        threading.Thread(target=self._beat, args=[released], daemon=True).start()
+        try:
+            yield
+        except BaseException as error:
+            status, reason = how_it_ended(error)
+            content = {"status": status, "reason": reason, "time": time.time()}
+            # A finished run stays as it is; a full disk is told by the exit status alone.
+            with suppress(OSError):
+                if not self.done.exists():
+                    write_atomically(self.ended, json.dumps(content).encode())
+            raise
+        finally:
+            released.set()
+            self.lock.unlink(missing_ok=True)
+
+    def _beat(self, released: threading.Event) -> None:
+        """Show by the lock's time that its holder lives, to those who only see the folder."""
+        while not released.wait(BEAT):
+            with suppress(OSError):
+                os.utime(self.lock)
+
+    def _holder(self) -> str:
+        """Return what the lock says; nothing if it has just been released."""
+        try:
+            return self.lock.read_text()
+        except OSError:
+            return ""
+
+    def _remove_stale_lock(self, holder: dict[str, Any]) -> None:
+        """Remove a dead holder's lock; another process may be doing the same."""
+        text = self._holder()
+        try:
+            stale = is_stale(json.loads(text), holder)
+        except ValueError:
+            return
+        if stale:
+            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
+            with suppress(FileNotFoundError):
+                self.lock.rename(mine)
+                if mine.read_text() != text:
+                    # The other one was faster: this is its new lock.
+                    with suppress(FileExistsError):
+                        self.lock.hardlink_to(mine)
+                mine.unlink()
+
+    def wait_until_released(self) -> None:
+        """Wait for the first task: srun ends a step some time after its first task has ended."""
+        while self.lock.exists():
+            time.sleep(0.2)
+
+    def check_script(self, script: str) -> None:
+        """Raise `RefusedError` if a script of another digest began the run."""
+        if not self.identity.exists():
+            return
+        began = json.loads(self.identity.read_text())["script"]
+        # A run that never came to a checkpoint has nothing to lose.
+        if began != script and any(self.checkpoints.glob("*.ckpt")):
+            raise RefusedError(
+                f"{self.path} belongs to another version of this script"
+                f" (began with {began[:12]}, now {script[:12]});"
+                " build with --new-run or change run_name, or use --again LABEL"
+            )
+
+    def identify(self, identity: dict[str, Any], accept_data: bool) -> None:
+        """Write what the run is, or compare: the data must be those that began it."""
+        if self.identity.exists() and any(self.checkpoints.glob("*.ckpt")):
+            began = json.loads(self.identity.read_text())
+            if began["data"] != identity["data"] and not accept_data:
+                changed = [n for n, d in identity["data"].items() if began["data"].get(n) != d]
+                raise RefusedError(
+                    f"data changed since the run began: {', '.join(changed or began['data'])};"
+                    " --accept-data goes on all the same"
+                )
+        write_atomically(self.identity, json.dumps(identity, indent=1).encode())
+
+
+def begun_seed(identity: Path) -> int:
+    """Return the seed that the run was begun with, or a new one: nothing else says which."""
+    begun = json.loads(identity.read_text()) if identity.exists() else {}
+    seed: int = begun.get("seed", torch.seed() % 2**32)
+    torch.manual_seed(seed)
+    return seed
+
+
+def keep(folder: RunFolder, record: Record, paths: tuple[Path, ...]) -> None:
+    """Copy files that explain the run into its folder, and to the tracker."""
+    for path in paths:
+        copy = folder.path / path.name
+        content = path.read_bytes() if path.exists() else None
+        if content is not None and not (copy.exists() and copy.read_bytes() == content):
+            write_atomically(copy, content)
+            record.write(0, 0, artifact=str(copy))
+
+
+def check_space(folder: RunFolder, needed: int) -> None:
+    """Raise `RefusedError` if checkpoints of so many bytes in all would fill the disk."""
+    free = shutil.disk_usage(folder.checkpoints).free
+    if free < needed:
+        raise RefusedError(
+            f"{folder.path} needs {needed / 1e6:.0f} MB for checkpoints;"
+            f" {free / 1e6:.0f} MB are free"
+        )
+
+
+def is_stale(other: dict[str, Any], holder: dict[str, Any]) -> bool:
+    """Whether the process that left a lock is dead: of this job's last life, or ended since."""
+    job = other.get("job")
+    if job is not None and job == holder["job"] and other.get("restarts") != holder["restarts"]:
+        return True
+    if other["host"] == holder["host"]:
+        return not is_alive(other["pid"])
+    return job is not None and has_ended(job)
+
+
+def has_ended(job: str) -> bool:
+    """Whether SLURM says that a job runs no more; without SLURM's word, it may."""
+    program = shutil.which("squeue")
+    if program is None:
+        return False
+    command = [program, "--noheader", "--format=%T", f"--jobs={job}"]
+    # A user's settings of squeue could hide the job.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    try:
+        asked = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, timeout=30, env=plain
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    # A job that ended a while ago is not known any more.
+    return "Invalid job id" in asked.stderr or (asked.returncode == 0 and not asked.stdout.strip())
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,153 @@
+"""Figures of merit, measured side by side in one run: `make bench` prints them as a table."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
+from torch.utils.data import DataLoader, TensorDataset
+
+from parts.batches import Batches
+from parts.events import Events, Sample, find_files, read_splits
+from parts.metrics import auc
+from seesawc import pipeline
+from seesawc.tables.dataset import sample_columns
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = ROOT / "specs" / "h4l.toml"
+
+# The peak of this process alone: what `getrusage` says includes its parent's, from before exec.
+PEAK = "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+
+
+def say(name: str, value: str) -> None:
+    """Print one figure."""
+    print(f"{name:58}{value}", flush=True)
+
+
+def build() -> None:
+    """Wall time and peak memory of `seesawc build`, and what an interpreter alone takes."""
+    with tempfile.TemporaryDirectory() as out:
+        arguments = ["build", str(SPEC), "--out", out, "--new-run"]
+        walls = [run(["-m", "seesawc", *arguments]) for _ in range(10)]
+        code = f"from seesawc.cli import main; main({arguments}, standalone_mode=False)\n{PEAK}"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    bare = [run(["-c", ""]) for _ in range(10)]
+    say("seesawc build h4l, best and median wall", f"{min(walls):.2f} s, {np.median(walls):.2f} s")
+    say("  the same in starts of a bare interpreter", f"{np.median(walls) / np.median(bare):.1f}")
+    say("  peak memory", f"{int(done.stdout.split()[-2]) / 1024:.0f} MB")
+
+
+def run(arguments: list[str]) -> float:
+    """Wall time of a Python process."""
+    command = [sys.executable, *arguments]
+    return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+
+
+def loader() -> None:
+    """Events a second that each loader yields."""
+    size, width, batch_size = 400_000, 28, 1024
+    events = Events(
+        torch.rand(size, width),
+        torch.zeros(size, 0, dtype=torch.int64),
+        torch.zeros(size, dtype=torch.int64),
+        torch.ones(size),
+        torch.ones(size),
+    )
+    ours = Batches(events, batch_size, seed=1, rank=0, world_size=1)
+    stock = DataLoader(TensorDataset(*events.tensors()), batch_size, shuffle=True)
+    fast, slow = seconds(lambda: drain(ours)), seconds(lambda: drain(stock))
+    say("loader: times the speed of DataLoader(TensorDataset)", f"{slow / fast:.1f}")
+
+
+def quality() -> None:
+    """Weighted AUC on the test split: the trained network's and that of boosted trees."""
+    _, experiment = pipeline.check(SPEC)
+    data = experiment.dataset_config
+    samples = [
+        Sample(
+            s.name,
+            data.classes.index(s.label),
+            s.files,
+            (*data.numerical, *data.categorical, *sample_columns(data, s)),
+            s.selection,
+            s.weight,
+        )
+        for s in data.samples
+    ]
+    train, _, test = read_splits(
+        samples,
+        find_files(samples, SPEC.parent),
+        numerical=data.numerical,
+        categorical=data.categorical,
+        missing=data.missing,
+        event_number=data.event_number,
+        train=data.split.train,
+        validation=data.split.validation,
+        classes=data.classes,
+        use_mc_weights=data.use_mc_weights,
+        use_class_weights=data.use_class_weights,
+        dtype=torch.float64,
+    )
+    for name, settings in {
+        "defaults": {},
+        "500 iterations, learning rate 0.05": {"max_iter": 500, "learning_rate": 0.05},
+    }.items():
+        trees = HistGradientBoostingClassifier(random_state=1, **settings)
+        # scikit-learn takes no negative weights; the trees are judged with them all the same.
+        trees.fit(features(train), train.label.numpy(), train.loss_weight.abs().numpy())
+        score = trees.predict_proba(features(test))[:, 1]
+        found = auc(score, test.label.numpy() == 1, test.weight.numpy())
+        say(f"weighted AUC, test: trees, {name}", f"{found:.4f}")
+    with tempfile.TemporaryDirectory() as logs:
+        places = {"ANALYSIS_ML_LOGS_DIR": logs, "ANALYSIS_ML_RESULTS_DIR": logs}
+        script = ROOT / "generated" / "h4l" / pipeline.SCRIPT
+        command = [sys.executable, str(script)]
+        wall = seconds(
+            lambda: subprocess.run(
+                command, check=True, capture_output=True, env={**os.environ, **places}
+            )
+        )
+        [result] = Path(logs).glob("h4l/*/metrics.json")
+        metrics = json.loads(result.read_text())["metrics"]
+    say("weighted AUC, test: the network of specs/h4l.toml", f"{metrics['test']['auc']:.4f}")
+    say("  whole run, wall", f"{wall:.0f} s")
+
+
+def features(events: Events) -> np.ndarray:
+    """All features of a split: (event, feature)."""
+    return np.hstack([events.numerical.numpy(), events.categorical.numpy()])
+
+
+def scripts() -> None:
+    """Lines of the generated scripts."""
+    for path in sorted((ROOT / "generated").glob(f"*/{pipeline.SCRIPT}")):
+        say(f"lines of {path.relative_to(ROOT)}", str(len(path.read_text().splitlines())))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of a piece of work."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def drain(batches: Iterable[object]) -> None:
+    """Go through all batches."""
+    for _ in batches:
+        pass
+
+
+if __name__ == "__main__":
+    build()
+    loader()
+    quality()
+    scripts()

@@ -1,0 +1,422 @@
+"""Mirrors of the record: a real MLflow store read back, Comet archives opened, and outages."""
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from parts.backends import CometBackend, Mirror, MlflowBackend, initialised_store
+from parts.records import Record
+from parts.runs import RunFolder
+
+PICTURE = b"\x89PNG\r\n\x1a\n"
+SETTINGS = {"max_epochs": 3, "classes": ("B", "S"), "long": "x" * 7000, "none": None}
+TAGS = {"script": "a" * 64, "commit": "abc", "seed": "1"}
+SECRET = "SENTINEL0KEY0VALUE"  # noqa: S105
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that several tests share, each with an experiment of its own."""
+    folder = tmp_path_factory.mktemp("save_dir") / "mlruns"
+    initialised_store(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    return folder
+
+
+def backend(folder: RunFolder, store: Path, **settings: Any) -> MlflowBackend:
+    return MlflowBackend(folder, store, folder.path.parent.name, SETTINGS | settings, TAGS)
+
+
+def mirror(folder: RunFolder, store: Path, status: str = "FINISHED") -> None:
+    thread = Mirror(folder, backend(folder, store))
+    thread.start()
+    thread.finish(status)
+
+
+def client(store: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+
+
+def only_run(folder: RunFolder, store: Path) -> Run:
+    experiment = client(store).get_experiment_by_name(folder.path.parent.name)
+    assert experiment is not None
+    (run,) = client(store).search_runs([experiment.experiment_id])
+    return run
+
+
+def points(folder: RunFolder, store: Path, name: str) -> list[tuple[int, float]]:
+    run = only_run(folder, store)
+    history = client(store).get_metric_history(run.info.run_id, name)
+    return [(metric.step, metric.value) for metric in history]
+
+
+def write_epoch(folder: RunFolder, record: Record, epoch: int) -> None:
+    record.write(epoch * 10, epoch, train_loss=1 / epoch, val_auc=float("nan"))
+    path = folder.path / f"epoch_{epoch:04d}" / "roc.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(PICTURE)
+    record.write(epoch * 10, epoch, artifact=str(path))
+
+
+def test_an_mlflow_store_holds_what_the_record_does(folder: RunFolder, store: Path) -> None:
+    record = Record(folder.record)
+    (folder.path / "resolved.toml").write_text("a = 1")
+    record.write(0, 0, artifact=str(folder.path / "resolved.toml"))
+    for epoch in (1, 2):
+        write_epoch(folder, record, epoch)
+    mirror(folder, store)
+    run = only_run(folder, store)
+    assert (run.info.run_name, run.info.status) == ("run", "FINISHED")
+    assert run.data.params == {n: str(v)[:6000] for n, v in SETTINGS.items()}
+    assert run.data.tags.items() >= TAGS.items()
+    assert run.data.metrics.keys() == {"train_loss"}
+    assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
+    artifacts = store / "artifacts" / folder.path.parent.name / run.info.run_id / "artifacts"
+    found = {str(p.relative_to(artifacts)) for p in artifacts.rglob("*") if p.is_file()}
+    assert found == {"run/resolved.toml", "epoch_0001/roc.png", "epoch_0002/roc.png"}
+    assert (artifacts / "epoch_0001" / "roc.png").read_bytes() == PICTURE
+
+
+def test_a_later_start_goes_on_with_the_same_entry(folder: RunFolder, store: Path) -> None:
+    record = Record(folder.record)
+    write_epoch(folder, record, 1)
+    mirror(folder, store, "KILLED")
+    assert only_run(folder, store).info.status == "KILLED"
+    later = backend(folder, store)
+    later.open()
+    assert only_run(folder, store).info.status == "RUNNING"
+    write_epoch(folder, record, 2)
+    mirror(folder, store)
+    assert only_run(folder, store).info.status == "FINISHED"
+    assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
+
+
+@pytest.mark.parametrize("lost", ["progress", "nothing"])
+def test_a_step_is_there_once_after_it_was_sent_again(
+    folder: RunFolder, store: Path, lost: str
+) -> None:
+    record = Record(folder.record)
+    for epoch in (1, 2):
+        write_epoch(folder, record, epoch)
+    mirror(folder, store)
+    if lost == "progress":
+        # As after a kill between sending and noting it.
+        (folder.path / "mirrored.json").unlink()
+    mirror(folder, store)
+    assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
+
+
+class Lines:
+    """A backend that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, str, float]] = []
+
+    def open(self) -> None:
+        """Need nothing."""
+
+    def send(self, entries: list[dict[str, Any]]) -> None:
+        """Keep the metrics."""
+        for entry in entries:
+            self.sent += [(entry["step"], n, v) for n, v in entry["metrics"].items()]
+
+    def close(self, status: str) -> None:
+        """Need nothing."""
+
+
+@pytest.mark.parametrize("regrown", [0, 1, 2, 3, 10])
+def test_a_record_that_went_back_is_sent_without_gaps_or_repeats(
+    folder: RunFolder, regrown: int
+) -> None:
+    record, kept = Record(folder.record), Lines()
+    record.write(1, 1, loss=0.5)
+    size = record.size()
+    for step in (2, 3):
+        record.write(step, 1, loss=1 / step)
+    thread = Mirror(folder, kept)
+    thread.send()
+    assert [step for step, *_ in kept.sent] == [1, 2, 3]
+    # The run is started again: the mirror begins before the checkpoint cuts the record.
+    later = Mirror(folder, kept)
+    record.cut(size)
+    for step in range(2, 2 + regrown):
+        # Longer lines: the mirror's old place is now within one.
+        record.write(step, 1, loss=1 / step, extra_metric_of_another_length=0.125)
+    later.send()
+    later.send()
+    losses = [step for step, name, _ in kept.sent if name == "loss"]
+    assert losses == [1, 2, 3, *range(4, 2 + regrown)]
+
+
+def test_steps_that_stand_twice_in_the_record_are_sent_once(folder: RunFolder) -> None:
+    # A run that was killed before its first checkpoint begins anew.
+    record, kept = Record(folder.record), Lines()
+    for _ in range(2):
+        record.write(1, 1, loss=0.5)
+        record.write(2, 1, loss=0.4)
+    Mirror(folder, kept).send()
+    assert kept.sent == [(1, "loss", 0.5), (2, "loss", 0.4)]
+
+
+def test_half_a_line_is_left_for_later(folder: RunFolder) -> None:
+    record, kept = Record(folder.record), Lines()
+    record.write(1, 1, loss=0.5)
+    whole = folder.record.read_text()
+    folder.record.write_text(whole + whole.replace('"step": 1', '"step": 2')[:20])
+    thread = Mirror(folder, kept)
+    thread.send()
+    folder.record.write_text(whole + whole.replace('"step": 1', '"step": 2'))
+    thread.send()
+    assert kept.sent == [(1, "loss", 0.5), (2, "loss", 0.5)]
+
+
+def test_an_artifact_that_is_gone_does_not_hold_up_the_rest(
+    folder: RunFolder, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = Record(folder.record)
+    write_epoch(folder, record, 1)
+    (folder.path / "epoch_0001" / "roc.png").unlink()
+    write_epoch(folder, record, 2)
+    mirror(folder, store)
+    assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_parameters_are_logged_by_the_next_start_if_the_first_could_not(
+    folder: RunFolder, store: Path
+) -> None:
+    experiment = client(store).create_experiment(folder.path.parent.name)
+    run = client(store).create_run(experiment, run_name="run")
+    (folder.path / "mlflow.json").write_text(json.dumps({"run_id": run.info.run_id}))
+    Record(folder.record)
+    mirror(folder, store)
+    assert only_run(folder, store).data.params.keys() == SETTINGS.keys()
+
+
+def test_a_store_is_there_whole_and_alone(tmp_path: Path, store: Path) -> None:
+    initialised_store(store)
+    assert [path.name for path in store.glob("*mlflow.db*")] == ["mlflow.db"]
+    assert not list(store.glob(".*"))
+    # Half a store, of a process that was killed, is in nobody's way.
+    (tmp_path / ".mlflow.db.4711").write_bytes(b"half")
+    uri = initialised_store(tmp_path)
+    assert MlflowClient(tracking_uri=uri).search_experiments()
+
+
+def outage(folder: RunFolder, store: Path, printed: pytest.CaptureFixture[str]) -> None:
+    """Run through an outage; the record is complete, and one warning says so."""
+    thread = Mirror(folder, backend(folder, store))
+    began = time.monotonic()
+    thread.start()
+    record = Record(folder.record)
+    for epoch in range(1, 31):
+        record.write(epoch, epoch, train_loss=1 / epoch)
+    assert time.monotonic() - began < 1
+    thread.finish("FINISHED")
+    assert time.monotonic() - began < 40
+    assert len(folder.record.read_text().splitlines()) == 30
+    out = printed.readouterr().out
+    assert out.count("warning: the tracker does not answer") <= 1
+    assert out.count("warning: the tracker lacks a part of the record; --sync") == 1
+    thread.join(timeout=60)
+
+
+def test_a_locked_store_neither_stops_nor_stalls_and_gets_all_later(
+    folder: RunFolder, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Record(folder.record)
+    mirror(folder, store, "KILLED")
+    with sqlite3.connect(store / "mlflow.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        outage(folder, store, capsys)
+        other.execute("ROLLBACK")
+    mirror(folder, store)
+    assert points(folder, store, "train_loss") == [(n, 1 / n) for n in range(1, 31)]
+    assert only_run(folder, store).info.status == "FINISHED"
+
+
+def test_a_server_that_is_away_neither_stops_nor_stalls_and_the_store_gets_all_later(
+    folder: RunFolder,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    Record(folder.record)
+    outage(folder, store, capsys)
+    assert not (folder.path / "mirrored.json").exists()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    mirror(folder, store)
+    assert points(folder, store, "train_loss") == [(n, 1 / n) for n in range(1, 31)]
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = [sys.argv[1], sys.argv[2]]
+import test_backends
+from pathlib import Path
+getattr(test_backends, sys.argv[3])(*map(Path, sys.argv[4:]))
+"""
+
+
+def start(function: str, *paths: Path, **variables: str) -> subprocess.Popen[str]:
+    here = Path(__file__).parent
+    templates = here.parents[1] / "templates"
+    command = [sys.executable, "-c", SCRIPT, str(here), str(templates), function]
+    return subprocess.Popen(
+        [*command, *map(str, paths)],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def write_and_mirror(path: Path, store: Path) -> None:
+    """Be a run of its own in a process of its own."""
+    folder = RunFolder(path)
+    folder.path.mkdir(parents=True)
+    write_epoch(folder, Record(folder.record), 1)
+    mirror(folder, store)
+
+
+def test_processes_that_begin_a_store_at_once_all_succeed(tmp_path: Path) -> None:
+    store = tmp_path / "mlruns"
+    names = [f"run{n}" for n in range(4)]
+    runs = [start("write_and_mirror", tmp_path / "exp" / name, store) for name in names]
+    outputs = [run.communicate(timeout=150)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0] * 4, outputs
+    assert "warning" not in "".join(outputs)
+    experiment = client(store).get_experiment_by_name("exp")
+    assert experiment is not None
+    found = client(store).search_runs([experiment.experiment_id])
+    assert sorted(str(run.info.run_name) for run in found) == names
+    assert all(run.data.metrics == {"train_loss": 1.0} for run in found)
+
+
+def comet(path: Path) -> None:
+    """Be a start of a run that Comet tracks."""
+    folder = RunFolder(path)
+    epoch = 2 if folder.record.exists() else 1
+    folder.path.mkdir(exist_ok=True)
+    write_epoch(folder, Record(folder.record), epoch)
+    settings = {"max_epochs": 3, "classes": ("B", "S"), "comet_key_variable": "SITE_KEY"}
+    thread = Mirror(folder, CometBackend("SITE_KEY", "project", "h4l", folder, settings, TAGS))
+    thread.start()
+    thread.finish("KILLED" if epoch == 1 else "FINISHED")
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[zipfile.ZipFile]]:
+    """The archives of a run, and of its continuation; the key appears nowhere."""
+    base = tmp_path_factory.mktemp("comet")
+    git = ["git", "-C", str(base)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    url = f"https://user:{SECRET}@example.org/analysis"
+    subprocess.run([*git, "remote", "add", "origin", url], check=True)
+    variables = {
+        "COMET_START_ONLINE": "0", "COMET_OFFLINE_DIRECTORY": str(base / "offline"),
+        "COMET_GIT_DIRECTORY": str(base), "SITE_KEY": SECRET,
+    }  # fmt: skip
+    (base / "offline").mkdir()
+    paths: list[Path] = []
+    for _ in range(2):
+        process = start("comet", base / "h4l_MLP", **variables)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        assert "warning" not in output.lower()
+        assert SECRET not in output
+        paths += [p for p in (base / "offline").glob("*.zip") if p not in paths]
+    for path in base.rglob("*"):
+        if path.is_file() and ".git" not in path.parts:
+            assert SECRET.encode() not in path.read_bytes()
+    opened = [zipfile.ZipFile(path) for path in paths]
+    assert not any(SECRET.encode() in z.read(name) for z in opened for name in z.namelist())
+    yield opened
+    for archive in opened:
+        archive.close()
+
+
+def messages(archive: zipfile.ZipFile, kind: str) -> list[dict[str, Any]]:
+    lines = map(json.loads, archive.read("messages.json").splitlines())
+    return [line["payload"] for line in lines if line["type"] == kind]
+
+
+def test_a_comet_archive_holds_what_the_record_does(archives: list[zipfile.ZipFile]) -> None:
+    for epoch, archive in enumerate(archives, 1):
+        metrics = [message["metric"] for message in messages(archive, "metric_msg")]
+        ours = [metric for metric in metrics if metric["metricName"] != "process duration"]
+        assert ours == [
+            {
+                "metricName": "train_loss",
+                "metricValue": 1 / epoch,
+                "step": 10 * epoch,
+                "epoch": epoch,
+            }
+        ]
+        (picture,) = messages(archive, "file_upload")
+        assert archive.read(picture["file_path"]) == PICTURE
+        assert picture["upload_type"] == "visualization"
+        assert picture["additional_params"]["figName"] == f"epoch_{epoch:04d}/roc.png"
+        assert picture["additional_params"]["step"] == 10 * epoch
+
+
+def test_a_comet_archive_holds_settings_and_names(archives: list[zipfile.ZipFile]) -> None:
+    for archive, status in zip(archives, ("KILLED", "FINISHED"), strict=True):
+        parameters = {}
+        for message in messages(archive, "parameter_msg"):
+            parameter = message.get("param") or message["params"]
+            parameters[parameter["paramName"]] = parameter["paramValue"]
+        expected = {"max_epochs": 3, "classes": ["B", "S"], "comet_key_variable": "SITE_KEY"}
+        assert parameters.items() >= expected.items()
+        others = {m["key"]: m["value"] for m in messages(archive, "log_other")}
+        assert others.items() >= TAGS.items()
+        assert (others["Name"], others["experiment_name"]) == ("h4l_MLP", "h4l")
+        assert others["status"] == status
+
+
+def test_a_restart_goes_on_with_the_same_comet_experiment(archives: list[zipfile.ZipFile]) -> None:
+    first, second = (json.loads(archive.read("experiment.json")) for archive in archives)
+    assert first["offline_id"] == second["offline_id"]
+    assert len(first["offline_id"]) == 32
+    assert first["project_name"] == "project"
+    assert first["resume_strategy"] == "get_or_create"
+
+
+def test_a_comet_key_that_is_not_set_costs_the_run_nothing(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SITE_KEY", raising=False)
+    record = Record(folder.record)
+    record.write(1, 1, loss=0.5)
+    thread = Mirror(folder, CometBackend("SITE_KEY", None, "h4l", folder, {}, TAGS))
+    thread.start()
+    thread.finish("FINISHED")
+    assert "the tracker does not answer" in capsys.readouterr().out

@@ -1,0 +1,233 @@
+"""Checkpoints: written whole, two kept, the newest by its digest, and loaded as plain values."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from parts.checkpoints import (
+    AtomicCheckpointIO,
+    LastCheckpoints,
+    best_checkpoint,
+    is_trained,
+    load,
+    newest,
+    pointer,
+)
+from parts.exits import RefusedError
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+
+
+class Line(LightningModule):
+    """Learns one number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        """Return a loss."""
+        return ((self.slope - batch[0]) ** 2).mean()
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        """Log a loss that falls in the first two epochs."""
+        self.log("val_loss", float(abs(self.current_epoch - 1)))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return an optimizer."""
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make it one of ours."""
+        checkpoint["knows"] = {}
+
+
+def train(folder: Path, epochs: int, resume: Path | None = None) -> Trainer:
+    best = ModelCheckpoint(
+        folder,
+        filename="best-{step:09d}",
+        auto_insert_metric_name=False,
+        monitor="val_loss",
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        callbacks=[best, LastCheckpoints(folder, best)],
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    data: DataLoader[tuple[Tensor, ...]] = DataLoader(TensorDataset(torch.ones(6)), batch_size=2)
+    trainer.fit(Line(), data, data, ckpt_path=resume, weights_only=True)
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "checkpoints"
+    folder.mkdir()
+    train(folder, 4)
+    return folder
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy of a trained run's checkpoints, to be damaged."""
+    for path in trained.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def test_the_last_two_and_the_best_are_kept(trained: Path) -> None:
+    assert sorted(path.name for path in trained.iterdir()) == [
+        "best-000000006.ckpt", "last-000000009.ckpt", "last-000000012.ckpt", "newest.json",
+    ]  # fmt: skip
+    assert pointer(trained)["step"] == 12
+    assert is_trained(trained, trained / "last-000000012.ckpt")
+    assert not is_trained(trained, trained / "last-000000009.ckpt")
+    assert best_checkpoint(trained) == trained / "best-000000006.ckpt"
+
+
+def test_a_checkpoint_that_a_killed_start_had_no_time_to_remove_goes(trained: Path) -> None:
+    names = sorted(path.name for path in trained.iterdir())
+    for step in (6, 15):
+        (trained / f"last-{step:09d}.ckpt").touch()
+    assert newest(trained) == trained / "last-000000012.ckpt"
+    assert sorted(path.name for path in trained.iterdir()) == names
+
+
+def test_nothing_is_newest_before_the_first(tmp_path: Path) -> None:
+    assert newest(tmp_path) is None
+    assert not is_trained(tmp_path, tmp_path / "last-000000003.ckpt")
+    assert pointer(tmp_path) == {}
+
+
+def test_the_newest_is_the_one_pointed_at_whatever_the_clock_says(folder: Path) -> None:
+    os.utime(folder / "last-000000012.ckpt", (0, 0))
+    assert newest(folder) == folder / "last-000000012.ckpt"
+    # Written by a process that was killed before it could say so.
+    (folder / "last-000000015.ckpt").write_bytes(b"x")
+    assert newest(folder) == folder / "last-000000012.ckpt"
+
+
+@pytest.mark.parametrize("how", ["flipped", "truncated", "absent"])
+def test_a_damaged_newest_falls_back_and_says_so(
+    folder: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, other = folder / "last-000000012.ckpt", folder / "last-000000009.ckpt"
+    if how == "flipped":
+        damage(path)
+    elif how == "truncated":
+        os.truncate(path, 100)
+    else:
+        path.unlink()
+    assert newest(folder) == other
+    assert f"{path} is damaged; going on from {other}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", ["flipped", "absent"])
+def test_two_damaged_checkpoints_are_refused(folder: Path, how: str) -> None:
+    for path in folder.glob("last-*.ckpt"):
+        damage(path) if how == "flipped" else path.unlink()
+    with pytest.raises(
+        RefusedError, match=r"last-000000012\.ckpt is damaged and there is no other"
+    ):
+        newest(folder)
+
+
+def test_a_damaged_only_checkpoint_is_refused(tmp_path: Path) -> None:
+    train(tmp_path, 1)
+    damage(tmp_path / "last-000000003.ckpt")
+    with pytest.raises(RefusedError, match="no other"):
+        newest(tmp_path)
+
+
+def test_a_run_goes_on_from_its_fallback_as_if_nothing_had_been(folder: Path) -> None:
+    damage(folder / "last-000000012.ckpt")
+    train(folder, 5, newest(folder))
+    found = load(folder / "last-000000015.ckpt")
+    assert found["global_step"] == 15
+    slope = 1 - 0.8**15
+    assert float(found["state_dict"]["slope"]) == pytest.approx(slope)
+
+
+def test_files_of_later_steps_do_not_crowd_out_the_one_just_saved(folder: Path) -> None:
+    # Two kills, each between a checkpoint and its pointer, and a continuation from before.
+    for step in (90, 93):
+        (folder / f"last-{step:09d}.ckpt").write_bytes(b"x")
+    train(folder, 5, newest(folder))
+    assert newest(folder) == folder / "last-000000015.ckpt"
+    assert sorted(path.name for path in folder.glob("last-*")) == [
+        "last-000000012.ckpt", "last-000000015.ckpt",
+    ]  # fmt: skip
+
+
+def test_checkpoints_hold_plain_values_only(trained: Path) -> None:
+    for path in trained.glob("*.ckpt"):
+        assert load(path)["state_dict"].keys() == {"slope"}
+
+
+class Evil:
+    """Runs a command where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch /tmp/evil-was-here",)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04", None, "evil", "other"])
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes | str | None) -> None:
+    path = tmp_path / "x.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        torch.save({"knows": Evil()} if content == "evil" else {"state_dict": {}}, path)
+    with pytest.raises(RefusedError, match=str(path)):
+        load(path)
+    assert not Path("/tmp/evil-was-here").exists()  # noqa: S108
+
+
+def test_a_truncated_checkpoint_is_refused(folder: Path) -> None:
+    path = folder / "last-000000012.ckpt"
+    content = path.read_bytes()
+    for share in (0.2, 0.6, 0.95):
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(RefusedError, match="cannot load the checkpoint"):
+            load(path)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    io = AtomicCheckpointIO()
+    path = tmp_path / "last.ckpt"
+    io.save_checkpoint({"knows": 1}, path)
+    with pytest.raises((AttributeError, TypeError)):
+        io.save_checkpoint({"knows": lambda: 1}, path)
+    assert load(path) == {"knows": 1}
+    with pytest.raises(FileNotFoundError):
+        io.save_checkpoint({"knows": 1}, tmp_path / "absent" / "last.ckpt")
+    io.remove_checkpoint(path)
+    io.remove_checkpoint(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_pointer_is_plain_json(trained: Path) -> None:
+    named = json.loads((trained / "newest.json").read_text())
+    assert named["previous"]["file"] == "last-000000009.ckpt"
+    assert len(named["sha256"]) == len(named["previous"]["sha256"]) == 64

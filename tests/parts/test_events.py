@@ -1,0 +1,411 @@
+"""Events from real files: all that is wrong with them is said, and splits are stable for ever."""
+
+import math
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parts.events import (
+    Events,
+    Sample,
+    assign,
+    check_fingerprints,
+    find_files,
+    fingerprints,
+    loss_weights,
+    read_splits,
+)
+from parts.exits import RefusedError
+from parts.places import digest
+
+BASE = Path("/nowhere")
+
+
+def table(n: int = 600, seed: int = 0, first: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "event": np.arange(first, first + n),
+            "pt": random.exponential(30, n),
+            "eta": random.normal(0, 1, n),
+            "flavour": random.choice([-13, -11, 11, 13], n),
+            "weight": np.where(random.random(n) < 0.2, -0.5, 1.0),
+            "process": random.integers(0, 2, n),
+        }
+    )
+
+
+def sample(name: str, label: int, *files: Path | str, **changed: Any) -> Sample:
+    columns = ("eta", "event", "flavour", "process", "pt", "weight")
+    options: dict[str, Any] = {"columns": columns, "selection": None, "weight": "weight"}
+    return Sample(name, label, tuple(map(str, files)), **options | changed)
+
+
+def read(*samples: Sample, **changed: Any) -> tuple[Events, Events, Events]:
+    options: dict[str, Any] = {
+        "numerical": ("pt", "eta"), "categorical": ("flavour",), "missing": None,
+        "event_number": "event", "train": 0.6, "validation": 0.2, "classes": ("B", "S"),
+        "use_mc_weights": True, "use_class_weights": True, "dtype": torch.float64,
+    }  # fmt: skip
+    return read_splits(samples, find_files(samples, BASE), **options | changed)
+
+
+def write(path: Path, events: pd.DataFrame) -> Path:
+    events.to_parquet(path) if path.suffix == ".parquet" else events.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Sample, Sample]:
+    """Background and signal, from a Parquet and a CSV file."""
+    background = write(tmp_path / "b.parquet", table(seed=1))
+    signal = write(tmp_path / "s.csv", table(seed=2, first=600))
+    return sample("qqZZ", 0, background), sample("ggH", 1, signal)
+
+
+def splits_of(*splits: Events) -> dict[float, int]:
+    """Return the split of each event, known by its pt."""
+    return {
+        float(pt): index for index, events in enumerate(splits) for pt in events.numerical[:, 0]
+    }
+
+
+def test_parquet_and_csv_are_read_into_the_asked_columns(two: tuple[Sample, Sample]) -> None:
+    splits = read(*two)
+    expected = pd.concat([table(seed=1).assign(label=0), table(seed=2, first=600).assign(label=1)])
+    for name in ("numerical", "categorical", "label"):
+        columns = {"numerical": ["pt", "eta"], "categorical": ["flavour"]}.get(name, [name])
+        found = torch.cat([getattr(events, name).reshape(-1, len(columns)) for events in splits])
+        assert sorted(found.tolist()) == sorted(expected[columns].to_numpy().tolist())
+    # Each split has the yields of all events, class by class.
+    for events in splits:
+        for label, total in expected.groupby("label")["weight"].sum().items():
+            found = events.weight[events.label == label].sum()
+            assert float(found) == pytest.approx(total)
+    assert splits[0].numerical.dtype == splits[0].weight.dtype == torch.float64
+    assert splits[0].categorical.dtype == splits[0].label.dtype == torch.int64
+    assert read(*two, dtype=torch.float32)[0].loss_weight.dtype == torch.float32
+
+
+def test_a_split_holds_its_share_within_chance(two: tuple[Sample, Sample]) -> None:
+    sizes = [len(events.label) for events in read(*two, train=0.5, validation=0.3)]
+    for size, share in zip(sizes, (0.5, 0.3, 0.2), strict=True):
+        assert abs(size - 1200 * share) < 4 * math.sqrt(1200 * share * (1 - share))
+
+
+def test_hashes_are_what_they_have_always_been() -> None:
+    # SplitMix64 of 0 and 1 begins with 0xE220A8397B1DCDAF and 0x910A2DEC89025CC1.
+    numbers = np.array([[0], [1], [2], [3], [2**53 + 1], [2**63 - 1]], np.uint64)
+    shares = [0.883310808, 0.566561575, 0.591189734, 0.113450342, 0.020948455, 0.165646991]
+    for share, row in zip(shares, numbers, strict=True):
+        assert assign(row[None], share + 1e-8, 0.0).tolist() == [0]
+        assert assign(row[None], share - 1e-8, 0.0).tolist() == [2]
+    features = np.array([[1.5, -2.25], [-2.25, 1.5], [0.0, 0.0]]).view(np.uint64)
+    assert assign(features, 0.5855, 0.06).tolist() == [1, 0, 2]
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, unique=True), st.randoms())
+def test_a_split_depends_on_the_event_alone(numbers: list[int], random: Any) -> None:
+    keys = np.array(numbers, np.int64).view(np.uint64)[:, None]
+    together = dict(zip(numbers, assign(keys, 0.5, 0.25).tolist(), strict=True))
+    shuffled = random.sample(numbers, len(numbers))[: random.randint(1, len(numbers))]
+    keys = np.array(shuffled, np.int64).view(np.uint64)[:, None]
+    assert [together[number] for number in shuffled] == assign(keys, 0.5, 0.25).tolist()
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_more_training_events_are_taken_from_the_other_splits_only(number: int) -> None:
+    key = np.array([[number]], np.int64).view(np.uint64)
+    assert assign(key, 0.5, 0.2) >= assign(key, 0.6, 0.2)
+
+
+def test_all_events_are_trained_on_if_asked() -> None:
+    keys = np.arange(10_000, dtype=np.uint64)[:, None]
+    assert not assign(keys, 1.0, 0.0).any()
+
+
+@pytest.mark.parametrize("event_number", ["event", None])
+def test_a_split_does_not_depend_on_files_rows_or_other_events(
+    tmp_path: Path, event_number: str | None
+) -> None:
+    events = table(900)
+    halves = events.iloc[:500], events.iloc[500:]
+    a, b = (write(tmp_path / f"{i}.parquet", half) for i, half in enumerate(halves))
+    other = sample("other", 0, write(tmp_path / "o.parquet", table(300, seed=7, first=5000)))
+    one = splits_of(*read(other, sample("s", 1, a, b), event_number=event_number))
+    shuffled = write(tmp_path / "c.parquet", events.sample(frac=1, random_state=1))
+    assert splits_of(*read(other, sample("s", 1, shuffled), event_number=event_number)) == one
+    assert splits_of(*read(sample("s", 1, b, a), other, event_number=event_number)) == one
+    fewer = splits_of(*read(other, sample("s", 1, b), event_number=event_number))
+    assert fewer.items() <= one.items()
+
+
+def test_events_of_one_number_go_together_across_samples(tmp_path: Path) -> None:
+    nominal, varied = table(seed=1), table(seed=1).assign(pt=lambda t: t.pt * 1.1)
+    splits = read(
+        sample("n", 0, write(tmp_path / "n.parquet", nominal)),
+        sample("v", 1, write(tmp_path / "v.parquet", varied)),
+    )
+    found = splits_of(*splits)
+    assert all(found[pt] == found[pt * 1.1] for pt in nominal.pt)
+
+
+def test_without_numbers_identical_rows_go_together(tmp_path: Path) -> None:
+    events = table(seed=1)
+    doubled = pd.concat([events, events.sample(frac=1, random_state=0)]).assign(event=0)
+    splits = read(
+        sample("s", 1, write(tmp_path / "s.parquet", doubled)),
+        sample("b", 0, write(tmp_path / "b.csv", table(seed=3))),
+        event_number=None,
+    )
+    for split in splits:
+        pts = split.numerical[split.label == 1, 0]
+        assert len(pts) == 2 * len(set(pts.tolist()))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("kinds", [("int64", "int64"), ("int64", "uint64"), ("int32", "int64")])
+def test_large_event_numbers_are_not_rounded(
+    tmp_path: Path, suffix: str, kinds: tuple[str, str]
+) -> None:
+    first = 2**53 if "int32" not in kinds else 0
+    background = table(seed=1).assign(
+        event=lambda t: (t.event + first).astype(np.dtype(kinds[0]).type)
+    )
+    signal = table(seed=2).assign(event=lambda t: (t.event + 2**53).astype(np.dtype(kinds[1]).type))
+    splits = read(
+        sample("b", 0, write(tmp_path / f"b{suffix}", background)),
+        sample("s", 1, write(tmp_path / f"s{suffix}", signal)),
+    )
+    found = splits_of(*splits)
+    for events in (background, signal):
+        keys = events.event.to_numpy(np.int64).view(np.uint64)[:, None]
+        assert [found[pt] for pt in events.pt] == assign(keys, 0.6, 0.2).tolist()
+
+
+@pytest.mark.parametrize("value", [1.5, math.nan, "x"])
+def test_event_numbers_that_are_not_whole_are_refused(tmp_path: Path, value: float | str) -> None:
+    events = table().astype({"event": object})
+    events.loc[3, "event"] = value
+    path = write(tmp_path / "s.csv", events)
+    with pytest.raises(RefusedError, match="event"):
+        read(sample("s", 1, path), sample("b", 0, write(tmp_path / "b.csv", table(seed=1))))
+
+
+def test_an_event_number_kept_as_the_index_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.parquet", table().sample(frac=1).set_index("event"))
+    other = sample("b", 0, write(tmp_path / "b.parquet", table(seed=3)))
+    assert sum(len(split.label) for split in read(sample("s", 1, path), other)) == 1200
+
+
+def test_globs_find_all_files_in_order_and_each_once(tmp_path: Path) -> None:
+    for name in ("b.parquet", "a.parquet", "c.csv"):
+        write(tmp_path / name, table(5))
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "sub" / "d.parquet", table(5))
+    patterns = ["*.parquet", "a.parquet", "**/d.parquet", "c.csv"]
+    found = find_files([sample("s", 0, *patterns)], tmp_path)["s"]
+    assert [str(p.relative_to(tmp_path)) for p in found] == [
+        "a.parquet", "b.parquet", "sub/d.parquet", "c.csv",
+    ]  # fmt: skip
+
+
+def test_a_file_is_found_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "run[1] *?"
+    folder.mkdir()
+    path = write(folder / "a[b].parquet", table(5))
+    assert find_files([sample("s", 0, "a[b].parquet")], folder) == {"s": [path]}
+    assert find_files([sample("s", 0, "../run[1] *?/a[b].parquet")], folder)["s"]
+
+
+def test_all_that_is_wrong_with_the_files_is_said_at_once(
+    tmp_path: Path, two: tuple[Sample, Sample]
+) -> None:
+    good = (tmp_path / "b.parquet").read_bytes()
+    (tmp_path / "empty.parquet").write_bytes(b"")
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "torn.parquet").write_bytes(good[: len(good) // 2])
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81" * 50)
+    (tmp_path / "folder.parquet").mkdir()
+    write(tmp_path / "lacking.parquet", table(5).drop(columns=["pt", "eta"]))
+    names = ["empty.parquet", "empty.csv", "torn.parquet", "binary.csv", "folder.parquet"]
+    first = sample("one", 0, "absent.parquet", "no*.csv", *names)
+    with pytest.raises(RefusedError) as refusal:
+        find_files([first, sample("two", 1, "lacking.parquet"), *two], tmp_path)
+    text = str(refusal.value)
+    lines = text.splitlines()
+    assert len(lines) == 1 + 2 + len(names) + 1
+    assert f"one: there is no file {tmp_path}/absent.parquet" in text
+    assert f"one: there is no file {tmp_path}/no*.csv" in text
+    assert all(f"one: cannot read {tmp_path}/{name}: " in text for name in names)
+    assert f"two: {tmp_path}/lacking.parquet has no column eta, pt" in text
+
+
+def test_a_file_whose_data_is_damaged_is_named(tmp_path: Path, two: tuple[Sample, Sample]) -> None:
+    path = tmp_path / "b.parquet"
+    content = bytearray(path.read_bytes())
+    content[100:2000] = bytes(1900)
+    path.write_bytes(content)
+    with pytest.raises(RefusedError, match=f"cannot read {path}"):
+        read(*two)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_values_that_are_not_finite_are_counted_and_refused(
+    tmp_path: Path, two: tuple[Sample, Sample], value: float
+) -> None:
+    events = table()
+    events.loc[:6, "eta"] = value
+    bad = sample("bad", 1, write(tmp_path / "bad.parquet", events))
+    with pytest.raises(RefusedError, match=r"bad: nan or infinite values in eta \(7 events\)"):
+        read(two[0], bad)
+    if math.isnan(value):
+        nan = torch.cat([split.numerical for split in read(two[0], bad, missing=math.nan)]).isnan()
+        assert nan.sum(0).tolist() == [0, 7]
+
+
+@pytest.mark.parametrize("weight", ["1 / (0 * weight)", "log(-abs(weight))"])
+def test_weights_that_are_not_finite_are_refused(two: tuple[Sample, Sample], weight: str) -> None:
+    bad = sample("bad", 1, *two[1].files, weight=weight)
+    with pytest.raises(RefusedError, match="bad: nan or infinite weights"):
+        read(two[0], bad)
+
+
+def test_numbers_too_large_for_the_precision_are_refused(
+    tmp_path: Path, two: tuple[Sample, Sample]
+) -> None:
+    events = table()
+    events.loc[3, "pt"] = 1e39
+    bad = sample("bad", 1, write(tmp_path / "bad.parquet", events))
+    read(two[0], bad)
+    with pytest.raises(RefusedError, match="pt"):
+        read(two[0], bad, dtype=torch.float32)
+
+
+def test_text_is_no_feature(tmp_path: Path, two: tuple[Sample, Sample]) -> None:
+    events = table().assign(pt="high")
+    with pytest.raises(RefusedError, match="bad: the column pt does not hold numbers"):
+        read(two[0], sample("bad", 1, write(tmp_path / "bad.csv", events)))
+
+
+@pytest.mark.parametrize("value", [0.5, math.nan])
+def test_categories_are_whole_numbers(
+    tmp_path: Path, two: tuple[Sample, Sample], value: float
+) -> None:
+    events = table().astype({"flavour": float})
+    read(two[0], sample("whole", 1, write(tmp_path / "whole.parquet", events)))
+    events.loc[9, "flavour"] = value
+    with pytest.raises(RefusedError, match="categorical features must be whole numbers"):
+        read(two[0], sample("bad", 1, write(tmp_path / "bad.parquet", events)), missing=math.nan)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"selection": "pt < 0"}, "ggH: no event is left after the selection"),
+        ({"weight": "0 * weight"}, "train: class S has .* events with weights of sum 0"),
+        ({"weight": "-abs(weight)"}, "train: class S has .* events with weights of sum -"),
+        ({"label": 0}, "train: class S has 0 events"),
+        ({"selection": "pt + 'x' == 3"}, "ggH: selection or weight: "),
+        ({"selection": "process == 'x' + 1"}, "ggH: selection or weight: "),
+    ],
+)
+def test_samples_that_cannot_be_trained_on_are_refused(
+    two: tuple[Sample, Sample], changed: dict[str, Any], message: str
+) -> None:
+    options: dict[str, Any] = {"label": 1, **changed}
+    bad = sample("ggH", options.pop("label"), *two[1].files, **options)
+    with pytest.raises(RefusedError, match=message):
+        read(two[0], bad)
+
+
+def test_an_empty_split_is_refused(two: tuple[Sample, Sample]) -> None:
+    with pytest.raises(RefusedError, match="validation: class B has 0 events"):
+        read(*two, train=0.8, validation=0.0)
+
+
+def test_loss_weights_keep_signs_and_have_mean_one(two: tuple[Sample, Sample]) -> None:
+    plain = read(*two, use_class_weights=False)
+    for splits in (plain, read(*two)):
+        for split in splits:
+            assert (split.weight < 0).any()
+            assert torch.equal(split.weight.sign(), split.loss_weight.sign())
+        assert float(splits[0].loss_weight.mean()) == pytest.approx(1)
+    for label in (0, 1):
+        chosen = plain[2].label == label
+        ratio = plain[2].loss_weight[chosen] / plain[2].weight[chosen]
+        torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio))
+    unweighted = read(*two, use_mc_weights=False, use_class_weights=False)
+    assert all((split.loss_weight == 1).all() for split in unweighted)
+    assert torch.equal(unweighted[0].weight, plain[0].weight)
+
+
+@pytest.mark.parametrize("use_mc_weights", [True, False])
+def test_class_weights_make_classes_count_equally(
+    tmp_path: Path, two: tuple[Sample, Sample], use_mc_weights: bool
+) -> None:
+    few = sample("few", 1, write(tmp_path / "few.parquet", table(80, first=5000)))
+    train, validation, _ = read(two[0], few, use_mc_weights=use_mc_weights)
+    totals = torch.bincount(train.label, train.loss_weight)
+    assert float(totals[0]) == pytest.approx(float(totals[1])) == pytest.approx(totals.sum() / 2)
+    # In every split, a class has one factor.
+    for label in (0, 1):
+        for split in (train, validation):
+            chosen = split.label == label
+            factor = split.loss_weight[chosen] / (split.weight[chosen] if use_mc_weights else 1)
+            torch.testing.assert_close(factor, factor[:1].expand_as(factor))
+
+
+def test_a_class_whose_training_weights_cancel_is_refused() -> None:
+    label, train = np.array([0, 0, 1, 1]), np.ones(4, bool)
+    weight = np.array([1.0, 1.0, 1.0, -1.0])
+    with pytest.raises(RefusedError, match="training weights of class S add up to 0"):
+        loss_weights(label, weight, train, ("B", "S"), True, True)
+
+
+def test_events_and_yields_of_each_split_are_printed(
+    two: tuple[Sample, Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = read(*two)
+    first, *printed = capsys.readouterr().out.splitlines()
+    assert first == "signal: S, background: B"
+    for line, name, split in zip(printed, ("train", "validation", "test"), splits, strict=True):
+        assert line.startswith(f"{name}: B ")
+        assert f"S {int((split.label == 1).sum())} (" in line
+
+
+def test_data_that_the_spec_pins_must_be_that_data(two: tuple[Sample, Sample]) -> None:
+    found = fingerprints(find_files(two, BASE))
+    path = two[0].files[0]
+    assert found == {s.files[0]: digest(Path(s.files[0])) for s in two}
+    check_fingerprints(found, {path: found[path]}, BASE)
+    with pytest.raises(RefusedError, match=f"{path} has changed: {found[path]}, but .*{'0' * 64}"):
+        check_fingerprints(found, {path: "0" * 64}, BASE)
+    with pytest.raises(RefusedError, match="not read at all"):
+        check_fingerprints(found, {"/other": "0" * 64}, BASE)
+
+
+def test_a_million_events_take_seconds_and_little_memory(tmp_path: Path) -> None:
+    n = 500_000
+    schema = pa.Table.from_pandas(table(n, seed=1))
+    pq.write_table(schema, tmp_path / "b.parquet")
+    write(tmp_path / "s.parquet", table(n, seed=2, first=n))
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    splits = read(
+        sample("b", 0, tmp_path / "b.parquet"),
+        sample("s", 1, tmp_path / "s.parquet", selection="pt > 1 and eta < 10"),
+    )
+    assert sum(len(split.label) for split in splits) > 950_000
+    assert time.process_time() - began < 20
+    # Of 48 MB in the columns, several copies.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 800_000

@@ -1,0 +1,109 @@
+"""What a script finds out about its machine: threads, ranks and the commit."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from parts.machines import git_commit, task_rank, thread_count, versions
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "SLURM_PROCID", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("omp", "slurm", "count"), [("3", None, 3), ("1", "8", 1), (None, "8", 7), (None, "1", 1)]
+)
+def test_threads_are_those_that_are_ours_but_one(
+    omp: str | None, slurm: str | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("OMP_NUM_THREADS", omp), ("SLURM_CPUS_PER_TASK", slurm)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert thread_count() == count
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_threads_follow_the_cpus_of_this_process() -> None:
+    ours = os.sched_getaffinity(0)
+    assert thread_count() == max(1, len(ours) - 1)
+    os.sched_setaffinity(0, {min(ours)})
+    try:
+        assert thread_count() == 1
+    finally:
+        os.sched_setaffinity(0, ours)
+
+
+def test_only_srun_makes_slurm_variables_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert task_rank(under_srun=True) == task_rank(under_srun=False) == 0
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    assert task_rank(under_srun=True) == 3
+    assert task_rank(under_srun=False) == 0
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert task_rank(under_srun=False) == 1
+
+
+def test_versions_are_those_installed() -> None:
+    found = versions(("torch", "numpy"))
+    assert found == {
+        "python": platform.python_version(), "torch": version("torch"), "numpy": version("numpy"),
+    }  # fmt: skip
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", *identity, "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "spec.toml").write_text("one")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "one")
+    return tmp_path
+
+
+def test_the_commit_is_named_in_full(repository: Path) -> None:
+    (repository / "sub").mkdir()
+    assert git_commit(repository / "sub") == git(repository, "rev-parse", "HEAD")
+
+
+def test_a_tag_does_not_hide_the_commit(repository: Path) -> None:
+    git(repository, "tag", "-a", "v1", "-m", "v1")
+    assert git_commit(repository) == git(repository, "rev-parse", "HEAD")
+
+
+def test_changed_files_mark_the_commit_and_new_ones_do_not(repository: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    (repository / "new").write_text("new")
+    assert git_commit(repository) == commit
+    (repository / "spec.toml").write_text("two")
+    assert git_commit(repository) == f"{commit}-dirty"
+
+
+def test_outside_of_a_repository_the_commit_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_commit(tmp_path) == "unknown"
+    assert git_commit(tmp_path / "nowhere") == "unknown"
+
+
+def test_without_commits_the_commit_is_unknown(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    assert git_commit(tmp_path) == "unknown"
+
+
+def test_without_git_the_commit_is_unknown(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(repository))
+    assert git_commit(repository) == "unknown"

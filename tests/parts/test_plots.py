@@ -1,0 +1,235 @@
+"""Every figure is drawn, of good samples and bad ones, without warnings, pyplot or leaks."""
+
+import gc
+import resource
+import subprocess
+import sys
+import threading
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from parts.metrics import Floats, Ints, Outputs
+from parts.plots import (
+    binary_figures,
+    density,
+    multiclass_figures,
+    plot_confusion,
+    plot_history,
+    plot_scores,
+    plot_significance,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+CAPTION = "h4l_MLP_20260114T101500Z, epoch 25"
+BINARY = ("qqZZ", "ggH")
+CLASSES = ("ggH", "VBF", "VH", "ttH", "W_jets")
+
+
+def made(probability: Floats, label: Ints, weight: Floats) -> Outputs:
+    """Outputs whose events weigh the same in the loss."""
+    return Outputs(probability, label, weight, weight)
+
+
+def sample(seed: int, n: int, n_classes: int = 2, labels: tuple[int, ...] = ()) -> Outputs:
+    """Predictions of softmax outputs that know the class, a sixth of the weights negative."""
+    random = np.random.default_rng(seed)
+    label = random.choice(labels or range(n_classes), n)
+    logits = random.normal(0, 1, (n, n_classes)) + 2 * np.eye(n_classes)[label]
+    odds = np.exp(1.5 * logits)
+    sign = np.where(random.random(n) < 1 / 6, -1, 1)
+    return made(odds / odds.sum(1, keepdims=True), label, sign * random.uniform(0.5, 1.5, n))
+
+
+def png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def legends(figure: Figure) -> list[str]:
+    found = [axes.get_legend() for axes in figure.get_axes()]
+    return [text.get_text() for legend in found if legend for text in legend.get_texts()]
+
+
+def assert_drawn(figures: dict[str, Figure]) -> None:
+    for name, figure in figures.items():
+        assert png(figure).startswith(b"\x89PNG"), name
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        pytest.param(sample(2, 3000), id="ordinary"),
+        pytest.param(sample(3, 5), id="tiny"),
+        pytest.param(sample(3, 1), id="one_event"),
+        pytest.param(sample(3, 0), id="empty"),
+        pytest.param(sample(4, 300, labels=(0,)), id="no_signal"),
+        pytest.param(sample(4, 300, labels=(1,)), id="no_background"),
+        pytest.param(
+            made(sample(5, 300).probability, sample(5, 300).label, np.full(300, -1.0)),
+            id="all_negative",
+        ),
+        pytest.param(
+            made(np.full((300, 2), 0.5), sample(6, 300).label, np.ones(300)), id="constant_score"
+        ),
+        pytest.param(
+            made(np.eye(2)[sample(6, 300).label], sample(6, 300).label, np.ones(300)),
+            id="perfect_score",
+        ),
+        pytest.param(
+            made(np.full((300, 2), np.nan), sample(6, 300).label, np.ones(300)), id="nan_score"
+        ),
+        pytest.param(
+            made(sample(7, 300).probability, sample(7, 300).label, 1e-9 * sample(7, 300).weight),
+            id="small_weights",
+        ),
+    ],
+)
+def test_binary_figures_are_drawn(validation: Outputs) -> None:
+    figures = binary_figures(sample(1, 3000), validation, BINARY, CAPTION)
+    assert set(figures) == {"roc", "scores", "calibration", "confusion", "significance"}
+    assert_drawn(figures)
+    assert_drawn({"scores": plot_scores(validation, sample(1, 3000), [1], BINARY, CAPTION)})
+
+
+@pytest.mark.parametrize("n_classes", [3, 5])
+@pytest.mark.parametrize("labels", [(), (0, 2)], ids=["ordinary", "a_class_absent"])
+@pytest.mark.parametrize("n", [4, 2000])
+def test_multiclass_figures_are_drawn(n: int, labels: tuple[int, ...], n_classes: int) -> None:
+    figures = multiclass_figures(
+        sample(1, 2 * n, n_classes),
+        sample(2, n, n_classes, labels),
+        CLASSES[:n_classes],
+        CAPTION,
+    )
+    assert set(figures) == {"roc", "scores", "calibration", "confusion"}
+    assert_drawn(figures)
+
+
+@pytest.mark.parametrize(
+    ("history", "panels"),
+    [
+        ({}, 1),
+        ({"train_loss": []}, 1),
+        ({"train_loss": [(0, 0.7)]}, 1),
+        ({"train_loss": [(0, 700.0), (1, 0.7)], "val_loss": [(0, 0.8), (1, -0.1)]}, 1),
+        ({"val_loss": [(0, np.nan), (1, 0.5)], "auc": [(0, np.nan)]}, 2),
+        ({"val_loss": [(1, 0.5)], "auc": [(1, 0.9), (2, 0.95)], "significance": [(1, 3.0)]}, 3),
+    ],
+)
+def test_history_is_drawn(history: dict[str, list[tuple[int, float]]], panels: int) -> None:
+    figure = plot_history(history, CAPTION)
+    assert png(figure).startswith(b"\x89PNG")
+    assert len(figure.get_axes()) == panels
+
+
+def test_a_loss_over_two_decades_has_a_log_scale() -> None:
+    losses = [(epoch, 10.0 ** (2 - epoch)) for epoch in range(5)]
+    assert plot_history({"train_loss": losses}, CAPTION).get_axes()[0].get_yscale() == "log"
+    assert plot_history({"train_loss": losses[:2]}, CAPTION).get_axes()[0].get_yscale() == "linear"
+
+
+def test_legends_say_which_class_is_positive_and_which_is_true() -> None:
+    figures = binary_figures(sample(1, 2000), sample(2, 1000), BINARY, CAPTION)
+    assert legends(figures["roc"])[0].startswith("ggH (positive), AUC = 0.")
+    assert [text.split(",")[0] for text in legends(figures["scores"])] == [
+        "qqZZ (true)",
+        "ggH (true)",
+    ]
+    assert "ggH (positive)" in legends(figures["calibration"])
+    assert "P(ggH)" in legends(figures["significance"])[0]
+    assert figures["scores"].get_axes()[1].get_xlabel() == "P(ggH)"
+
+
+def test_captions_are_taken_as_they_are() -> None:
+    figure = plot_significance(np.ones(1), np.ones(1), "ggH", r"run_$\x$_1")
+    assert figure.get_suptitle() == r"run_$\x$_1"
+    assert png(figure)
+
+
+def test_confusion_shows_fractions_of_the_true_class_and_yields() -> None:
+    figure = plot_confusion(np.array([[30.0, 10.0], [0.0, 0.0]]), BINARY, CAPTION)
+    assert [text.get_text() for text in figure.get_axes()[0].texts] == [
+        "75.0%\n30",
+        "25.0%\n10",
+        "nan%\n0",
+        "nan%\n0",
+    ]
+
+
+def test_density_has_unit_area_and_errors_of_signed_weights() -> None:
+    edges = np.array([0.0, 0.5, 1.0])
+    score = np.array([0.1, 0.2, 0.9, 0.9])
+    outputs = made(
+        np.stack([1 - score, score], 1), np.array([1, 1, 1, 0]), np.array([2.0, -1.0, 3.0, 7.0])
+    )
+    values, errors = density(outputs, 1, 1, edges)
+    np.testing.assert_allclose(values, [1 / 2, 3 / 2])
+    np.testing.assert_allclose(errors, [np.sqrt(5) / 2, 3 / 2])
+
+
+def test_chi2_per_ndf_of_equal_samples_is_one() -> None:
+    ratios = []
+    for seed in range(40):
+        figure = plot_scores(sample(seed, 6000), sample(1000 + seed, 3000), [1], BINARY, CAPTION)
+        for text in legends(figure):
+            chi2, _, ndf = text.partition("ndf = ")[2].partition("/")
+            ratios.append(float(chi2) / int(ndf))
+    assert np.mean(ratios) == pytest.approx(1, abs=0.1)
+
+
+def test_figures_are_drawn_in_another_thread() -> None:
+    faults: list[BaseException] = []
+
+    def draw() -> None:
+        try:
+            assert_drawn(binary_figures(sample(1, 500), sample(2, 500), BINARY, CAPTION))
+        except BaseException as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    thread.join()
+    assert not faults
+
+
+def test_pyplot_is_not_imported_and_settings_stay() -> None:
+    code = """
+import sys
+import matplotlib
+before = matplotlib.rcParams.copy()
+from test_plots import BINARY, assert_drawn, binary_figures, sample
+assert_drawn(binary_figures(sample(1, 500), sample(2, 500), BINARY, ""))
+assert "matplotlib.pyplot" not in sys.modules
+assert matplotlib.rcParams.copy() == before
+"""
+    here = Path(__file__).parent
+    path = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parents[1] / 'templates')!r}]"
+    subprocess.run([sys.executable, "-c", path + code], check=True)
+
+
+def test_memory_stays_flat() -> None:
+    def draw(n: int) -> int:
+        for _ in range(n):
+            assert png(plot_significance(np.linspace(0, 1, 50), np.ones(50), "ggH", CAPTION))
+        gc.collect()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = draw(10)
+    assert draw(25) - before < 20_000  # KiB; a leaked figure is some 2 MiB.
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_scores_stand_above_their_pulls(n_classes: int) -> None:
+    outputs = sample(1, 500, n_classes)
+    shown = list(range(n_classes))
+    axes = plot_scores(outputs, outputs, shown, CLASSES[:n_classes], CAPTION).get_axes()
+    assert len(axes) == 2 * n_classes
+    for pulls in (panel for panel in axes if panel.get_xlabel()):
+        (scores,) = set(pulls.get_shared_x_axes().get_siblings(pulls)) - {pulls}
+        assert scores.get_xlim() == pulls.get_xlim()

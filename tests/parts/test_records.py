@@ -1,0 +1,124 @@
+"""The record: JSON that every reader takes, whole lines from all threads, and going back."""
+
+import json
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parts.records import Record
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record(tmp_path / "metrics.jsonl")
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def lines(record: Record) -> list[dict[str, Any]]:
+    text = record.path.read_text()
+    assert text.endswith("\n")
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def test_what_is_not_finite_is_null(record: Record) -> None:
+    record.write(3, 1, a=math.nan, b=math.inf, c=-math.inf, d=0.5, artifact="x.png")
+    (line,) = lines(record)
+    assert {k: line[k] for k in "abcd"} == {"a": None, "b": None, "c": None, "d": 0.5}
+    assert (line["step"], line["epoch"], line["artifact"]) == (3, 1, "x.png")
+    assert line["time"] > 0
+
+
+def test_the_record_is_ascii_whatever_a_file_is_called(record: Record) -> None:
+    record.write(1, 1, artifact="/plots/\u00fc\u202e.png")
+    assert record.path.read_bytes().isascii()
+    assert lines(record)[0]["artifact"] == "/plots/\u00fc\u202e.png"
+
+
+def test_a_line_can_be_read_as_soon_as_it_is_written(record: Record) -> None:
+    record.write(1, 1, loss=0.5)
+    assert len(lines(record)) == 1
+    assert record.size() == record.path.stat().st_size
+
+
+def test_a_later_start_goes_on_at_the_end(record: Record) -> None:
+    record.write(1, 1, loss=0.5)
+    later = Record(record.path)
+    later.write(2, 1, loss=0.25)
+    assert [line["step"] for line in lines(record)] == [1, 2]
+    assert later.size() == record.path.stat().st_size
+
+
+def test_going_back_drops_later_lines_and_goes_on_behind_the_earlier(record: Record) -> None:
+    record.write(1, 1, loss=0.5)
+    size = record.size()
+    record.write(2, 1, loss=0.4)
+    record.write(3, 1, loss=0.3)
+    later = Record(record.path)
+    later.cut(size)
+    assert later.size() == size
+    later.write(2, 1, loss=0.45)
+    assert later.size() == later.path.stat().st_size
+    assert [(e["step"], e["loss"]) for e in lines(later)] == [(1, 0.5), (2, 0.45)]
+
+
+def test_going_back_to_more_than_there_is_changes_nothing(record: Record) -> None:
+    record.write(1, 1, loss=0.5)
+    before = record.path.read_bytes()
+    record.cut(10_000)
+    assert record.path.read_bytes() == before
+
+
+def test_threads_do_not_tear_each_others_lines(record: Record) -> None:
+    def write(thread: int) -> None:
+        for step in range(300):
+            record.write(step, thread, value=0.5, artifact="x" * (50 * thread))
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = lines(record)
+    assert len(found) == 1200
+    for thread_number in range(4):
+        steps = [line["step"] for line in found if line["epoch"] == thread_number]
+        assert steps == list(range(300))
+
+
+def test_the_history_is_of_metrics_by_epoch(record: Record) -> None:
+    record.write(5, 1, train_loss=0.5, val_auc=math.nan)
+    record.write(5, 1, artifact="x.png")
+    record.write(10, 2, train_loss=0.4, val_auc=0.9)
+    assert record.history() == {"train_loss": [(1, 0.5), (2, 0.4)], "val_auc": [(2, 0.9)]}
+
+
+def test_ranks_without_a_record_write_into_nothing() -> None:
+    nothing = Record(Path("/dev/null"))
+    nothing.write(1, 1, loss=0.5)
+    nothing.cut(0)
+    assert nothing.size() == 0
+
+
+def test_entries_that_are_kept_stay_when_the_run_goes_back(record: Record) -> None:
+    record.write(1, 1, loss=0.5)
+    size = record.size()
+    record.write(2, 2, loss=0.4)
+    record.write_all(1, 1, [{"artifact": "a.png"}, {"artifact": "b.png"}])
+    record.cut(size, kept=lambda entry: entry.get("artifact") == "b.png")
+    assert [(e["step"], e.get("artifact")) for e in lines(record)] == [(1, None), (1, "b.png")]
+    assert record.artifacts() == [Path("b.png")]
+
+
+def test_a_line_that_a_crash_has_torn_is_dropped(record: Record) -> None:
+    record.write(1, 1, loss=0.5)
+    size = record.size()
+    record.file.write('{"step": 2, "artifact": ')
+    record.file.flush()
+    record.cut(size, kept=lambda _: True)
+    assert [e["step"] for e in lines(record)] == [1]

@@ -1,0 +1,357 @@
+"""A run's folder: one process at a time, the script and data that began it, and its copies."""
+
+import errno
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parts.exits import NotFiniteError, RefusedError, StoppedError
+from parts.records import Record
+from parts.runs import RunFolder, begun_seed, check_space, is_alive, keep
+
+PARTS = Path(__file__).parents[2] / "templates"
+HOLDER = """
+import sys
+from pathlib import Path
+from parts.runs import RunFolder
+with RunFolder(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+IDENTITY: dict[str, Any] = {"script": "a" * 64, "data": {"/d/x": "1", "/d/y": "2"}, "seed": 1}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    return RunFolder(tmp_path / "run")
+
+
+def hold(folder: RunFolder, *before: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", HOLDER, str(folder.path)],
+        env={**os.environ, "PYTHONPATH": str(PARTS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def holder(folder: RunFolder) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the run."""
+    with hold(folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def leave_lock(folder: RunFolder, **changed: Any) -> None:
+    """Lock the run in the name of a process that is no more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    lock = {"host": socket.gethostname(), "pid": process.pid, "job": None, "since": "then"}
+    folder.checkpoints.mkdir(parents=True)
+    folder.lock.write_text(json.dumps(lock | changed))
+
+
+def assert_refused(folder: RunFolder, *told: str) -> None:
+    with pytest.raises(RefusedError) as refusal, folder.locked():
+        pass
+    assert all(text in str(refusal.value) for text in told)
+
+
+def assert_free(folder: RunFolder) -> None:
+    with folder.locked():
+        assert json.loads(folder.lock.read_text())["pid"] == os.getpid()
+    assert not folder.lock.exists()
+
+
+def test_a_second_process_is_refused_and_told_the_holder(
+    folder: RunFolder, holder: subprocess.Popen[str]
+) -> None:
+    told = json.loads(folder.lock.read_text())
+    assert_refused(folder, str(holder.pid), socket.gethostname(), told["since"], str(folder.lock))
+    assert folder.lock.exists()
+    holder.communicate("")
+    assert_free(folder)
+
+
+def test_a_killed_holder_gives_way(folder: RunFolder, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    assert folder.lock.exists()
+    assert_free(folder)
+
+
+def test_a_second_start_within_one_job_is_refused_while_the_first_lives(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    with hold(folder) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert_refused(folder, str(process.pid))
+        process.communicate("")
+
+
+def test_the_lock_goes_when_the_run_fails(folder: RunFolder) -> None:
+    with pytest.raises(ValueError, match="boom"), folder.locked():
+        raise ValueError("boom")
+    assert not folder.lock.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (StoppedError(75), 75, "start again to go on"),
+        (RefusedError("no data"), 1, "refused: no data"),
+        (NotFiniteError("loss nan at step 3"), 3, "loss nan at step 3"),
+        (OSError(errno.ENOSPC, "no space left for x"), 4, "no space left for x"),
+        (ValueError("boom"), 70, "boom"),
+    ],
+)
+def test_a_folder_tells_how_its_last_start_ended(
+    folder: RunFolder, error: Exception, status: int, reason: str
+) -> None:
+    with pytest.raises(type(error)), folder.locked():
+        raise error
+    told = json.loads(folder.ended.read_text())
+    assert told["status"] == status
+    assert reason in told["reason"]
+    assert abs(told["time"] - time.time()) < 60
+    assert_free(folder)
+
+
+def test_a_lock_shows_that_its_holder_lives(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = []
+
+    def wait(_: threading.Event, seconds: float) -> bool:
+        beats.append(seconds)
+        return len(beats) > 1
+
+    monkeypatch.setattr(threading.Event, "wait", wait)
+    folder.checkpoints.mkdir(parents=True)
+    folder.lock.touch()
+    os.utime(folder.lock, (0, 0))
+    folder._beat(threading.Event())
+    assert beats == [30, 30]
+    assert time.time() - folder.lock.stat().st_mtime < 60
+
+
+def test_a_job_that_slurm_has_started_again_takes_its_own_lock(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the holder's number is that of a process that lives, as it may be in a container."""
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    leave_lock(folder, job="17", restarts="0", pid=os.getppid())
+    assert_refused(folder, str(os.getppid()))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert_free(folder)
+
+
+@pytest.mark.parametrize(
+    ("squeue", "free"),
+    [
+        ("echo RUNNING", False),
+        ("true", True),
+        ("echo slurm_load_jobs error: Invalid job id specified >&2; exit 1", True),
+        ("echo Unable to contact slurm controller >&2; exit 1", False),
+    ],
+)
+def test_another_jobs_lock_is_taken_over_only_if_slurm_says_that_it_ended(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, squeue: str, free: bool
+) -> None:
+    program = tmp_path / "bin" / "squeue"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n[ "$3" = --jobs=16 ] || exit 9\n{squeue}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    leave_lock(folder, host="elsewhere", job="16", restarts="0")
+    if free:
+        assert_free(folder)
+    else:
+        assert_refused(folder, "elsewhere")
+
+
+def test_of_two_that_find_a_dead_holder_one_gets_the_lock(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_lock(folder)
+    other = json.dumps({"host": socket.gethostname(), "pid": os.getppid(), "job": None})
+
+    def slower(*_: Any) -> bool:
+        # Meanwhile the other one has removed the lock and made its own.
+        folder.lock.unlink()
+        folder.lock.write_text(other)
+        return True
+
+    monkeypatch.setattr("parts.runs.is_stale", slower)
+    assert_refused(folder, str(os.getppid()))
+    assert folder.lock.read_text() == other
+    assert [path.name for path in folder.path.glob("lock*")] == ["lock"]
+
+
+def test_a_run_that_would_fill_the_disk_is_refused(folder: RunFolder) -> None:
+    folder.checkpoints.mkdir(parents=True)
+    free = shutil.disk_usage(folder.checkpoints).free
+    check_space(folder, free // 2)
+    with pytest.raises(RefusedError, match=r"needs \d+ MB for checkpoints; \d+ MB are free"):
+        check_space(folder, free * 2)
+
+
+def test_tasks_wait_for_the_first_one(folder: RunFolder) -> None:
+    folder.checkpoints.mkdir(parents=True)
+    folder.lock.touch()
+    waiting = threading.Thread(target=folder.wait_until_released, daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    folder.lock.unlink()
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
+def test_the_lock_of_a_dead_process_is_taken_over(folder: RunFolder) -> None:
+    leave_lock(folder)
+    assert_free(folder)
+
+
+def test_the_lock_of_another_machine_is_respected(folder: RunFolder) -> None:
+    leave_lock(folder, host="elsewhere")
+    assert_refused(folder, "elsewhere")
+
+
+def test_the_lock_of_this_jobs_last_life_is_taken_over(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    leave_lock(folder, host="elsewhere", job="17")
+    assert_free(folder)
+    shutil.rmtree(folder.path)
+    leave_lock(folder, host="elsewhere", job="18")
+    assert_refused(folder, "18")
+
+
+def test_a_lock_that_says_nothing_is_respected(folder: RunFolder) -> None:
+    leave_lock(folder)
+    folder.lock.write_text("")
+    assert_refused(folder, str(folder.lock))
+
+
+def test_what_a_killed_process_was_writing_is_removed(folder: RunFolder) -> None:
+    leave_lock(folder)
+    orphans = [folder.checkpoints / ".last-000000012.ckpt.4711", folder.path / ".run.json.4711"]
+    kept = [folder.checkpoints / "last-000000008.ckpt", folder.path / ".notes"]
+    for path in (*orphans, *kept):
+        path.write_text("x")
+    with folder.locked():
+        assert not any(path.exists() for path in orphans)
+        assert all(path.exists() for path in kept)
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs another user")
+def test_a_folder_that_cannot_be_written_to_is_refused(folder: RunFolder) -> None:
+    folder.checkpoints.mkdir(parents=True)
+    folder.path.chmod(0o555)
+    for path in (folder.path.parent, *folder.path.parents):
+        path.chmod(path.stat().st_mode | 0o011)
+    with hold(folder, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") as process:
+        _, errors = process.communicate("")
+    assert process.returncode == 1
+    assert f"RefusedError: cannot write to {folder.path}: Permission denied" in errors
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert_refused(RunFolder(tmp_path / "file" / "run"), "cannot write to", "Not a directory")
+
+
+@pytest.fixture
+def begun(folder: RunFolder) -> RunFolder:
+    folder.path.mkdir()
+    folder.identify(IDENTITY, accept_data=False)
+    folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    (folder.checkpoints / "last-000000001.ckpt").touch()
+    return folder
+
+
+def test_the_same_script_and_data_go_on(begun: RunFolder) -> None:
+    begun.identify({**IDENTITY, "seed": 2}, accept_data=False)
+    assert json.loads(begun.identity.read_text())["seed"] == 2
+
+
+def test_another_script_is_refused_by_both_digests(begun: RunFolder) -> None:
+    begun.check_script("a" * 64)
+    with pytest.raises(RefusedError, match="began with aaaaaaaaaaaa, now bbbbbbbbbbbb"):
+        begun.check_script("b" * 64)
+
+
+def test_a_run_that_was_not_begun_takes_any_script_and_has_no_seed(folder: RunFolder) -> None:
+    folder.check_script("b" * 64)
+    assert begun_seed(folder.identity) != begun_seed(folder.identity)
+
+
+def test_the_seed_is_the_one_that_the_run_was_begun_with(begun: RunFolder) -> None:
+    assert begun_seed(begun.identity) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "changed"),
+    [
+        ({"/d/x": "1", "/d/y": "3"}, "/d/y"),
+        ({"/d/x": "1", "/d/y": "2", "/d/z": "3"}, "/d/z"),
+        ({"/d/x": "1"}, "/d/y"),
+    ],
+)
+def test_other_data_is_refused_unless_accepted(
+    begun: RunFolder, data: dict[str, str], changed: str
+) -> None:
+    before = begun.identity.read_text()
+    with pytest.raises(RefusedError, match=f"began: .*{changed}.*--accept-data"):
+        begun.identify({**IDENTITY, "data": data}, accept_data=False)
+    assert begun.identity.read_text() == before
+    begun.identify({**IDENTITY, "data": data}, accept_data=True)
+    assert json.loads(begun.identity.read_text())["data"] == data
+    begun.identify({**IDENTITY, "data": data}, accept_data=False)
+
+
+def test_a_run_without_a_checkpoint_takes_another_script_and_other_data(begun: RunFolder) -> None:
+    for path in begun.checkpoints.iterdir():
+        path.unlink()
+    begun.check_script("b" * 64)
+    begun.identify({**IDENTITY, "data": {"/d/z": "1"}}, accept_data=False)
+
+
+def test_files_that_explain_the_run_are_kept_as_they_are(folder: RunFolder, tmp_path: Path) -> None:
+    folder.path.mkdir()
+    script = tmp_path / "train_signal.py"
+    script.write_text("first")
+    record = Record(folder.record)
+    keep(folder, record, (script, tmp_path / "absent.toml"))
+    script.write_text("second")
+    keep(folder, record, (script,))
+    copy = folder.path / "train_signal.py"
+    assert copy.read_text() == "second"
+    keep(folder, record, (script,))
+    entries = [json.loads(line) for line in folder.record.read_text().splitlines()]
+    assert [entry["artifact"] for entry in entries] == [str(copy)] * 2
+
+
+def test_processes_are_known_to_live() -> None:
+    assert is_alive(os.getpid())
+    assert is_alive(1)

@@ -1,0 +1,390 @@
+"""The tracker in real trainings: cadences, several ranks, plots that fail, and going on."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from matplotlib.figure import Figure
+from torch import nn
+
+from parts.batches import Batches
+from parts.checkpoints import AtomicCheckpointIO, LastCheckpoints, newest
+from parts.classifiers import WarmedUpClassifier, linear_warmup
+from parts.events import Events
+from parts.exits import NotFiniteError, StoppedError
+from parts.inputs import Inputs, Numerical
+from parts.losses import bce
+from parts.metrics import binary_metrics
+from parts.models import MLP, binary_probability
+from parts.plots import binary_figures
+from parts.records import Record
+from parts.states import RandomStates
+from parts.stops import SafeStop
+from parts.trackers import Tracker, predict, resume_after_training
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(autouse=True)
+def _closed_records(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the files of records; scripts keep theirs open to the end."""
+    made: list[Record] = []
+    open_record = Record.__init__
+
+    def kept(record: Record, path: Path) -> None:
+        open_record(record, path)
+        made.append(record)
+
+    monkeypatch.setattr(Record, "__init__", kept)
+    yield
+    for record in made:
+        record.file.close()
+
+
+def events(size: int, seed: int) -> Events:
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.arange(size) % 2
+    numerical = torch.randn(size, 2, generator=generator) + label[:, None]
+    weight = torch.rand(size, generator=generator) + 0.5
+    weight[::7] *= -1
+    return Events(numerical, torch.empty(size, 0, dtype=torch.int64), label, weight, weight / 0.8)
+
+
+def build(folder: Path, **changed: Any) -> Tracker:
+    options: dict[str, Any] = {
+        "metrics": binary_metrics, "figures": partial(binary_figures, classes=("B", "S")),
+        "check_metrics_n_epoch": 1, "plot_metrics_n_epoch": None, "log_every_n_steps": 4,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    record = Record(folder / "metrics.jsonl")
+    return Tracker(record, folder / "plots", events(96, 1), events(53, 2), **options | changed)
+
+
+def classify(dropout: float = 0.2) -> WarmedUpClassifier:
+    torch.manual_seed(0)
+    inputs = Inputs([Numerical(nn.Identity())])
+    return WarmedUpClassifier(
+        network=MLP(inputs, 2, 1, 1, 4, nn.SiLU, dropout, nn.Identity),
+        loss=bce,
+        probability=binary_probability,
+        configure=lambda parameters, steps: torch.optim.SGD(parameters, lr=0.1),
+        knows={},
+        warmup=linear_warmup,
+        epochs=1,
+    )
+
+
+def fit(
+    tracker: Tracker,
+    epochs: int,
+    every: int = 1,
+    devices: int = 1,
+    dropout: float = 0.2,
+    others: Sequence[Callback] = (),
+    resume: Path | None = None,
+) -> WarmedUpClassifier:
+    classifier = classify(dropout)
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=devices,
+        max_epochs=epochs,
+        check_val_every_n_epoch=every,
+        callbacks=[tracker, *others],
+        plugins=[LightningEnvironment(), AtomicCheckpointIO()],
+        logger=False,
+        enable_checkpointing=bool(others),
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        default_root_dir=tracker.folder.parent,
+    )
+    rank, size = trainer.global_rank, 16 // devices
+    trainer.fit(
+        classifier,
+        Batches(events(96, 1), size, 3, rank, devices),
+        Batches(events(53, 2), size, None, rank, devices),
+        ckpt_path=resume,
+        weights_only=True,
+    )
+    return classifier
+
+
+def entries(tracker: Tracker) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in tracker.record.path.read_text().splitlines()]
+
+
+def epochs_with(tracker: Tracker, name: str) -> list[int]:
+    return [entry["epoch"] for entry in entries(tracker) if name in entry]
+
+
+@pytest.mark.parametrize("cadence", [None, 1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("every", [1, 2, 3, 4, 5, 6, 7])
+def test_a_cadence_is_due_at_the_first_validation_at_or_after_its_epochs(
+    tmp_path: Path, cadence: int | None, every: int
+) -> None:
+    tracker = build(tmp_path)
+    due = []
+    for epoch in range(every, 43, every):
+        if tracker.is_due(cadence, epoch):
+            due.append(epoch)
+        tracker.validated = epoch
+    wished = range(cadence, 43, cadence) if cadence else []
+    expected = {-(-epoch // every) * every for epoch in wished}
+    assert due == sorted(epoch for epoch in expected if epoch < 43)
+
+
+def test_losses_metrics_and_plots_keep_their_own_cadences(tmp_path: Path) -> None:
+    tracker = build(tmp_path, check_metrics_n_epoch=3, plot_metrics_n_epoch=5)
+    fit(tracker, epochs=8, every=2)
+    tracker.finish()
+    assert epochs_with(tracker, "train_loss") == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert epochs_with(tracker, "val_loss") == [2, 4, 6, 8]
+    assert epochs_with(tracker, "val_auc") == [4, 6]
+    assert set(epochs_with(tracker, "artifact")) == {6}
+    drawn = {Path(entry["artifact"]) for entry in entries(tracker) if "artifact" in entry}
+    assert drawn == set((tmp_path / "plots" / "epoch_0006").iterdir())
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+    assert "history.png" in {path.name for path in drawn}
+
+
+def test_steps_record_their_loss_and_the_rate_that_they_were_taken_with(tmp_path: Path) -> None:
+    tracker = build(tmp_path, log_every_n_steps=2)
+    fit(tracker, epochs=2)
+    lines = [entry for entry in entries(tracker) if "train_loss_step" in entry]
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert [line["lr"] for line in lines] == pytest.approx(
+        [0.1 * share for share in (2 / 6, 4 / 6, 1, 1, 1, 1)]
+    )
+    for epoch in (1, 2):
+        steps = [line["train_loss_step"] for line in lines if line["epoch"] == epoch]
+        (mean,) = (
+            e["train_loss"] for e in entries(tracker) if e["epoch"] == epoch and "train_loss" in e
+        )
+        assert np.mean(steps) == pytest.approx(mean)
+
+
+def test_the_validation_loss_and_metrics_are_of_all_events(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker = build(tmp_path)
+    classifier = fit(tracker, epochs=1)
+    (line,) = [entry for entry in entries(tracker) if "val_loss" in entry]
+    validation = events(53, 2)
+    classifier.eval()
+    with torch.no_grad():
+        loss = bce(
+            classifier.network(validation.numerical, validation.categorical), validation.label
+        )
+    weight = validation.loss_weight
+    assert line["val_loss"] == pytest.approx(float((loss * weight).sum() / weight.sum()), rel=1e-5)
+    for name, value in binary_metrics(predict(classifier, validation)).items():
+        recorded = line[f"val_{name}"]
+        assert (np.nan if recorded is None else recorded) == pytest.approx(value, nan_ok=True)
+    assert f"epoch 1/1: train_loss {line['train_loss']:.4g}" in capsys.readouterr().out
+
+
+def test_two_ranks_find_what_one_does(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "templates")}
+    for devices in (1, 2):
+        command = [sys.executable, __file__, str(tmp_path / str(devices)), str(devices)]
+        found = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert found.returncode == 0, found.stderr
+    one, two = (entries(build(tmp_path / name)) for name in ("1", "2"))
+    assert len(one) == len(two) > 3
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        for name in a.keys() - {"time"}:
+            expected = b[name] if b[name] is None else pytest.approx(b[name], rel=1e-4)
+            assert a[name] == expected, name
+
+
+def failing(*_: Any, **__: Any) -> dict[str, Figure]:
+    raise RuntimeError("no ink")
+
+
+def test_plots_that_fail_only_warn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tracker = build(tmp_path, figures=failing, plot_metrics_n_epoch=1)
+    fit(tracker, epochs=2)
+    tracker.finish()
+    assert epochs_with(tracker, "val_auc") == [1, 2]
+    printed = capsys.readouterr().out
+    assert printed.count("warning: plots were not drawn: RuntimeError('no ink')") == 2
+
+
+def test_drawing_changes_neither_random_states_nor_the_training(tmp_path: Path) -> None:
+    plain, plotted = build(tmp_path / "a"), build(tmp_path / "b", plot_metrics_n_epoch=1)
+    networks, states = [], []
+    for tracker in (plain, plotted):
+        np.random.seed(1)
+        networks.append(fit(tracker, epochs=2).network.state_dict())
+        tracker.finish()
+        states.append((torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()))  # type: ignore[index]
+    assert states[0] == states[1]
+    assert all(torch.equal(tensor, networks[1][name]) for name, tensor in networks[0].items())
+    assert (tmp_path / "b" / "plots" / "epoch_0002" / "history.png").exists()
+
+
+class StopAt(Callback):
+    """Asks for a stop at a step, as a signal would."""
+
+    def __init__(self, stop: SafeStop, step: int) -> None:
+        self.stop, self.step = stop, step
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Set the flag."""
+        if trainer.global_step == self.step:
+            self.stop.status = 143
+
+
+@pytest.mark.parametrize("steps", [(2,), (8, 9), (5, 11, 13)])
+def test_a_run_that_was_stopped_ends_as_a_straight_one(
+    tmp_path: Path, steps: tuple[int, ...]
+) -> None:
+    straight, stopped = build(tmp_path / "a"), build(tmp_path / "b")
+    expected = fit(straight, epochs=3).network.state_dict()
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    for step in (*steps, -1):
+        best = ModelCheckpoint(checkpoints, save_top_k=0)
+        last = LastCheckpoints(checkpoints, best)
+        stop = SafeStop(last, 10, lambda: None)
+        others = [RandomStates(), StopAt(stop, step), best, last, stop]
+        # Each start has a tracker of its own.
+        stopped = build(tmp_path / "b")
+        with pytest.raises(StoppedError) if step >= 0 else nullcontext():
+            found = fit(stopped, epochs=3, others=others, resume=newest(checkpoints))
+    assert all(torch.equal(expected[n], t) for n, t in found.network.state_dict().items())
+    lines = [
+        [{name: v for name, v in e.items() if name != "time"} for e in entries(tracker)]
+        for tracker in (straight, stopped)
+    ]
+    assert lines[0] == lines[1]
+
+
+def test_each_epoch_of_a_training_has_an_order_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = []
+    iterate = Batches.__iter__
+
+    def watched(self: Batches) -> Iterator[tuple[torch.Tensor, ...]]:
+        seen = []
+        for batch in iterate(self):
+            seen.append(batch[0])
+            if self.seed is not None and len(seen) == len(self):
+                orders.append(torch.cat(seen).tolist())
+            yield batch
+
+    monkeypatch.setattr(Batches, "__iter__", watched)
+    fit(build(tmp_path), epochs=3)
+    assert len(orders) == 3
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
+
+
+def test_predicting_leaves_the_mode_and_takes_events_evenly() -> None:
+    classifier = classify()
+    data = events(100, 3)
+    for training in (True, False):
+        classifier.train(training)
+        few, every = predict(classifier, data, most=10), predict(classifier, data)
+        assert classifier.training == training
+        np.testing.assert_allclose(few.probability, every.probability[::10], rtol=1e-5)
+        np.testing.assert_array_equal(few.weight, data.weight.double()[::10])
+        np.testing.assert_allclose(every.probability.sum(1), 1, rtol=1e-6)
+    assert len(predict(classifier, data, most=10_000).label) == 100
+
+
+def test_a_validation_loss_that_is_not_finite_stops_before_anything_is_recorded(
+    tmp_path: Path,
+) -> None:
+    tracker = build(tmp_path)
+    tracker.metrics = failing  # type: ignore[assignment]
+    classifier = classify()
+    data = events(53, 2)
+    data.numerical[5] = torch.inf
+    trainer = Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, callbacks=[tracker]
+    )
+    with pytest.raises(NotFiniteError, match="validation loss nan after epoch 1"):
+        trainer.validate(classifier, Batches(data, 16, None, 0, 1), verbose=False)
+    assert not entries(tracker)
+
+
+def test_what_was_recorded_after_the_checkpoint_is_dropped(tmp_path: Path) -> None:
+    tracker = build(tmp_path)
+    tracker.record.write(4, 1, train_loss=0.5)
+    tracker.validated, tracker.losses = 1, [torch.tensor(0.25)]
+    state = json.loads(json.dumps(tracker.state_dict()))
+    tracker.record.write(8, 2, train_loss=0.4)
+    later = build(tmp_path)
+    later.load_state_dict(state)
+    assert [entry["step"] for entry in entries(later)] == [4]
+    assert later.validated == 1
+    # Drawn at no epoch yet, and the plots that are drawn are kept.
+    assert later.drawn == [0, 0]
+    assert later.losses == [torch.tensor(0.25)]
+    assert later.state_dict() == state
+
+
+def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path: Path) -> None:
+    """The state is that of the end of the second epoch; another start has drawn the first."""
+    first = build(tmp_path, plot_metrics_n_epoch=1)
+    classifier = fit(first, epochs=2)
+    first.finish()
+    state = json.loads(json.dumps(first.state_dict()))
+    assert state["drawn"][1] == 2
+    lines = first.record.path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "epoch_0002" not in line]
+    assert len(kept) < len(lines)
+    first.record.path.write_text("".join(kept))
+    state["record"] = len("".join(kept))
+    for _ in range(2):
+        # Once drawn, they are not drawn again.
+        later = build(tmp_path)
+        checkpoint = {"state_dict": classifier.state_dict(), "callbacks": {"Tracker": state}}
+        resume_after_training(later, classifier, checkpoint)
+        later.finish()
+        named = [line for line in later.record.artifacts() if line.parent.name == "epoch_0002"]
+        assert len(named) == len(set(named)) == len(lines) - len(kept)
+
+
+def test_the_plots_of_an_evaluation_that_is_repeated_are_named_once(tmp_path: Path) -> None:
+    tracker = build(tmp_path)
+    tracker.validated = 1
+    state = tracker.state_dict()
+    for _ in range(2):
+        tracker.load_state_dict(state)
+        tracker.record.write(1, 1, test_auc=0.5)
+        tracker.record.write(1, 1, artifact="plots/test/score.png")
+    assert len(entries(tracker)) == 2
+
+
+def test_a_checkpoint_of_another_run_cuts_nothing(tmp_path: Path) -> None:
+    tracker = build(tmp_path)
+    state = tracker.state_dict()
+    tracker.record.write(4, 1, train_loss=0.5)
+    tracker.load_state_dict(state | {"run": "another"})
+    assert len(entries(tracker)) == 1
+
+
+if __name__ == "__main__":
+    on_rank_0 = os.environ.get("LOCAL_RANK", "0") == "0"
+    ours = build(Path(sys.argv[1]))
+    ours.record = ours.record if on_rank_0 else Record(Path(os.devnull))
+    fit(ours, epochs=2, devices=int(sys.argv[2]), dropout=0.0)

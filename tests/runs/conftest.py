@@ -1,0 +1,28 @@
+"""What the tests of generated scripts share: an interpreter, and a folder with data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runs.experiments import Warm, Workshop, events, isolated
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """An interpreter without seesawc whose forks run scripts."""
+    interpreter = Warm(isolated())
+    yield interpreter
+    interpreter.close()
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Workshop:
+    """A folder with the data of two classes, for all tests of a file."""
+    return new_workshop(tmp_path_factory.mktemp("workshop"), warm)
+
+
+def new_workshop(folder: Path, warm: Warm) -> Workshop:
+    found = Workshop(folder, warm)
+    found.write(events(401))
+    return found

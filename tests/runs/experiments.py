@@ -1,0 +1,400 @@
+"""Small experiments: their data, their specs, how they are started, and what a run left."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tomlkit
+import torch
+from attrs import frozen
+from mlflow import MlflowClient
+from mlflow.entities import Run as Entry
+
+from seesawc import outputs, pipeline
+
+HERE = Path(__file__).parent
+EXPERIMENT = "toy"
+NOBODY = 65534
+# An interrupted start or a hung one must not hang the tests.
+PATIENCE = 120.0
+
+SPEC: dict[str, Any] = {
+    "task": "signal",
+    "experiment_config": {
+        "experiment_name": EXPERIMENT,
+        "seed": 1,
+        "accelerator": "cpu",
+        "devices": 1,
+        "plot_metrics_n_epoch": "never",
+    },
+    "dataset_config": {
+        "event_number": "event",
+        "weight": "weight",
+        "numerical": ["x", "y", "z"],
+        "categorical": ["n_jets"],
+        "missing": -999.0,
+        "batch_size": 40,
+        "samples": [
+            {"name": "ggH", "class": "signal", "files": ["../data/toy.csv"]},
+            {"name": "qqZZ", "class": "background", "files": ["../data/toy.parquet"]},
+        ],
+    },
+    "model_config": {"architecture_config": {"n_layers": 2, "n_hidden": 16, "dropout": 0.1}},
+    "training_config": {"max_epochs": 2, "optimizer": {"optimizer_params": {"lr": 0.01}}},
+}
+SPEC["dataset_config"]["samples"][0]["selection"] = "process == 1"
+SPEC["dataset_config"]["samples"][1]["selection"] = "process == 0"
+
+
+def events(size: int, n_classes: int = 2) -> pd.DataFrame:
+    """Return events of Gaussian classes: a sixth of the weights negative, a third of z missing."""
+    random = np.random.default_rng(7)
+    process = np.arange(size) % n_classes
+    x = random.normal(process[:, None] * 0.8, 1.0, (size, 3))
+    x[random.random(size) < 1 / 3, 2] = -999.0
+    sign = np.where(random.random(size) < 1 / 6, -1.0, 1.0)
+    return pd.DataFrame(
+        {
+            **dict(zip("xyz", x.T, strict=True)),
+            "n_jets": random.poisson(1 + process),
+            "event": np.arange(size) + 1000,
+            "weight": sign * random.uniform(0.5, 1.5, size),
+            "process": process,
+        }
+    )
+
+
+def merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tables with options changed; None takes one out."""
+    result = deepcopy(base)
+    for name, value in changes.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            result[name] = merged(result.get(name, {}), value)
+        else:
+            result[name] = value
+    return result
+
+
+@frozen
+class Ended:
+    """How a start of a script ended."""
+
+    status: int
+    output: str
+    error: str
+
+    def refused(self, *words: str) -> None:
+        """Assert that the start was refused in so many words, not by a traceback."""
+        assert self.status == 1, self
+        assert self.error.count("refused:") == 1, self
+        for word in words:
+            assert word in self.error, self
+        self.quiet()
+
+    def quiet(self) -> None:
+        """Assert that no traceback was shown."""
+        assert "Traceback" not in self.output + self.error, self
+
+    def done(self) -> "Ended":
+        """Assert that the start came to its end without a warning from the tracker."""
+        assert self.status == 0, self
+        assert "tracker" not in self.error
+        assert "warning: " not in self.output, self
+        self.quiet()
+        return self
+
+
+class Warm:
+    """The interpreter that starts scripts in forks of its own; one for all tests of a process."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        command = [sys.executable, str(HERE / "warm.py")]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables)
+        self.ended: dict[int, int] = {}
+        self.pids: list[int] = []
+        self.deaf = False
+        self.news = threading.Condition()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            pid, status = json.loads(line)
+            with self.news:
+                if status is None:
+                    self.pids.append(pid)
+                else:
+                    self.ended[pid] = status
+                self.news.notify_all()
+        with self.news:
+            self.deaf = True
+            self.news.notify_all()
+
+    def start(self, request: Mapping[str, Any]) -> int:
+        """Return the process of a script."""
+        assert self.process.stdin
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
+        with self.news:
+            assert self.news.wait_for(lambda: self.pids or self.deaf, PATIENCE)
+            assert self.pids, "the interpreter has ended: pytest -s shows its error"
+            return self.pids.pop()
+
+    def wait(self, pid: int) -> int:
+        """Return the exit status."""
+        with self.news:
+            assert self.news.wait_for(lambda: pid in self.ended or self.deaf, PATIENCE), (
+                "the script hangs"
+            )
+            return self.ended[pid]
+
+    def close(self) -> None:
+        """End the interpreter; what it has started has ended before."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+
+
+@frozen
+class Started:
+    """A script that runs."""
+
+    pid: int
+    output: Path
+    error: Path
+    warm: Warm | None
+    cold: subprocess.Popen[bytes] | None = None
+
+    def wait(self) -> Ended:
+        """Return how it ended."""
+        if self.cold is not None:
+            status = self.cold.wait(PATIENCE)
+        else:
+            assert self.warm is not None
+            status = self.warm.wait(self.pid)
+        texts = ["" if p.is_char_device() else p.read_text() for p in (self.output, self.error)]
+        return Ended(status, *texts)
+
+    def over(self) -> bool:
+        """Whether it has ended."""
+        if self.cold is not None:
+            return self.cold.poll() is not None
+        assert self.warm is not None
+        return self.pid in self.warm.ended
+
+    def signal(self, number: int) -> Ended:
+        """Send a signal, and return how it ended; it may have ended before."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        return self.wait()
+
+
+@frozen
+class Run:
+    """The folder of a run."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        return self.path.parents[1] / "mlruns"
+
+    def json(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.path / name).read_text())
+        return content
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the record."""
+        return [json.loads(line) for line in (self.path / "metrics.jsonl").read_text().splitlines()]
+
+    def measured(self) -> list[dict[str, Any]]:
+        """Return the record's lines of metrics, without the time."""
+        lines = [line for line in self.lines() if "artifact" not in line]
+        return [{k: v for k, v in line.items() if k != "time"} for line in lines]
+
+    def series(self, name: str) -> dict[int, float]:
+        """Return a metric by step."""
+        return {line["step"]: line[name] for line in self.measured() if name in line}
+
+    def epochs(self, name: str) -> list[int]:
+        """Return the epochs at which a metric was recorded."""
+        return [line["epoch"] for line in self.measured() if name in line]
+
+    def artifacts(self) -> list[str]:
+        """Return the last two parts of each artifact's path, in alphabetical order."""
+        paths = [Path(line["artifact"]) for line in self.lines() if "artifact" in line]
+        return sorted(f"{path.parent.name}/{path.name}" for path in paths)
+
+    def checkpoint(self, name: str = "") -> dict[str, Any]:
+        """Return a checkpoint, the newest if none is named."""
+        name = name or str(self.json("checkpoints/newest.json")["file"])
+        content: dict[str, Any] = torch.load(self.path / "checkpoints" / name, weights_only=True)
+        return content
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return the newest weights."""
+        weights: dict[str, torch.Tensor] = self.checkpoint()["state_dict"]
+        return weights
+
+    def files(self) -> dict[str, tuple[str, int]]:
+        """Return digest and modification time of every file of the save_dir.
+
+        All but the note of how the last start ended, which a refusal writes.
+        """
+        found = [path for path in self.path.parents[1].rglob("*") if path.is_file()]
+        found = [path for path in found if path.name != "ended.json"]
+        return {
+            str(path): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+            for path in found
+        }
+
+    def client(self) -> MlflowClient:
+        return MlflowClient(tracking_uri=f"sqlite:///{self.store / 'mlflow.db'}")
+
+    def entries(self, experiment: str = EXPERIMENT) -> list[Entry]:
+        """Return the entries of MLflow that have the run's name."""
+        client = self.client()
+        found = client.get_experiment_by_name(experiment)
+        assert found is not None
+        entries = client.search_runs([found.experiment_id])
+        return [entry for entry in entries if entry.info.run_name == self.path.name]
+
+    def logged(self) -> dict[str, list[tuple[int, float]]]:
+        """Return (step, value) of every metric of the run's one entry in MLflow."""
+        (entry,) = self.entries()
+        client = self.client()
+        histories = {
+            name: client.get_metric_history(entry.info.run_id, name) for name in entry.data.metrics
+        }
+        return {name: [(m.step, m.value) for m in ms] for name, ms in histories.items()}
+
+    def recorded(self) -> dict[str, list[tuple[int, float]]]:
+        """Return what `logged` is to equal."""
+        names = {name for line in self.measured() for name in line} - {"step", "epoch"}
+        series = {name: self.series(name).items() for name in names}
+        known = {n: [(k, v) for k, v in items if v is not None] for n, items in series.items()}
+        # What was never a number, MLflow does not know.
+        return {name: values for name, values in known.items() if values}
+
+
+def same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
+    """Whether weights are equal bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@frozen
+class Workshop:
+    """A folder with data, in which specs are compiled and scripts are run."""
+
+    folder: Path
+    warm: Warm
+
+    def write(self, frame: pd.DataFrame, stem: str = "toy") -> None:
+        """Write events as CSV and as Parquet."""
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        frame.to_csv(data / f"{stem}.csv", index=False)
+        frame.to_parquet(data / f"{stem}.parquet")
+
+    def build(self, name: str, **changes: Any) -> Path:
+        """Compile the spec with tables changed, under the run name `name`; return the script."""
+        named = {"experiment_config": {"run_name": name}}
+        tables = merged(merged(SPEC, named), changes)
+        path = self.folder / "specs" / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(tomlkit.dumps(tables))
+        folder = pipeline.output_folder(path)
+        outputs.write(folder, pipeline.compile_spec(path, folder).files, force=False)
+        return (folder / pipeline.SCRIPT).absolute()
+
+    def start(
+        self,
+        script: Path,
+        *arguments: str,
+        cold: bool = False,
+        terminal: str = "",
+        uid: int | None = None,
+        unset: Iterable[str] = (),
+        variables: Mapping[str, str] | None = None,
+        **more: str,
+    ) -> Started:
+        """Start a script where seesawc cannot be imported; `terminal` takes what it says."""
+        number = len(list(self.folder.glob("*.out")))
+        output, error = (self.folder / f"{script.parent.name}.{number}.{n}" for n in ("out", "err"))
+        output.touch()
+        error.touch()
+        places = {
+            "ANALYSIS_ML_LOGS_DIR": str(self.folder / "logs"),
+            "ANALYSIS_ML_RESULTS_DIR": str(self.folder / "results"),
+        }
+        environment = isolated() | places | dict(variables or {}) | more
+        environment = {n: value for n, value in environment.items() if n not in unset}
+        if cold:
+            command = [sys.executable, str(script), *arguments]
+            with output.open("ab") as out, error.open("ab") as err:
+                process = subprocess.Popen(
+                    command, stdout=out, stderr=err, env=environment, cwd=self.folder
+                )
+            return Started(process.pid, output, error, None, process)
+        request = {
+            "script": str(script),
+            "arguments": arguments,
+            "variables": environment,
+            "folder": str(self.folder),
+            "output": terminal or str(output),
+            "error": terminal or str(error),
+            "uid": uid,
+        }
+        return Started(self.warm.start(request), output, error, self.warm)
+
+    def run(self, script: Path, *arguments: str, **options: Any) -> Ended:
+        """Start a script and wait for it."""
+        return self.start(script, *arguments, **options).wait()
+
+    def train(self, name: str, **changes: Any) -> Run:
+        """Compile a spec and run it to its end."""
+        self.run(self.build(name, **changes)).done()
+        return self.found(name)
+
+    def found(self, name: str, save_dir: str = "logs") -> Run:
+        """Return the run of a name."""
+        return Run(self.folder / save_dir / EXPERIMENT / name)
+
+
+def isolated() -> dict[str, str]:
+    """Return the environment of a process that cannot import seesawc."""
+    kept = {n: v for n, v in os.environ.items() if n in ("PATH", "HOME", "LANG", "TMPDIR")}
+    return kept | {
+        "PYTHONPATH": str(HERE / "isolation"),
+        "OMP_NUM_THREADS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def wait_for_step(run: Run, process: Started, step: int) -> None:
+    """Wait until the record has a step."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if run.path.is_dir() and (run.path / "metrics.jsonl").exists():
+            text = (run.path / "metrics.jsonl").read_text()
+            lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+            if max([line["step"] for line in lines], default=0) >= step:
+                return
+        time.sleep(0.005)
+    raise AssertionError(f"step {step} did not come: {process.error.read_text()}")

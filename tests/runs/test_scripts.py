@@ -1,0 +1,162 @@
+"""Generated scripts, as files: linted, type-checked, ASCII, without unsafe calls or idle text."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seesawc import pipeline
+from tests.runs.experiments import Workshop
+from tests.runs.variants import VARIANTS
+
+ROOT = Path(__file__).parents[2]
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN = {("os", "system"), ("os", "popen"), ("torch", "save"), ("marshal", "loads")}
+# Said by SETTINGS to the tracker, and to the reader; the rest of the events are for the test.
+SAID = {"MODEL_NAME", "TEST", "SETTINGS"}
+# Those whose outlines differ; parts are type-checked where they stand.
+OUTLINES = ("multiclass_smooth", "onecycle", "comet", "tested", "continued")
+# A sweep whose points differ in every way that one table can hold.
+SWEPT = ("onecycle", "stopping", "tested", "multiclass_focal", "unscaled", "resnet", "pinned")
+
+
+@pytest.fixture(scope="module")
+def scripts(workshop: Workshop) -> dict[str, Path]:
+    """Every script of `generated/` and of the variants, each under a name of its own."""
+    folder = workshop.folder / "scripts"
+    folder.mkdir()
+    sources = {name: workshop.build(name, **VARIANTS[name]) for name in VARIANTS}
+    sources |= {path.parent.name: path for path in ROOT.glob(f"generated/*/{pipeline.SCRIPT}")}
+    points = [{}, *(without_none(VARIANTS[name]) for name in SWEPT)]
+    sources["swept"] = workshop.build("swept", sweep_config={"points": points, "seeds": [1, 2]})
+    found = {}
+    for name, source in sources.items():
+        found[name] = folder / f"{name.replace('-', '_')}.py"
+        found[name].write_bytes(source.read_bytes())
+    assert len(found) > len(VARIANTS)
+    return found
+
+
+def without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """Return tables as a point can give them: it takes no option away."""
+    return {
+        name: without_none(value) if isinstance(value, dict) else value
+        for name, value in table.items()
+        if value is not None
+    }
+
+
+@pytest.fixture(scope="module")
+def trees(scripts: dict[str, Path]) -> dict[str, ast.Module]:
+    return {name: ast.parse(path.read_text()) for name, path in scripts.items()}
+
+
+def run(*command: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    return "" if ended.returncode == 0 else ended.stdout + ended.stderr
+
+
+def test_ruff_finds_nothing(scripts: dict[str, Path]) -> None:
+    folder = str(next(iter(scripts.values())).parent)
+    config = f"--config={ROOT / 'pyproject.toml'}"
+    assert run("ruff", "format", "--check", config, folder) == ""
+    rules = "--select=E,F,I,UP,B,S,PLE,RUF001,RUF100"
+    assert run("ruff", "check", config, rules, "--ignore=S101", folder) == ""
+
+
+def test_mypy_finds_nothing(scripts: dict[str, Path]) -> None:
+    config = f"--config-file={ROOT / 'pyproject.toml'}"
+    files = [
+        str(path) for name, path in scripts.items() if name in OUTLINES or name not in VARIANTS
+    ]
+    assert run("mypy", config, "--ignore-missing-imports", *files) == ""
+
+
+def test_scripts_are_ascii(scripts: dict[str, Path]) -> None:
+    for name, path in scripts.items():
+        assert path.read_bytes().isascii(), name
+        assert "\t" not in path.read_text(), name
+
+
+def test_scripts_make_no_unsafe_call(trees: dict[str, ast.Module]) -> None:
+    for name, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                assert unsafe(node) is None, (name, unsafe(node))
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert allowed(node), (name, ast.unparse(node))
+
+
+def unsafe(call: ast.Call) -> str | None:
+    """Return what is unsafe about a call."""
+    match call.func:
+        case ast.Name(id=name) if name in FORBIDDEN_CALLS:
+            return name
+        case ast.Attribute(value=ast.Name(id=module), attr=name) if (module, name) in FORBIDDEN:
+            # A checkpoint is written to memory, of plain values.
+            return None if ast.unparse(call) == "torch.save(checkpoint, buffer)" else name
+    for keyword in call.keywords:
+        text = ast.unparse(keyword.value)
+        if (keyword.arg, text) in (("shell", "True"), ("weights_only", "False")):
+            return f"{keyword.arg}={text}"
+    if ast.unparse(call.func) in ("torch.load", "trainer.fit") and "weights_only=True" not in (
+        ast.unparse(call)
+    ):
+        return ast.unparse(call)
+    return None
+
+
+def allowed(node: ast.Import | ast.ImportFrom) -> bool:
+    """Whether an import is neither of the compiler nor of what could run data as code."""
+    names = [alias.name for alias in node.names]
+    module = node.module if isinstance(node, ast.ImportFrom) else names[0]
+    root = str(module).partition(".")[0]
+    if root == "pickle":
+        # The error that torch raises for a file that is no checkpoint.
+        return names == ["UnpicklingError"]
+    return root not in ("seesawc", "parts", "shelve", "marshal", "dill", "joblib")
+
+
+def test_nothing_in_a_script_is_idle(trees: dict[str, ast.Module]) -> None:
+    for name, tree in trees.items():
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        idle = {target for node in tree.body for target in defined(node)} - used
+        assert idle - SAID == set(), (name, idle)
+
+
+def defined(node: ast.stmt) -> list[str]:
+    """Return the names that a statement at top level defines."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []
+
+
+def test_methods_are_not_idle(trees: dict[str, ast.Module]) -> None:
+    """Methods that libraries call are known by their names; the others are called somewhere."""
+    hooks = (
+        *("on_", "configure_", "forward", "training_step", "validation_step", "state_dict"),
+        *("load_state_dict", "optimizer_step", "save_checkpoint", "remove_checkpoint"),
+        *("set_epoch", "setup", "run", "__"),
+    )
+    for name, tree in trees.items():
+        used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        methods = {
+            method.name
+            for node in tree.body
+            if isinstance(node, ast.ClassDef)
+            for method in node.body
+            if isinstance(method, ast.FunctionDef)
+        }
+        idle = {m for m in methods - used if not m.startswith(hooks)}
+        assert idle == set(), (name, idle)

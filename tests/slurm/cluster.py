@@ -1,0 +1,195 @@
+"""A real SLURM of this machine's own, and a repository whose batch files it runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from attrs import field, frozen
+
+from seesawc import outputs, pipeline
+from tests.runs.experiments import EXPERIMENT, SPEC, Run, events, isolated, merged
+
+HERE = Path(__file__).parent
+PROGRAM = HERE / "slurm-local"
+ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "OUT_OF_MEMORY"}
+# The machine may be busy; nothing here takes half as long when it is not.
+PATIENCE = 180.0
+VENV = Path(sys.executable).parent
+# A job of no features: the least that a batch file needs.
+JOB = {"time": "00:10:00"}
+
+
+@frozen
+class Cluster:
+    """SLURM's commands, for the cluster whose files are in `home`."""
+
+    home: Path
+
+    def variables(self) -> dict[str, str]:
+        """Return an environment that knows the cluster, and no job that this may run in."""
+        outer = re.compile("(SLURM|SBATCH|SRUN)_")
+        kept = {name: value for name, value in os.environ.items() if not outer.match(name)}
+        return kept | {"SLOCAL_DIR": str(self.home), "SLURM_CONF": f"{self.home}/etc/slurm.conf"}
+
+    def control(self, command: str) -> None:
+        """Start or stop the cluster."""
+        subprocess.run([PROGRAM, command], env=self.variables(), check=True, timeout=PATIENCE)
+
+    def run(self, *command: str | Path) -> str:
+        """Run a command of SLURM's; returns what it says."""
+        ended = subprocess.run(
+            command, env=self.variables(), capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert ended.returncode == 0, ended
+        return ended.stdout
+
+    def job(self, number: str) -> dict[str, str]:
+        """Return what `scontrol show job` says; values may hold spaces."""
+        text = self.run("scontrol", "-o", "show", "job", number)
+        name = r"[A-Za-z][\w:/&]*="
+        pairs = re.findall(rf"(?:^|\s)({name})(.*?)(?=\s+{name}|\s*$)", text)
+        return {key.removesuffix("="): value for key, value in pairs}
+
+    def wait(self, number: str, *states: str) -> dict[str, str]:
+        """Wait until a job is in one of the states, or has ended."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            job = self.job(number)
+            if job["JobState"] in (states or ENDED):
+                return job
+            time.sleep(0.1)
+        raise AssertionError(f"job {number} is still {job['JobState']}: {job['Reason']}")
+
+    def clear(self) -> None:
+        """Cancel the jobs that a test has left: one that hangs would block others."""
+        if self.run("squeue", "-h"):
+            self.run("scancel", "--user", str(os.getuid()))
+            self.drained()
+
+    def drained(self) -> None:
+        """Wait until no job is left, not even one that is being cleaned up after."""
+        deadline = time.monotonic() + PATIENCE
+        while self.run("squeue", "-h") and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+@frozen
+class Job:
+    """A job that was submitted."""
+
+    cluster: Cluster
+    number: str
+    pointer: Path
+    run: Run
+
+    @property
+    def log(self) -> Path:
+        return self.run.path / f"slurm-{self.number}.log"
+
+    def ended(self) -> dict[str, str]:
+        """Return the job's record once it has ended."""
+        return self.cluster.wait(self.number)
+
+    def completed(self) -> dict[str, str]:
+        """Return the job's record once it has come to a good end."""
+        job = self.ended()
+        assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), self.said()
+        return job
+
+    def said(self) -> str:
+        """Return what the job wrote."""
+        return "\n".join(path.read_text() for path in (self.pointer, self.log) if path.exists())
+
+    def wait_for(self, words: str, times: int = 1) -> None:
+        """Wait until the log says something so many times."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self.log.exists() and self.log.read_text().count(words) >= times:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{words!r} did not come: {self.said()}")
+
+
+@frozen
+class Repository:
+    """A folder with data and specs; jobs see `variables` besides the usual ones."""
+
+    folder: Path
+    cluster: Cluster
+    bin: Path
+    variables: dict[str, str] = field(factory=dict)
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def build(self, name: str, slurm: Mapping[str, Any] = JOB, **changes: Any) -> Path:
+        """Compile the spec with tables changed, under the run name `name`; returns its folder."""
+        data = self.folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        events(400).to_parquet(data / "toy.parquet")
+        named = {"run_name": name, "log_every_n_steps": 1}
+        files = {"files": ["../data/toy.parquet"]}
+        tables = merged(SPEC, {"experiment_config": named, "slurm_config": dict(slurm)})
+        for sample in tables["dataset_config"]["samples"]:
+            sample |= files
+        path = self.folder / "specs" / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(tomlkit.dumps(merged(tables, changes)))
+        folder = pipeline.output_folder(path)
+        outputs.write(folder, pipeline.compile_spec(path, folder).files, force=False)
+        return folder.resolve()
+
+    def stand_in(self, name: str, text: str) -> None:
+        """Put a program of the test's in front of the machine's."""
+        self.bin.mkdir(exist_ok=True)
+        program = self.bin / name
+        program.write_text(f"#!/bin/bash\n{text}\n")
+        program.chmod(0o755)
+
+    def environment(self, unset: str = "", **variables: str) -> dict[str, str]:
+        """Return the environment that a job is submitted from."""
+        places = {
+            "SLURM_CONF": self.cluster.variables()["SLURM_CONF"],
+            "ANALYSIS_ML_LOGS_DIR": str(self.logs),
+            "ANALYSIS_ML_RESULTS_DIR": str(self.folder / "results"),
+            "PATH": f"{self.bin}:{VENV}:/usr/local/bin:/usr/bin:/bin",
+        }
+        found = isolated() | places | self.variables | variables
+        return {name: value for name, value in found.items() if name != unset}
+
+    def submit(
+        self,
+        file: Path,
+        *options: str,
+        place: Path | None = None,
+        unset: str = "",
+        **variables: str,
+    ) -> Job:
+        """Submit a batch file, from the top of the repository unless another place is given."""
+        place = place or self.folder
+        command = [
+            shutil.which("sbatch") or "",
+            "--parsable",
+            *options,
+            os.path.relpath(file, place),
+        ]
+        variables = self.environment(unset, **variables)
+        ended = subprocess.run(command, env=variables, cwd=place, capture_output=True, text=True)
+        assert ended.returncode == 0, ended
+        number = ended.stdout.strip()
+        run = Run(self.logs / EXPERIMENT / file.parent.name)
+        return Job(self.cluster, number, place / f"slurm-{number}.out", run)
+
+
+def missing() -> bool:
+    """Whether SLURM is not installed."""
+    path = os.environ["PATH"] + ":/usr/sbin"
+    return any(shutil.which(name, path=path) is None for name in ("slurmctld", "sbatch", "munged"))

@@ -1,0 +1,34 @@
+"""What the tests of batch files share: one cluster for a session, a repository for each test."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import Cluster, Repository, missing
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    if missing():
+        message = "SLURM is not installed: tests/slurm/slurm-local install"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    # SLURM keeps UNIX sockets there, whose paths must be short.
+    found = Cluster(Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp")))
+    found.control("start")
+    try:
+        yield found
+    finally:
+        found.control("stop")
+        shutil.rmtree(found.home)
+
+
+@pytest.fixture
+def repository(cluster: Cluster, tmp_path: Path) -> Iterator[Repository]:
+    yield Repository(tmp_path / "repository", cluster, tmp_path / "bin")
+    cluster.clear()

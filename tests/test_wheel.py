@@ -1,0 +1,87 @@
+"""The wheel compiles specs as the checkout does, with the compiler's own dependencies only."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seesawc import outputs, pipeline
+
+ROOT = Path(__file__).resolve().parents[1]
+SPEC = "h4l"
+
+
+def run(*command: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command that ends with a status, away from the checkout's modules."""
+    variables = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == status, ended
+    return ended
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the commands of a fresh installation of the wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    (wheel,) = folder.glob("seesawc-*.whl")
+    venv = folder / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    constraints = ROOT / "constraints.txt"
+    run(*pip, "--python", venv, "install", "--quiet", "--constraint", constraints, wheel)
+    return venv / "bin"
+
+
+def test_the_wheel_needs_neither_torch_nor_numpy(installed: Path) -> None:
+    code = "from importlib.metadata import distributions as d; print(*(x.name for x in d()))"
+    names = set(run(installed / "python", "-c", code).stdout.lower().split())
+    assert {"seesawc", "jinja2"} <= names
+    assert not {"torch", "lightning", "numpy", "mlflow", "pip"} & names
+    assert len(names) < 12
+
+
+def test_it_compiles_a_spec_to_the_same_bytes_as_the_checkout(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1789000000")
+    texts = []
+    for name in ("checkout", "wheel"):
+        spec = tmp_path / name / "specs" / f"{SPEC}.toml"
+        spec.parent.mkdir(parents=True)
+        shutil.copy(ROOT / "specs" / f"{SPEC}.toml", spec)
+        folder = pipeline.output_folder(spec)
+        if name == "checkout":
+            outputs.write(folder, pipeline.compile_spec(spec, folder).files, force=False)
+        else:
+            run(installed / "seesawc", "build", spec)
+        texts.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert {"train_signal.py", "submit.sbatch", "resolved.toml"} <= texts[0].keys()
+    assert texts[0] == texts[1]
+
+
+def test_it_writes_and_checks_a_new_spec(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(installed / "seesawc", "init", "higgs")
+    assert (
+        "1 checked, no mistakes" in run(installed / "seesawc", "check", "specs/higgs.toml").stdout
+    )
+
+
+@pytest.mark.parametrize("command", ["train_signal", "track"])
+def test_what_trains_says_what_to_install(installed: Path, tmp_path: Path, command: str) -> None:
+    spec = tmp_path / "specs" / f"{SPEC}.toml"
+    spec.parent.mkdir()
+    shutil.copy(ROOT / "specs" / f"{SPEC}.toml", spec)
+    store = tmp_path / "mlruns" / "mlflow.db"
+    store.parent.mkdir()
+    store.touch()
+    arguments = [spec] if command == "train_signal" else ["--save-dir", tmp_path]
+    ended = run(installed / command, *arguments, status=1)
+    assert "is missing; pip install 'seesawc[train]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
