@@ -4,7 +4,9 @@ import gc
 import json
 import os
 import shlex
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,8 @@ import click
 
 from seesawc import __version__, listing, outputs, pipeline, submission
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
+from seesawc.scripts import CLOSURE, SCRIPT, PlannedRun, stage_script
+from seesawc.tables.fakes import STAGES
 
 SPEC = click.Path(path_type=Path)
 NOT_SUBMITTED = "nothing was submitted"
@@ -190,9 +194,9 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
         training = compiled.experiment.training_config
         rows = listing.order(rows, by, training.monitor_mode)
         if style == "json":
-            click.echo(json.dumps(listing.records(rows, training.monitor), indent=1))
+            click.echo(json.dumps(listing.records(rows, training.shown), indent=1))
         else:
-            click.echo(listing.table(rows, training.monitor))
+            click.echo(listing.table(rows, training.shown))
 
 
 @main.command()
@@ -218,11 +222,13 @@ def rerun(spec: Path, failed: bool, now: bool) -> None:
         if not missing:
             click.echo(f"nothing to run again: {listing.totals(rows)}")
         elif now:
+            submission.check_chain(job, rows, waiting)
             if warning:
                 raise CompileError(Diagnostic(warning, hint="submit the printed command, or wait"))
             submission.check(job)
             _submit(job, missing)
         else:
+            submission.check_chain(job, rows, waiting)
             way = "" if job.top == Path.cwd() else f"cd {shlex.quote(str(job.top))} && "
             click.echo(way + shlex.join(job.command(missing)))
 
@@ -236,13 +242,11 @@ def _job(spec: Path) -> submission.Submission:
     return job
 
 
-def _estimate(
-    style: str, job: submission.Submission, chosen: Sequence[pipeline.PlannedRun]
-) -> None:
+def _estimate(style: str, job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
     _say(style, f"{job.batch}: {submission.estimate(job, chosen)}")
 
 
-def _submit(job: submission.Submission, chosen: Sequence[pipeline.PlannedRun]) -> None:
+def _submit(job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
     """Submit runs, and say which job it is and where its log will be."""
     if files := submission.uncommitted(job):
         _warn(f"not as in git's last commit: {', '.join(files)}")
@@ -250,7 +254,8 @@ def _submit(job: submission.Submission, chosen: Sequence[pipeline.PlannedRun]) -
     for warning in found.warnings:
         _warn(warning)
     members = job.members(chosen)
-    click.echo(f"submitted job {found.job}" + (f", runs {members}" if members else ""))
+    jobs = f"{'jobs' if job.is_chain else 'job'} {found.job}"
+    click.echo(f"submitted {jobs}" + (f", runs {members}" if members else ""))
     click.echo(f"log: {found.log}")
 
 
@@ -277,13 +282,60 @@ def init(name: str) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def train_signal(spec: Path, arguments: tuple[str, ...]) -> None:
     """Build SPEC, then train here; ARGUMENTS go to the script (see its --help)."""
-    with _faults("text") as faults, faults:
-        folder = pipeline.output_folder(spec)
-        click.echo(_write(folder, pipeline.compile_spec(spec, folder), force=False))
-    script = folder / pipeline.SCRIPT
-    _need("lightning")
+    script = _built(spec, "signal") / SCRIPT
     # The script takes over this process, and with it signals and the exit status.
     os.execv(sys.executable, [sys.executable, str(script), *arguments])  # noqa: S606
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("spec", type=SPEC)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def train_fakes(spec: Path, arguments: tuple[str, ...]) -> None:
+    """Build SPEC, then train numerator, denominator and ratio here, and draw the closure.
+
+    ARGUMENTS go to each script (see their --help). Stages that are done are not done again.
+    Exit status: that of the first script that fails.
+    """
+    scripts = [stage_script(stage) for stage in STAGES]
+    folder = _built(spec, "fakes")
+    for script in scripts:
+        click.echo(f"\n{script}")
+        if status := _run(folder / script, arguments):
+            sys.exit(status)
+    click.echo(f"\n{CLOSURE}")
+    # It looks at runs, and has no other options.
+    again = arguments[arguments.index("--again") :][:2] if "--again" in arguments else ()
+    sys.exit(_run(folder / CLOSURE, again))
+
+
+def _built(spec: Path, task: str) -> Path:
+    """Build a spec of a task, and return the folder; stop if it is of another task."""
+    with _faults("text") as faults, faults:
+        folder = pipeline.output_folder(spec)
+        compiled = pipeline.compile_spec(spec, folder)
+        if compiled.experiment.task != task:
+            found = compiled.experiment.task
+            message = f'{spec} is of task "{found}"'
+            raise CompileError(Diagnostic(message, hint=f"train_{found} {spec}"))
+        click.echo(_write(folder, compiled, force=False))
+    _need("lightning")
+    return folder
+
+
+def _run(script: Path, arguments: tuple[str, ...]) -> int:
+    """Run a script to its end; signals that come meanwhile are its own to answer."""
+    sys.stdout.flush()
+    process = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603
+
+    def pass_on(number: int, _: object) -> None:
+        process.send_signal(number)
+
+    # A terminal sends Ctrl-C to both; the script saves, and a second one would end it at once.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, pass_on)
+    status = process.wait()
+    return status if status >= 0 else 128 - status
 
 
 @click.command()

@@ -58,6 +58,15 @@ def submit(
     return match[1], answer.words
 
 
+def submit_chain(
+    chain: Path, place: Path, variables: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Run a script that submits stages; returns the job of each, and what sbatch warns of."""
+    need("sbatch")
+    answer = _run(["bash", os.path.relpath(chain, place)], place, environment(variables))
+    return dict(re.findall(r"^(\w+) (\d+)$", answer.output, re.MULTILINE)), answer.words
+
+
 def queued(jobs: Iterable[str]) -> frozenset[str]:
     """Return which jobs, or members of array jobs such as 12_3, SLURM has not ended yet."""
     numbers = sorted({job.partition("_")[0] for job in jobs}, key=int)

@@ -7,9 +7,10 @@ from attrs import fields, frozen, has
 
 from seesawc import signatures
 from seesawc.spec import SPELT, Spec
-from seesawc.tables import dataset, experiment, model, slurm, sweep, training
+from seesawc.tables import dataset, experiment, fakes, model, slurm, sweep, training
 from seesawc.tables.dataset import Dataset, Sample, SampleTable
 from seesawc.tables.experiment import ExperimentSettings
+from seesawc.tables.fakes import Fakes
 from seesawc.tables.model import Model
 from seesawc.tables.slurm import Slurm
 from seesawc.tables.sweep import Sweep
@@ -23,20 +24,23 @@ RESOLVED_SPELT = {Sample: SPELT[SampleTable]}
 class Experiment:
     """A training experiment with nothing left open."""
 
-    task: Literal["signal"]
+    task: Literal["signal", "fakes"]
     timestamp: str
+    # Which of the three trainings of fakes this is; None for signal, and for all three together.
+    stage: str | None
     experiment_config: ExperimentSettings
     dataset_config: Dataset
     model_config: Model
     training_config: Training
+    fakes_config: Fakes | None
     slurm_config: Slurm | None
     sweep_config: Sweep | None
 
 
-def resolve(spec: Spec, timestamp: str) -> Experiment:
+def resolve(spec: Spec, timestamp: str, stage: str | None = None) -> Experiment:
     """Fill everything that the author left open; `timestamp` goes into the run's default name."""
-    data = dataset.resolve(spec.dataset_config)
-    network = model.resolve(spec.model_config, categorical=bool(data.categorical))
+    data = dataset.resolve(spec.dataset_config, spec.task)
+    network = model.resolve(spec.model_config, bool(data.categorical), spec.task, stage)
     # Points may have other architectures.
     kind = "sweep" if spec.sweep_config is not None else network.architecture_config.model
     settings = experiment.resolve(spec.experiment_config, kind, timestamp)
@@ -46,15 +50,17 @@ def resolve(spec: Spec, timestamp: str) -> Experiment:
     return Experiment(
         task=spec.task,
         timestamp=timestamp,
+        stage=stage,
         experiment_config=settings,
         dataset_config=data,
         model_config=network,
         training_config=training.resolve(
             spec.training_config,
-            len(data.classes),
+            len(data.classes) if spec.task == "signal" else 2,
             _interval(spec.training_config),
             _learning_rate(spec.training_config),
         ),
+        fakes_config=None if spec.fakes_config is None else fakes.resolve(spec.fakes_config),
         slurm_config=job,
         sweep_config=None if spec.sweep_config is None else sweep.resolve(spec.sweep_config),
     )
@@ -80,7 +86,7 @@ def options(
     if has(type(value)):
         spelt = RESOLVED_SPELT.get(type(value), {})
         for attribute in fields(type(value)):
-            if attribute.name == "timestamp":
+            if attribute.name in ("timestamp", "stage"):
                 continue
             name = spelt.get(attribute.name, attribute.name)
             yield from options(getattr(value, attribute.name), (*key, name))

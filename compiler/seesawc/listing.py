@@ -8,8 +8,9 @@ from typing import Any, Literal
 from attrs import frozen
 
 from seesawc import runs
-from seesawc.pipeline import Compiled, PlannedRun
+from seesawc.pipeline import Compiled
 from seesawc.runs import Progress
+from seesawc.scripts import PlannedRun
 
 
 @frozen
@@ -33,7 +34,7 @@ def rows(spec: Path, compiled: Compiled) -> tuple[list[Row], str]:
             run,
             folder / run.name,
             training.max_epochs,
-            runs.read(folder / run.name, training.monitor, training.monitor_mode),
+            runs.read(folder / run.name, training.shown, training.monitor_mode),
         )
         for run, training in zip(compiled.runs, trainings, strict=True)
     ]

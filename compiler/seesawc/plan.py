@@ -11,6 +11,7 @@ from seesawc import signatures
 from seesawc.experiment import Experiment
 from seesawc.literals import Verbatim, literal
 from seesawc.tables.dataset import sample_columns
+from seesawc.tables.model import Architecture
 from seesawc.tables.training import Scheduler, Training
 from seesawc.tables.values import PLACE, is_relative
 
@@ -22,13 +23,13 @@ ALWAYS = (
     "events.read_splits", "exits.DONE", "exits.FAILED", "exits.NotFiniteError",
     "exits.RefusedError", "exits.StoppedError", "exits.how_it_ended",
     "inputs.Inputs", "machines.git_commit", "machines.quieten", "machines.task_rank",
-    "machines.steady_output", "machines.thread_count", "machines.versions", "places.digest",
-    "places.expand", "records.Record", "reports.all_settings", "reports.report",
+    "machines.steady_output", "machines.thread_count", "machines.versions", "metrics.Outputs",
+    "places.digest", "places.expand", "records.Record", "reports.all_settings", "reports.report",
     "reports.write_json", "runs.RunFolder", "runs.keep", "stops.listen", "stops.stop_at_once",
-    "trackers.Tracker", "trackers.predict",
+    "trackers.Tracker",
 )  # fmt: skip
 # Those that a sweep uses besides, and its command line, which stands before the settings.
-SWEEP = ("sweeps.point_script", "sweeps.point_settings", "sweeps.train_all")
+SWEEP = ("sweeps.point_script", "reports.own_settings", "sweeps.train_all")
 SWEEP_COMMAND_LINE = ("arguments.parse_sweep_arguments",)
 # Those that only a script that trains uses, besides.
 TRAINING = (
@@ -70,6 +71,8 @@ class Call:
 class Plan:
     """What a script is made of."""
 
+    # The template of its outline.
+    outline: str
     definitions: tuple[str, ...]
     imports: tuple[str, ...]
     values: Mapping[str, Any]
@@ -77,38 +80,78 @@ class Plan:
 
 def plan(experiment: Experiment) -> Plan:
     """Choose definitions and arguments: the variants of a script differ here and nowhere else."""
-    data, settings = experiment.dataset_config, experiment.experiment_config
-    model, training = experiment.model_config, experiment.training_config
-    network = model.architecture_config
+    data, model, training = (
+        experiment.dataset_config, experiment.model_config, experiment.training_config,
+    )  # fmt: skip
     test_only = model.load_checkpoint is not None and not model.continue_training
+    basis = common(experiment, test_only=test_only)
+    network = model.architecture_config
     binary = len(data.classes) == 2
     kind = "binary" if binary else "multiclass"
     loss = training.loss if training.loss in ("bce", "cross_entropy") else f"{kind}_{training.loss}"
     classifier = "WarmedUpClassifier" if training.warmup and not test_only else "Classifier"
+    link = "binary_probability" if binary else "class_probability"
+    definitions = (
+        *ALWAYS, *basis.definitions, f"classifiers.{classifier}", f"losses.{loss}",
+        f"metrics.{kind}_metrics", f"models.{network.model}", f"models.{link}",
+        f"plots.{kind}_figures",
+        *(() if test_only else TRAINING),
+    )  # fmt: skip
+    imports = (*IMPORTS, *(() if test_only else TRAINING_IMPORTS), *basis.imports)
+    metrics = "binary_metrics" if binary else "partial(multiclass_metrics, classes=CLASSES)"
+    values = {
+        **basis.values,
+        "stage": None,
+        "parents": [],
+        "events_type": Verbatim("Events"),
+        "binary": binary,
+        "network": f"{network.model}, {network.act}, {basis.values['norm']}, {data.scaling} scaling"
+        + (f", log of {', '.join(data.logarithmic)}" if data.logarithmic else ""),
+        "class_names": Verbatim(
+            " against ".join(reversed(data.classes)) if binary else ", ".join(data.classes)
+        ),
+        "n_outputs": 1 if binary else len(data.classes),
+        "classifier": Verbatim(classifier),
+        "loss": Verbatim(loss),
+        "loss_params": tuple(training.loss_params.items()),
+        "link": Verbatim(link),
+        "metrics": Verbatim(metrics),
+        "figures": Verbatim(f"{kind}_figures"),
+    }
+    return Plan("train_signal.py.jinja", definitions, imports, values)
+
+
+@frozen
+class Basis:
+    """What a script has whatever it trains."""
+
+    definitions: tuple[str, ...]
+    imports: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+def common(experiment: Experiment, *, test_only: bool) -> Basis:
+    """Choose what does not depend on what is trained: inputs, hardware, optimizer, tracker."""
+    data, settings = experiment.dataset_config, experiment.experiment_config
+    model, training = experiment.model_config, experiment.training_config
+    network = model.architecture_config
     warmup = training.warmup and f"{training.warmup.shape}_warmup"
     backend = "MlflowBackend" if settings.comet_api_key is None else "CometBackend"
     scaling = None if data.scaling == "none" else data.scaling
-    probability = "binary_probability" if binary else "class_probability"
-    inputs = _inputs(experiment, scaling)
     definitions = (
-        *ALWAYS, *inputs, f"backends.{backend}", f"classifiers.{classifier}", f"losses.{loss}",
-        f"metrics.{kind}_metrics", f"models.{network.model}", f"models.{probability}",
-        f"plots.{kind}_figures",
-        *(() if test_only else TRAINING),
+        *_inputs(experiment, scaling), f"backends.{backend}",
         *((f"classifiers.{warmup}",) if warmup and not test_only else ()),
         *(("events.check_fingerprints",) if data.fingerprints else ()),
     )  # fmt: skip
-    imports = IMPORTS + (() if test_only else TRAINING_IMPORTS)
+    imports: tuple[str, ...] = ()
     if settings.seed is None:
         definitions += ("runs.begun_seed",)
     else:
         imports += ("from lightning.pytorch import seed_everything",)
     if training.early_stop_patience is not None and not test_only:
         imports += ("from lightning.pytorch.callbacks import EarlyStopping",)
-    metrics = "binary_metrics" if binary else "partial(multiclass_metrics, classes=CLASSES)"
     width = 1 if data.missing is None else 2
     embedded = len(data.categorical) * (network.embedding_dim or 0)
-    norm = "BatchNorm1d" if network.batchnorm else "LayerNorm" if network.layernorm else "Identity"
     values = {
         "experiment": settings,
         "dataset": data,
@@ -116,8 +159,7 @@ def plan(experiment: Experiment) -> Plan:
         "architecture": network,
         "training": training,
         "test_only": test_only,
-        "binary": binary,
-        "network": f"{network.model}, {network.act}, {norm}, {data.scaling} scaling",
+        "monitor": None if training.monitor == "last" else training.monitor,
         "devices": list(settings.devices)
         if isinstance(settings.devices, tuple)
         else settings.devices,
@@ -126,44 +168,48 @@ def plan(experiment: Experiment) -> Plan:
         "plot_metrics_n_epoch": _cadence(settings.plot_metrics_n_epoch),
         "split": (data.split.train, data.split.validation, data.split.test),
         "fingerprints": dict(data.fingerprints),
-        "class_names": Verbatim(
-            " against ".join(reversed(data.classes)) if binary else ", ".join(data.classes)
-        ),
-        "samples": [
-            {
-                "name": sample.name,
-                "index": data.classes.index(sample.label),
-                "label": sample.label,
-                "files": sample.files,
-                "columns": sample_columns(data, sample),
-                "selection": sample.selection,
-                "weight": sample.weight,
-            }
-            for sample in data.samples
-        ],
+        "samples": filled_samples(experiment),
         "scaling": scaling and Verbatim(scaling),
         "missing": Verbatim("None" if data.missing is None else "MISSING"),
         "event_number": Verbatim("None" if data.event_number is None else "EVENT_NUMBER"),
         "dtype": DTYPES.get(settings.precision, "float32"),
         "n_inputs": len(data.numerical) * width + embedded,
-        "n_outputs": 1 if binary else len(data.classes),
-        "norm": norm,
+        "norm": norm(network),
         "optimizer": _optimizer(training),
         "scheduler": training.scheduler and _scheduler(training.scheduler, training),
         "configure_rest": Verbatim(" and its schedule" if training.scheduler else ""),
-        "classifier": Verbatim(classifier),
-        "loss": Verbatim(loss),
-        "loss_params": tuple(training.loss_params.items()),
-        "probability": Verbatim(probability),
         "warmup": warmup and Verbatim(warmup),
-        "metrics": Verbatim(metrics),
-        "figures": Verbatim(f"{kind}_figures"),
         "deterministic": Verbatim("False" if settings.seed is None else '"warn"'),
         "tracker_place": Verbatim(
             'folder.path.parents[1] / "mlruns"' if backend == "MlflowBackend" else '"Comet"'
         ),
     }
-    return Plan(definitions, imports, values)
+    return Basis(definitions, imports, values)
+
+
+def norm(network: Architecture) -> str:
+    """Return the class of torch.nn that normalises a layer."""
+    return "BatchNorm1d" if network.batchnorm else "LayerNorm" if network.layernorm else "Identity"
+
+
+def filled_samples(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return what fills the samples of a script."""
+    data, fakes = experiment.dataset_config, experiment.fakes_config
+    further = [name for name in (fakes.category, fakes.eta) if name] if fakes else []
+    return [
+        {
+            "name": sample.name,
+            "index": data.classes.index(sample.label)
+            if sample.label
+            else int(sample.kind == "data"),
+            "label": sample.label or sample.kind,
+            "files": sample.files,
+            "columns": sample_columns(data, sample, further),
+            "selection": sample.selection,
+            "weight": sample.weight,
+        }
+        for sample in data.samples
+    ]
 
 
 def united(plans: Iterable[Plan]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -176,11 +222,11 @@ def united(plans: Iterable[Plan]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (*definitions, *SWEEP, *SWEEP_COMMAND_LINE), tuple(imports)
 
 
-def packages(imports: str, backend: str) -> tuple[str, ...]:
+def packages(imports: str, backend: str | None) -> tuple[str, ...]:
     """Return the distributions that a script needs, from its import block and its backend."""
     modules = set(re.findall(r"^(?:import|from) (\w+)", imports, re.MULTILINE))
     needed = {PACKAGES.get(name, name) for name in modules - sys.stdlib_module_names}
-    return tuple(sorted(needed | {backend}))
+    return tuple(sorted(needed | ({backend} if backend else set())))
 
 
 def _inputs(experiment: Experiment, scaling: str | None) -> tuple[str, ...]:
@@ -189,6 +235,9 @@ def _inputs(experiment: Experiment, scaling: str | None) -> tuple[str, ...]:
     if data.numerical:
         chosen += ("Numerical",) if data.missing is None else ("NumericalOrMissing",)
         chosen += (scaling, "present") if scaling else ()
+        if data.logarithmic:
+            chosen += ("Logarithms", "check_positive")
+            chosen += ("logarithms",) if scaling else ()
     if data.categorical:
         chosen += ("Embedded",)
     return tuple(f"inputs.{name}" for name in chosen)

@@ -18,8 +18,12 @@ def render(
     experiment: Experiment,
     build: Mapping[str, Any],
     points: Iterable[Mapping[str, Any]] = (),
+    title: str = "points",
 ) -> str:
-    """Return the text; `build` holds digests and the fixed run name, `points` those of a sweep."""
+    """Return the text; `build` holds digests and the fixed run name, `points` those of a sweep.
+
+    The stages of fakes are shown alike, under a `title` of their own.
+    """
     tables: dict[Key, list[str]] = {}
     for key, value in options(experiment):
         line = _line(key, value, _origin(source, key, value))
@@ -30,7 +34,11 @@ def render(
     for table in sorted(tables, key=lambda key: (order.index(key[:1]), len(key))):
         lines += [*_header(table), *tables[table]]
     for point in points:
-        lines += ["", "[[points]]", *(f"{name} = {_value(value)}" for name, value in point.items())]
+        lines += [
+            "",
+            f"[[{title}]]",
+            *(f"{name} = {_value(value)}" for name, value in point.items()),
+        ]
     lines += ["", "[build]"]
     lines += [f"{name} = {_value(value)}" for name, value in build.items()]
     return "\n".join(lines) + "\n"

@@ -1,40 +1,26 @@
 """RULES: checks across options and tables, each a function that yields the faults it finds."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from attrs import frozen
-
-from seesawc import signatures
+from seesawc import fakes_rules, signatures
 from seesawc.diagnostics import Diagnostic, did_you_mean
 from seesawc.experiment import Experiment
+from seesawc.faults import DATASET, EXPERIMENT, MODEL, SLURM, TRAINING, Fault, Faults
 from seesawc.source import Key, Source
 from seesawc.spec import Spec
 from seesawc.tables import expressions, slurm
 from seesawc.tables.values import PLACE
 
-
-@frozen
-class Fault:
-    """A fault of an option: its key, the message, and what would be right."""
-
-    key: Key
-    message: str
-    hint: str | None = None
-
-
-Faults = Iterator[Fault]
-EXPERIMENT, DATASET, MODEL, TRAINING, SLURM = (
-    f"{name}_config" for name in ("experiment", "dataset", "model", "training", "slurm")
-)
+SIGNAL_LOSSES = ("bce", "cross_entropy", "focal", "mse")
 BINARY_METRICS = ("auc", "average_precision", "accuracy", "significance")
 
 
 def check(source: Source, spec: Spec, experiment: Experiment) -> tuple[Diagnostic, ...]:
     """Return the faults that all rules find."""
     return tuple(
-        source.fault(fault.key, fault.message, fault.hint)
+        source.fault(fault.key, fault.message, fault.hint, fault.part)
         for rule in RULES
         for fault in rule(spec, experiment)
     )
@@ -42,6 +28,8 @@ def check(source: Source, spec: Spec, experiment: Experiment) -> tuple[Diagnosti
 
 def metrics(experiment: Experiment) -> tuple[str, ...]:
     """Return the metrics of the validation split of which one value is better than another."""
+    if experiment.task == "fakes":
+        return fakes_rules.metrics(experiment)
     classes = experiment.dataset_config.classes
     if len(classes) == 2:
         return tuple(f"val_{name}" for name in BINARY_METRICS)
@@ -103,6 +91,10 @@ def _features(_: Spec, experiment: Experiment) -> Faults:
     for index, name in enumerate(data.categorical):
         if name in data.numerical:
             yield Fault((DATASET, "categorical", index), f'"{name}" is numerical already')
+    for index, name in enumerate(data.logarithmic):
+        if name not in data.numerical:
+            hint = did_you_mean(name, data.numerical)
+            yield Fault((DATASET, "logarithmic", index), f'"{name}" is no numerical feature', hint)
     weights = [sample.weight for sample in data.samples if sample.weight]
     taken = {column for weight in weights for column in expressions.columns(weight)}
     for kind in ("numerical", "categorical"):
@@ -119,7 +111,13 @@ def _features(_: Spec, experiment: Experiment) -> Faults:
 
 def _classes(spec: Spec, experiment: Experiment) -> Faults:
     data = experiment.dataset_config
-    labels = [sample.label for sample in data.samples]
+    lacking = [i for i, sample in enumerate(spec.dataset_config.samples) if sample.label is None]
+    if experiment.task == "fakes" or lacking:
+        message = '[[dataset_config.samples]] lacks "class"'
+        for index in lacking if experiment.task == "signal" else ():
+            yield Fault((DATASET, "samples", index), message, None, "key")
+        return
+    labels = [sample.label for sample in data.samples if sample.label is not None]
     for index, label in enumerate(labels):
         if label not in data.classes:
             key = (DATASET, "samples", index, "class")
@@ -192,7 +190,12 @@ def _model(spec: Spec, experiment: Experiment) -> Faults:
 
 
 def _loss(spec: Spec, experiment: Experiment) -> Faults:
+    if experiment.task == "fakes":
+        return
     loss, params = experiment.training_config.loss, spec.training_config.loss_params
+    if loss not in SIGNAL_LOSSES:
+        hint = f"allowed: {', '.join(SIGNAL_LOSSES)}"
+        yield Fault((TRAINING, "loss"), f"{loss} is for fakes", hint)
     n_classes = len(experiment.dataset_config.classes)
     if loss == "bce" and n_classes > 2:
         yield Fault(
@@ -216,7 +219,10 @@ def _loss(spec: Spec, experiment: Experiment) -> Faults:
 
 def _monitor(_: Spec, experiment: Experiment) -> Faults:
     settings, table = experiment.experiment_config, experiment.training_config
-    known = ("val_loss", *metrics(experiment))
+    known = ("val_loss", *metrics(experiment), "last")
+    if table.monitor == "last":
+        yield from _unmonitored(experiment)
+        return
     if table.monitor not in known:
         hint = did_you_mean(table.monitor, known)
         yield Fault((TRAINING, "monitor"), f'unknown metric "{table.monitor}"', hint)
@@ -229,6 +235,20 @@ def _monitor(_: Spec, experiment: Experiment) -> Faults:
                 f" {_every(validations)}, metrics {_every(cadence)}",
                 "check_metrics_n_epoch at most check_eval_n_epoch",
             )
+
+
+def _unmonitored(experiment: Experiment) -> Faults:
+    """Refuse what needs a metric where the last epoch is taken, whatever its metrics."""
+    table = experiment.training_config
+    scheduler = table.scheduler and signatures.schedulers().get(table.scheduler.scheduler_name)
+    hint = 'monitor = "val_loss"'
+    if table.early_stop_patience is not None:
+        yield Fault((TRAINING, "early_stop_patience"), "no metric to judge by", hint)
+    if scheduler and scheduler.monitored:
+        key = (TRAINING, "scheduler", "scheduler_name")
+        yield Fault(key, f"{scheduler.name} has no metric to judge by", hint)
+    if table.save_top_k > 1:
+        yield Fault((TRAINING, "save_top_k"), "there is one last epoch", hint)
 
 
 def _every(cadence: int | str) -> str:
@@ -389,4 +409,5 @@ RULES: tuple[Check, ...] = (
     _slurm,
     _lasting,
     _sweep,
+    *fakes_rules.RULES,
 )

@@ -15,6 +15,7 @@ from seesawc.diagnostics import CompileError, Diagnostic, did_you_mean, nearest
 from seesawc.source import Key, Source
 from seesawc.tables.dataset import DatasetTable, SampleTable
 from seesawc.tables.experiment import ExperimentTable
+from seesawc.tables.fakes import FakesTable
 from seesawc.tables.model import ModelTable
 from seesawc.tables.slurm import SlurmTable
 from seesawc.tables.sweep import SweepTable
@@ -31,11 +32,14 @@ Hook = Callable[[Any, Any], Any]
 class Spec:
     """A spec as written."""
 
-    task: Literal["signal"] = required("What is trained: signal against background.")
+    task: Literal["signal", "fakes"] = required(
+        "What is trained: signal against background, or the fake factor of leptons."
+    )
     experiment_config: ExperimentTable = required("Names, places, seeds, hardware, trackers.")
     dataset_config: DatasetTable = required("Events, features, weights, split, scaling.")
     model_config: ModelTable = option("The network.", factory=ModelTable)
     training_config: TrainingTable = option("Loss, optimizer, epochs.", factory=TrainingTable)
+    fakes_config: FakesTable | None = option("fakes: tight and loose, members, closure.")
     slurm_config: SlurmTable | None = option("The batch job. Left out: no batch file.")
     sweep_config: SweepTable | None = option("Several trainings in one. Left out: one training.")
 

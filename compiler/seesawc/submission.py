@@ -13,7 +13,8 @@ from attrs import frozen
 from seesawc import arrays, cluster, runs
 from seesawc.diagnostics import CompileError, Diagnostic
 from seesawc.listing import Row, experiment_folder
-from seesawc.pipeline import BATCH, Compiled, PlannedRun, places, variables
+from seesawc.pipeline import Compiled, places, variables
+from seesawc.scripts import BATCH, CHAIN, PlannedRun
 from seesawc.tables.values import PLACE
 
 ARRAY = re.compile(r"^#SBATCH --array=(\S+)$", re.MULTILINE)
@@ -23,7 +24,7 @@ NOT_FAILED = ("not started", "submitted", "running", "done")
 
 @frozen
 class Submission:
-    """A batch file that lies in a repository, and what it was compiled from."""
+    """A batch file, or a chain of them, that lies in a repository, and what it was made from."""
 
     spec: Path
     batch: Path
@@ -42,8 +43,13 @@ class Submission:
     @property
     def array(self) -> str | None:
         """The members of the array job, as the batch file has them; None for a single run."""
-        match = ARRAY.search(self.compiled.files[BATCH])
+        match = ARRAY.search(self.compiled.files[self.batch.name])
         return match[1] if match else None
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether this is a shell script that submits jobs one after another."""
+        return self.batch.name == CHAIN
 
     def members(self, chosen: Sequence[PlannedRun]) -> str | None:
         """Return what `--array` is given for these runs; None where sbatch takes no such option."""
@@ -55,7 +61,8 @@ class Submission:
         """Return the command that submits these runs, from the top of the repository."""
         members = self.members(chosen)
         option = [] if members is None else [f"--array={members}"]
-        return ["sbatch", *option, str(self.file.relative_to(self.top))]
+        program = "bash" if self.is_chain else "sbatch"
+        return [program, *option, str(self.file.relative_to(self.top))]
 
 
 @frozen
@@ -69,10 +76,11 @@ class Submitted:
 
 def locate(spec: Path, folder: Path, compiled: Compiled) -> Submission:
     """Return what is to be submitted; raises `CompileError` for a spec without a batch file."""
-    if BATCH not in compiled.files:
+    name = CHAIN if compiled.experiment.task == "fakes" else BATCH
+    if name not in compiled.files:
         hint = 'a table [slurm_config], with at least time = "HH:MM:SS"'
         raise CompileError(Diagnostic(f"{spec} asks for no batch job", hint=hint))
-    return Submission(spec, folder / BATCH, compiled)
+    return Submission(spec, folder / name, compiled)
 
 
 def check(submission: Submission) -> None:
@@ -95,7 +103,7 @@ def choose(submission: Submission, members: str | None) -> tuple[PlannedRun, ...
     if members is None:
         return planned
     if submission.array is None:
-        raise CompileError(Diagnostic(f"{submission.spec} has one run, and no array of them"))
+        raise CompileError(Diagnostic(f"{submission.spec} makes no array of runs"))
     known = {run.index: run for run in planned}
     hint = f"some of {arrays.compress(known)}, such as 0,3-5 or 0-8:2"
     try:
@@ -110,6 +118,10 @@ def choose(submission: Submission, members: str | None) -> tuple[PlannedRun, ...
 
 def estimate(submission: Submission, chosen: Sequence[PlannedRun]) -> str:
     """Return when SLURM could start the job; raises `CompileError` if it would refuse it."""
+    if submission.is_chain:
+        batches = sorted(n for n in submission.compiled.files if n.endswith(".sbatch"))
+        files = [submission.file.with_name(name) for name in batches]
+        return "; ".join(cluster.estimate(file, Path.cwd(), os.environ) for file in files)
     members = submission.members(chosen)
     return cluster.estimate(submission.file, Path.cwd(), os.environ, members)
 
@@ -117,6 +129,8 @@ def estimate(submission: Submission, chosen: Sequence[PlannedRun]) -> str:
 def submit(submission: Submission, chosen: Sequence[PlannedRun]) -> Submitted:
     """Submit the runs and record that in their folders."""
     folder, _ = experiment_folder(submission.spec, submission.compiled)
+    if submission.is_chain:
+        return _submit_chain(submission, folder)
     members = submission.members(chosen)
     job, words = cluster.submit(submission.file, submission.top, _variables(submission), members)
     warnings = [f"sbatch: {line}" for line in words]
@@ -131,6 +145,21 @@ def submit(submission: Submission, chosen: Sequence[PlannedRun]) -> Submitted:
     # Members of an array job get numbers of their own once they start.
     log = place / f"slurm-{job if members is None else '*'}.log"
     return Submitted(job, log, tuple(warnings))
+
+
+def _submit_chain(submission: Submission, folder: Path) -> Submitted:
+    """Submit stages that wait for each other, and record each in its run's folder."""
+    jobs, words = cluster.submit_chain(submission.file, submission.top, _variables(submission))
+    warnings = [f"sbatch: {line}" for line in words]
+    for run in submission.compiled.runs:
+        job = jobs[str(run.values["stage"])]
+        try:
+            _record(folder / run.name, job, submission.file)
+        except OSError as error:
+            warnings.append(f"cannot record job {job} in {folder / run.name}: {error.strerror}")
+    name = submission.compiled.experiment.experiment_config.run_name
+    numbers = ", ".join(f"{job} ({stage})" for stage, job in jobs.items())
+    return Submitted(numbers, folder / f"{name}-*" / "slurm-*.log", tuple(warnings))
 
 
 def missing(rows: Sequence[Row], *, failed: bool) -> tuple[tuple[PlannedRun, ...], int, str]:
@@ -149,6 +178,15 @@ def missing(rows: Sequence[Row], *, failed: bool) -> tuple[tuple[PlannedRun, ...
         queue, warning = (), f"{error}; jobs that still wait may be among these"
     left = tuple(row.run for row in unfinished if not set(row.progress.jobs) & set(queue))
     return left, len(unfinished) - len(left), warning
+
+
+def check_chain(submission: Submission, rows: Sequence[Row], waiting: int) -> None:
+    """Raise `CompileError` for a chain of which a part is still to come: it would run twice."""
+    running = sum(row.progress.state == "running" for row in rows)
+    if submission.is_chain and (running or waiting):
+        message = f"{running} of its stages are running and {waiting} are waiting"
+        hint = "wait, or scancel them; what is done is not done again"
+        raise CompileError(Diagnostic(message, hint=hint))
 
 
 def uncommitted(submission: Submission) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from attrs import evolve, field, frozen, has
 
+from seesawc import choices
+from seesawc.choices import Choice
 from seesawc.diagnostics import CompileError, Diagnostic, did_you_mean
 from seesawc.source import Key, Source
 from seesawc.spec import Spec, keys
@@ -36,25 +38,6 @@ FIXED = {
 }  # fmt: skip
 HARDWARE = {("experiment_config", name) for name in ("accelerator", "devices")}
 SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
-
-
-@frozen
-class Choice:
-    """A value of an option, and where the sweep says so."""
-
-    key: Key
-    value: Any
-    place: Key
-
-    @property
-    def root(self) -> Key:
-        """Where the mirror of the spec's tables begins that the option stands in."""
-        return self.place[: 3 if self.place[1] == "points" else 2]
-
-    @property
-    def option(self) -> Key:
-        """Where the option stands, with all its alternatives."""
-        return self.place[: len(self.root) + len(self.key)]
 
 
 @frozen
@@ -127,8 +110,8 @@ def points(source: Source, table: SweepTable) -> tuple[Point, ...]:
         hint = "seeds, [sweep_config.grid] or [[sweep_config.points]]"
         raise CompileError(source.fault((TABLE,), "a sweep of nothing", hint, "key"))
     chosen = [*(product(*grid) if grid or not explicit else ()), *explicit]
-    each = ((*choices, *seed) for choices in chosen for seed in seeds)
-    return tuple(Point(index, choices) for index, choices in enumerate(each))
+    each = ((*those, *seed) for those in chosen for seed in seeds)
+    return tuple(Point(index, those) for index, those in enumerate(each))
 
 
 def _grid(source: Source, table: SweepTable, faults: list[Diagnostic]) -> Iterator[list[Choice]]:
@@ -195,39 +178,7 @@ def _unfit(source: Source, table: SweepTable, choice: Choice) -> Iterator[Diagno
 
 def as_spec(source: Source, point: Point) -> Source:
     """Return the source of the plain spec that a point is; without the places of its values."""
-    data = {name: value for name, value in source.data.items() if name != TABLE}
-    for choice in point.choices:
-        data = _given(data, choice.key, choice.value)
-    return evolve(source, data=data)
-
-
-def placed(source: Source, alone: Source, point: Point) -> Source:
-    """Return `alone`, the plain spec of a point, with the places of the values in the sweep."""
-    places: dict[Key, Key] = {}
-    for choice in point.choices:
-        for depth in range(1, len(choice.key)):
-            if not _is_there(source.data, choice.key[:depth]):
-                # A table that only the sweep has.
-                places[choice.key[:depth]] = (*choice.root, *choice.key[:depth])
-        places[choice.key] = choice.place
-    return source.moved(alone.data, places)
-
-
-def _given(table: Mapping[str, Any], key: Key, value: Any) -> dict[str, Any]:
-    """Return a table with an option given; the table itself stays as it is."""
-    name, rest = str(key[0]), key[1:]
-    inner = table.get(name)
-    if rest:
-        value = _given(inner if isinstance(inner, dict) else {}, rest, value)
-    return {**table, name: value}
-
-
-def _is_there(data: Any, key: Key) -> bool:
-    for part in key:
-        if not isinstance(data, dict) or part not in data:
-            return False
-        data = data[part]
-    return True
+    return choices.given(source, point.choices, without=TABLE)
 
 
 def faults(found: Sequence[tuple[Point, Sequence[Diagnostic]]]) -> CompileError:

@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261126T111413Z"
+RUN_NAME = "h4l_multiclass_MLP_20261126T121213Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -881,8 +881,8 @@ def read_sample(
     return pd.concat([events, added], axis=1)
 
 
-def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray[np.int64]:
-    """Return each event's split (0, 1, 2): a hash of `keys` (event, key) against the shares.
+def shares(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each event, a hash of `keys` (event, key).
 
     The hash is SplitMix64 (Steele et al., OOPSLA 2014): the same on every machine, for ever.
     """
@@ -892,8 +892,40 @@ def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state = z ^ (z >> np.uint64(31))
-    share = (state >> np.uint64(11)).astype(np.float64) / 2.0**53
-    return np.digitize(share, [train, train + validation])
+    return np.asarray((state >> np.uint64(11)).astype(np.float64) / 2.0**53)
+
+
+def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray[np.int64]:
+    """Return each event's split (0, 1, 2): its hash against the shares."""
+    return np.digitize(shares(keys), [train, train + validation])
+
+
+def split_keys(
+    events: pd.DataFrame, event_number: str | None, features: Sequence[str]
+) -> NDArray[np.uint64]:
+    """Return what names an event: its number, or else its features, bit by bit (event, key)."""
+    names = [event_number] if event_number else list(features)
+    keys = events[names].to_numpy(dtype=np.int64 if event_number else np.float64)
+    return keys.view(np.uint64)
+
+
+def to_numbers(events: pd.DataFrame, numerical: Sequence[str], dtype: torch.dtype) -> Tensor:
+    """Return the numerical features (event, feature); raises `RefusedError` for too large ones."""
+    numbers = torch.tensor(events[list(numerical)].to_numpy(dtype=np.float64), dtype=dtype)
+    large = [
+        name for name, column in zip(numerical, numbers.T, strict=True) if column.isinf().any()
+    ]
+    if large:
+        raise RefusedError(f"values of {', '.join(large)} are too large for {dtype}")
+    return numbers
+
+
+def to_categories(events: pd.DataFrame, categorical: Sequence[str]) -> Tensor:
+    """Return the categorical features (event, feature); raises `RefusedError` for fractions."""
+    whole = events[list(categorical)].to_numpy(dtype=np.float64)
+    if (whole != np.floor(whole)).any():
+        raise RefusedError("categorical features must be whole numbers")
+    return torch.tensor(whole, dtype=torch.int64)
 
 
 def loss_weights(
@@ -960,10 +992,7 @@ def read_splits(
     )
     label = events[" label"].to_numpy(dtype=np.int64)
     weight = events[" weight"].to_numpy()
-    # An event without a number is known by its features, bit by bit.
-    names = [event_number] if event_number else features
-    keys = events[names].to_numpy(dtype=np.int64 if event_number else np.float64)
-    split = assign(keys.view(np.uint64), train, validation)
+    split = assign(split_keys(events, event_number, features), train, validation)
     check_splits(split, label, weight, classes)
     weights = weight.copy()
     loss_weight = loss_weights(
@@ -974,22 +1003,15 @@ def read_splits(
         chosen = split == index
         part = np.bincount(label[chosen], weight[chosen], len(classes))
         weight = np.where(chosen, weight * (np.bincount(label, weights) / part)[label], weight)
-    whole = events[list(categorical)].to_numpy(dtype=np.float64)
-    if (whole != np.floor(whole)).any():
-        raise RefusedError("categorical features must be whole numbers")
-    numbers = torch.tensor(events[list(numerical)].to_numpy(dtype=np.float64), dtype=dtype)
-    large = [
-        name for name, column in zip(numerical, numbers.T, strict=True) if column.isinf().any()
-    ]
-    if large:
-        raise RefusedError(f"values of {', '.join(large)} are too large for {dtype}")
+    numbers = to_numbers(events, numerical, dtype)
+    categories = to_categories(events, categorical)
     parts = []
     for index in range(len(SPLITS)):
         chosen = split == index
         parts.append(
             Events(
                 numbers[torch.tensor(chosen)],
-                torch.tensor(whole[chosen], dtype=torch.int64),
+                categories[torch.tensor(chosen)],
                 torch.tensor(label[chosen]),
                 torch.tensor(weight[chosen], dtype=dtype),
                 torch.tensor(loss_weight[chosen], dtype=dtype),
@@ -1191,14 +1213,14 @@ class Classifier(LightningModule):
         self,
         network: nn.Module,
         loss: Callable[[Tensor, Tensor], Tensor],
-        probability: Callable[[Tensor], Tensor],
+        link: Callable[[Tensor], Tensor],
         knows: dict[str, Any],
         configure: Callable[[Iterable[nn.Parameter], int], OptimizerLRScheduler] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
-        self.probability = probability
+        self.link = link
         self.configure = configure
         self.knows = knows
         # Of the whole training; set before it begins. Lightning's estimate would open the batches
@@ -1210,7 +1232,7 @@ class Classifier(LightningModule):
         numerical, categorical, label, _, weight = batch
         logits = self.network(numerical, categorical)
         # Under mixed precision the loss is computed in full all the same.
-        loss = (self.loss(logits.to(weight.dtype), label) * weight).mean()
+        loss = self.objective(logits.to(weight.dtype), label, weight)
         finite = bool(torch.isfinite(loss))
         # All tasks stop together: one that stops alone leaves the others waiting for it.
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
@@ -1218,14 +1240,21 @@ class Classifier(LightningModule):
             raise NotFiniteError(f"loss {value} at step {self.global_step}, batch {batch_idx}")
         return loss
 
+    def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean weighted loss."""
+        return (self.loss(logits, label) * weight).mean()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
-        """Return probability (event, class), and loss, label and weights (event,)."""
-        numerical, categorical, label, weight, loss_weight = batch
+        """Return the loss of each event, and the outputs."""
+        numerical, categorical, label, weight, _ = batch
         logits = self.network(numerical, categorical)
-        loss = self.loss(logits.to(weight.dtype), label)
+        return {"loss": self.loss(logits.to(weight.dtype), label), **self.outputs(logits, batch)}
+
+    def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return probability (event, class), and label and weights (event,)."""
+        _, _, label, weight, loss_weight = batch
         return {
-            "probability": self.probability(logits),
-            "loss": loss,
+            "probability": self.link(logits),
             "label": label,
             "weight": weight,
             "loss_weight": loss_weight,
@@ -1265,8 +1294,8 @@ def check_fit(classifier: Classifier, checkpoint: dict[str, Any]) -> None:
         raise RefusedError("\n  ".join(["the checkpoint does not fit:", *problems]))
 
 
-class WarmedUpClassifier(Classifier):
-    """A classifier whose learning rate rises at first, on top of any schedule."""
+class WarmedUp(LightningModule):
+    """Makes a module's learning rate rise at first, on top of any schedule."""
 
     def __init__(self, *, warmup: Callable[[float], float], epochs: float, **others: Any) -> None:
         super().__init__(**others)
@@ -1284,6 +1313,10 @@ class WarmedUpClassifier(Classifier):
         super().optimizer_step(*arguments, **keywords)
         for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
             group["lr"] = rate
+
+
+class WarmedUpClassifier(WarmedUp, Classifier):
+    """A classifier whose learning rate rises at first, on top of any schedule."""
 
 
 def cosine_warmup(progress: float) -> float:
@@ -2004,7 +2037,8 @@ class Tracker(Callback):
         folder: Path,
         train: Events,
         validation: Events,
-        metrics: Callable[[Outputs], dict[str, float]],
+        outputs: Callable[..., Any],
+        metrics: Callable[[Any], dict[str, float]],
         figures: Callable[..., dict[str, Figure]],
         check_metrics_n_epoch: int | None,
         plot_metrics_n_epoch: int | None,
@@ -2014,6 +2048,8 @@ class Tracker(Callback):
         self.folder = folder
         self.train = train
         self.events = validation
+        # What metrics and figures take: made of the module's outputs by name, as arrays.
+        self.outputs = outputs
         self.metrics = metrics
         self.figures = figures
         self.check_metrics_n_epoch = check_metrics_n_epoch
@@ -2024,7 +2060,7 @@ class Tracker(Callback):
         self.drawings: list[Future[None]] = []
         self.batches: list[dict[str, Tensor]] = []
         self.losses: list[Tensor] = []
-        self.validation: Outputs | None = None
+        self.validation: Any = None
         self.values: dict[str, float] = {}
         self.rate = 0.0
         self.validated = 0
@@ -2081,18 +2117,13 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss_weight = found["loss_weight"]
-        value = float((found["loss"] * loss_weight).sum() / loss_weight.sum())
+        loss, loss_weight = found.pop("loss"), found["loss_weight"]
+        value = float((loss * loss_weight).sum() / loss_weight.sum())
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")
         self.values = {"val_loss": value}
-        self.validation = Outputs(
-            found["probability"].double().numpy(),
-            found["label"].numpy(),
-            found["weight"].double().numpy(),
-            loss_weight.double().numpy(),
-        )
+        self.validation = self.outputs(**arrays(found))
         if self.is_due(self.check_metrics_n_epoch, trainer.current_epoch + 1):
             metrics = self.metrics(self.validation)
             self.values |= {f"val_{name}": metric for name, metric in metrics.items()}
@@ -2122,25 +2153,27 @@ class Tracker(Callback):
         return cadence is not None and epoch // cadence > self.validated // cadence
 
     def plot(
-        self, module: LightningModule, step: int, epoch: int, validation: Outputs, name: str = ""
+        self, module: LightningModule, step: int, epoch: int, validation: Any, name: str = ""
     ) -> None:
         """Have the plots drawn behind the training's back."""
-        train = predict(module, self.train, TRAINING_EVENTS_PLOTTED)
+        train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         self.drawings.append(self.artist.submit(self.draw, train, validation, step, epoch, folder))
         if not name:
             self.drawn = [step, epoch]
+
+    def predict(self, module: Any, events: Events, most: int | None = None) -> Any:
+        """Return what the module says of a split, as metrics and figures take it."""
+        return self.outputs(**predict(module, events, most))
 
     def redraw(self, module: Any) -> None:
         """Draw the plots of the last epoch if the record lacks them; nothing else about it does."""
         step, epoch = self.drawn
         names = [path.parent.name for path in self.record.artifacts()]
         if epoch and f"epoch_{epoch:04d}" not in names:
-            self.plot(module, step, epoch, predict(module, self.events))
+            self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(
-        self, train: Outputs, validation: Outputs, step: int, epoch: int, folder: Path
-    ) -> None:
+    def draw(self, train: Any, validation: Any, step: int, epoch: int, folder: Path) -> None:
         """Draw and record one set of plots."""
         folder.mkdir(parents=True, exist_ok=True)
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
@@ -2216,24 +2249,27 @@ def gather(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
+def arrays(found: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Return numbers in double precision; labels and categories stay whole."""
+    return {
+        name: (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+        for name, tensor in found.items()
+    }
+
+
 @torch.no_grad()
-def predict(module: Any, events: Events, most: int | None = None) -> Outputs:
+def predict(module: Any, events: Events, most: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the outputs for a split, or for about `most` of its events, evenly chosen."""
     chosen = slice(None, None, max(1, len(events.label) // most) if most else 1)
-    numerical, categorical, label, weight, loss_weight = (t[chosen] for t in events.tensors())
     training = module.training
     module.eval()
-    probability = [
-        module.probability(module.network(x.to(module.device), c.to(module.device))).cpu()
-        for x, c in zip(torch.split(numerical, 65536), torch.split(categorical, 65536), strict=True)
-    ]
+    found = []
+    for batch in zip(*(torch.split(t[chosen], 65536) for t in events.tensors()), strict=True):
+        logits = module.network(batch[0].to(module.device), batch[1].to(module.device))
+        outputs = module.outputs(logits, batch)
+        found.append({name: tensor.cpu() for name, tensor in outputs.items()})
     module.train(training)
-    return Outputs(
-        torch.cat(probability).double().numpy(),
-        label.numpy(),
-        weight.double().numpy(),
-        loss_weight.double().numpy(),
-    )
+    return arrays({name: torch.cat([each[name] for each in found]) for name in found[0]})
 
 
 # What is trained: samples, network, optimizer.
@@ -2282,15 +2318,21 @@ SAMPLES = (
 )
 
 
-def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
-    """Return the network; its inputs are scaled as the training events ask for."""
+def build_inputs(train: Events, categories: list[list[int]]) -> nn.Module:
+    """Return what the network sees, scaled as the training events ask for."""
     blocks: list[nn.Module] = []
-    scaling = quantile(present(train.numerical, MISSING))
+    features = present(train.numerical, MISSING)
+    scaling = quantile(features)
     blocks.append(NumericalOrMissing(scaling, MISSING))
     for index, values in enumerate(categories):
         blocks.append(Embedded(index, torch.tensor(values), EMBEDDING_DIM))
+    return Inputs(blocks)
+
+
+def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
+    """Return the network."""
     return MLP(
-        Inputs(blocks),
+        build_inputs(train, categories),
         n_inputs=54,
         n_outputs=3,
         n_layers=N_LAYERS,
@@ -2331,7 +2373,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
             cross_entropy,
             label_smoothing=0.02,
         ),
-        probability=class_probability,
+        link=class_probability,
         configure=configure,
         knows={
             "classes": list(CLASSES),
@@ -2446,6 +2488,7 @@ def train_and_test(
         expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / folder.path.name,
         train,
         validation,
+        outputs=Outputs,
         metrics=partial(multiclass_metrics, classes=CLASSES),
         figures=partial(multiclass_figures, classes=CLASSES),
         check_metrics_n_epoch=CHECK_METRICS_N_EPOCH,
@@ -2530,7 +2573,10 @@ def train_and_test(
     checkpoint = load(best)
     check_fit(classifier, checkpoint)
     classifier.load_state_dict(checkpoint["state_dict"])
-    outputs = {"validation": predict(classifier, validation), "test": predict(classifier, test)}
+    outputs = {
+        "validation": tracker.predict(classifier, validation),
+        "test": tracker.predict(classifier, test),
+    }
     metrics = {"validation": tracker.metrics(outputs["validation"])}
     metrics["test"] = tracker.metrics(outputs["test"])
     step, epoch = checkpoint["global_step"], checkpoint["epoch"] + 1

@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "ad5010606d4345c7",
+        "script": "bcbc14eb3e247899",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "aba423306056aa82",
+        "script": "6d90bd599124aa92",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -105,7 +105,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "51dc148f3dfbdbc4",
+        "script": "4e64c2df62f93e45",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -115,7 +115,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "a26d70707a50f0c5",
+        "script": "a36cfcd2cde4793f",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "38a0e3ef4d1a0c24",
+        "script": "92848a21a9962ffa",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -133,7 +133,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "341f58709be0ff8e",
+        "script": "2ce5910f8c976243",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -143,7 +143,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "84f37b49636f4781",
+        "script": "35892ace4c5f38b4",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -153,7 +153,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "f2b1edca6fb08e64",
+        "script": "f3bb120bff2eafa4",
     },
 }
 
@@ -229,7 +229,7 @@ def label(text: str) -> str:
 
 
 ARGUMENTS = parse_sweep_arguments(POINTS)
-SWEEP = "h4l_sweep_20261126T111413Z"
+SWEEP = "h4l_sweep_20261126T121213Z"
 IDENTITY = ARGUMENTS.point
 POINT = POINTS[IDENTITY]
 of_the_sweep = set(globals())
@@ -984,8 +984,8 @@ def read_sample(
     return pd.concat([events, added], axis=1)
 
 
-def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray[np.int64]:
-    """Return each event's split (0, 1, 2): a hash of `keys` (event, key) against the shares.
+def shares(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each event, a hash of `keys` (event, key).
 
     The hash is SplitMix64 (Steele et al., OOPSLA 2014): the same on every machine, for ever.
     """
@@ -995,8 +995,40 @@ def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state = z ^ (z >> np.uint64(31))
-    share = (state >> np.uint64(11)).astype(np.float64) / 2.0**53
-    return np.digitize(share, [train, train + validation])
+    return np.asarray((state >> np.uint64(11)).astype(np.float64) / 2.0**53)
+
+
+def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray[np.int64]:
+    """Return each event's split (0, 1, 2): its hash against the shares."""
+    return np.digitize(shares(keys), [train, train + validation])
+
+
+def split_keys(
+    events: pd.DataFrame, event_number: str | None, features: Sequence[str]
+) -> NDArray[np.uint64]:
+    """Return what names an event: its number, or else its features, bit by bit (event, key)."""
+    names = [event_number] if event_number else list(features)
+    keys = events[names].to_numpy(dtype=np.int64 if event_number else np.float64)
+    return keys.view(np.uint64)
+
+
+def to_numbers(events: pd.DataFrame, numerical: Sequence[str], dtype: torch.dtype) -> Tensor:
+    """Return the numerical features (event, feature); raises `RefusedError` for too large ones."""
+    numbers = torch.tensor(events[list(numerical)].to_numpy(dtype=np.float64), dtype=dtype)
+    large = [
+        name for name, column in zip(numerical, numbers.T, strict=True) if column.isinf().any()
+    ]
+    if large:
+        raise RefusedError(f"values of {', '.join(large)} are too large for {dtype}")
+    return numbers
+
+
+def to_categories(events: pd.DataFrame, categorical: Sequence[str]) -> Tensor:
+    """Return the categorical features (event, feature); raises `RefusedError` for fractions."""
+    whole = events[list(categorical)].to_numpy(dtype=np.float64)
+    if (whole != np.floor(whole)).any():
+        raise RefusedError("categorical features must be whole numbers")
+    return torch.tensor(whole, dtype=torch.int64)
 
 
 def loss_weights(
@@ -1063,10 +1095,7 @@ def read_splits(
     )
     label = events[" label"].to_numpy(dtype=np.int64)
     weight = events[" weight"].to_numpy()
-    # An event without a number is known by its features, bit by bit.
-    names = [event_number] if event_number else features
-    keys = events[names].to_numpy(dtype=np.int64 if event_number else np.float64)
-    split = assign(keys.view(np.uint64), train, validation)
+    split = assign(split_keys(events, event_number, features), train, validation)
     check_splits(split, label, weight, classes)
     weights = weight.copy()
     loss_weight = loss_weights(
@@ -1077,22 +1106,15 @@ def read_splits(
         chosen = split == index
         part = np.bincount(label[chosen], weight[chosen], len(classes))
         weight = np.where(chosen, weight * (np.bincount(label, weights) / part)[label], weight)
-    whole = events[list(categorical)].to_numpy(dtype=np.float64)
-    if (whole != np.floor(whole)).any():
-        raise RefusedError("categorical features must be whole numbers")
-    numbers = torch.tensor(events[list(numerical)].to_numpy(dtype=np.float64), dtype=dtype)
-    large = [
-        name for name, column in zip(numerical, numbers.T, strict=True) if column.isinf().any()
-    ]
-    if large:
-        raise RefusedError(f"values of {', '.join(large)} are too large for {dtype}")
+    numbers = to_numbers(events, numerical, dtype)
+    categories = to_categories(events, categorical)
     parts = []
     for index in range(len(SPLITS)):
         chosen = split == index
         parts.append(
             Events(
                 numbers[torch.tensor(chosen)],
-                torch.tensor(whole[chosen], dtype=torch.int64),
+                categories[torch.tensor(chosen)],
                 torch.tensor(label[chosen]),
                 torch.tensor(weight[chosen], dtype=dtype),
                 torch.tensor(loss_weight[chosen], dtype=dtype),
@@ -1294,14 +1316,14 @@ class Classifier(LightningModule):
         self,
         network: nn.Module,
         loss: Callable[[Tensor, Tensor], Tensor],
-        probability: Callable[[Tensor], Tensor],
+        link: Callable[[Tensor], Tensor],
         knows: dict[str, Any],
         configure: Callable[[Iterable[nn.Parameter], int], OptimizerLRScheduler] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
-        self.probability = probability
+        self.link = link
         self.configure = configure
         self.knows = knows
         # Of the whole training; set before it begins. Lightning's estimate would open the batches
@@ -1313,7 +1335,7 @@ class Classifier(LightningModule):
         numerical, categorical, label, _, weight = batch
         logits = self.network(numerical, categorical)
         # Under mixed precision the loss is computed in full all the same.
-        loss = (self.loss(logits.to(weight.dtype), label) * weight).mean()
+        loss = self.objective(logits.to(weight.dtype), label, weight)
         finite = bool(torch.isfinite(loss))
         # All tasks stop together: one that stops alone leaves the others waiting for it.
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
@@ -1321,14 +1343,21 @@ class Classifier(LightningModule):
             raise NotFiniteError(f"loss {value} at step {self.global_step}, batch {batch_idx}")
         return loss
 
+    def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean weighted loss."""
+        return (self.loss(logits, label) * weight).mean()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
-        """Return probability (event, class), and loss, label and weights (event,)."""
-        numerical, categorical, label, weight, loss_weight = batch
+        """Return the loss of each event, and the outputs."""
+        numerical, categorical, label, weight, _ = batch
         logits = self.network(numerical, categorical)
-        loss = self.loss(logits.to(weight.dtype), label)
+        return {"loss": self.loss(logits.to(weight.dtype), label), **self.outputs(logits, batch)}
+
+    def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return probability (event, class), and label and weights (event,)."""
+        _, _, label, weight, loss_weight = batch
         return {
-            "probability": self.probability(logits),
-            "loss": loss,
+            "probability": self.link(logits),
             "label": label,
             "weight": weight,
             "loss_weight": loss_weight,
@@ -2023,6 +2052,18 @@ def all_settings(constants: dict[str, Any], resolved: Path) -> dict[str, Any]:
     return {**constants, **{n: value for n, value in named.items() if not n.startswith("build.")}}
 
 
+def own_settings(
+    constants: dict[str, Any], resolved: Path, table: str, identity: str
+) -> dict[str, Any]:
+    """Return the script's constants and all options as one point, or one stage, has them."""
+    settings = all_settings(constants, resolved)
+    for point in settings.pop(table, ()):
+        if point["identity"] == identity:
+            settings |= point["values"] | point["follow"]
+            settings = {n: value for n, value in settings.items() if n not in point["lacks"]}
+    return {n: value for n, value in settings.items() if not n.startswith("sweep_config.")}
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write plain values; nan and inf become null, which JSON has instead."""
     text = json.dumps(content, indent=1, default=str, allow_nan=True)
@@ -2179,16 +2220,6 @@ def point_script(script: Path, planned: str) -> str:
     return planned if files.get(script.name) == found else f"{planned}+{found}"
 
 
-def point_settings(constants: dict[str, Any], resolved: Path, identity: str) -> dict[str, Any]:
-    """Return the script's constants and all options as a point has them."""
-    settings = all_settings(constants, resolved)
-    for point in settings.pop("points", ()):
-        if point["identity"] == identity:
-            settings |= point["values"] | point["follow"]
-            settings = {n: value for n, value in settings.items() if n not in point["lacks"]}
-    return {n: value for n, value in settings.items() if not n.startswith("sweep_config.")}
-
-
 def train_all(script: Path, points: dict[str, dict[str, Any]]) -> int:
     """Train points one after another, each in a process of its own; return 0, or the first failure.
 
@@ -2248,7 +2279,8 @@ class Tracker(Callback):
         folder: Path,
         train: Events,
         validation: Events,
-        metrics: Callable[[Outputs], dict[str, float]],
+        outputs: Callable[..., Any],
+        metrics: Callable[[Any], dict[str, float]],
         figures: Callable[..., dict[str, Figure]],
         check_metrics_n_epoch: int | None,
         plot_metrics_n_epoch: int | None,
@@ -2258,6 +2290,8 @@ class Tracker(Callback):
         self.folder = folder
         self.train = train
         self.events = validation
+        # What metrics and figures take: made of the module's outputs by name, as arrays.
+        self.outputs = outputs
         self.metrics = metrics
         self.figures = figures
         self.check_metrics_n_epoch = check_metrics_n_epoch
@@ -2268,7 +2302,7 @@ class Tracker(Callback):
         self.drawings: list[Future[None]] = []
         self.batches: list[dict[str, Tensor]] = []
         self.losses: list[Tensor] = []
-        self.validation: Outputs | None = None
+        self.validation: Any = None
         self.values: dict[str, float] = {}
         self.rate = 0.0
         self.validated = 0
@@ -2325,18 +2359,13 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss_weight = found["loss_weight"]
-        value = float((found["loss"] * loss_weight).sum() / loss_weight.sum())
+        loss, loss_weight = found.pop("loss"), found["loss_weight"]
+        value = float((loss * loss_weight).sum() / loss_weight.sum())
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")
         self.values = {"val_loss": value}
-        self.validation = Outputs(
-            found["probability"].double().numpy(),
-            found["label"].numpy(),
-            found["weight"].double().numpy(),
-            loss_weight.double().numpy(),
-        )
+        self.validation = self.outputs(**arrays(found))
         if self.is_due(self.check_metrics_n_epoch, trainer.current_epoch + 1):
             metrics = self.metrics(self.validation)
             self.values |= {f"val_{name}": metric for name, metric in metrics.items()}
@@ -2366,25 +2395,27 @@ class Tracker(Callback):
         return cadence is not None and epoch // cadence > self.validated // cadence
 
     def plot(
-        self, module: LightningModule, step: int, epoch: int, validation: Outputs, name: str = ""
+        self, module: LightningModule, step: int, epoch: int, validation: Any, name: str = ""
     ) -> None:
         """Have the plots drawn behind the training's back."""
-        train = predict(module, self.train, TRAINING_EVENTS_PLOTTED)
+        train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         self.drawings.append(self.artist.submit(self.draw, train, validation, step, epoch, folder))
         if not name:
             self.drawn = [step, epoch]
+
+    def predict(self, module: Any, events: Events, most: int | None = None) -> Any:
+        """Return what the module says of a split, as metrics and figures take it."""
+        return self.outputs(**predict(module, events, most))
 
     def redraw(self, module: Any) -> None:
         """Draw the plots of the last epoch if the record lacks them; nothing else about it does."""
         step, epoch = self.drawn
         names = [path.parent.name for path in self.record.artifacts()]
         if epoch and f"epoch_{epoch:04d}" not in names:
-            self.plot(module, step, epoch, predict(module, self.events))
+            self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(
-        self, train: Outputs, validation: Outputs, step: int, epoch: int, folder: Path
-    ) -> None:
+    def draw(self, train: Any, validation: Any, step: int, epoch: int, folder: Path) -> None:
         """Draw and record one set of plots."""
         folder.mkdir(parents=True, exist_ok=True)
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
@@ -2460,24 +2491,27 @@ def gather(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
+def arrays(found: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Return numbers in double precision; labels and categories stay whole."""
+    return {
+        name: (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+        for name, tensor in found.items()
+    }
+
+
 @torch.no_grad()
-def predict(module: Any, events: Events, most: int | None = None) -> Outputs:
+def predict(module: Any, events: Events, most: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the outputs for a split, or for about `most` of its events, evenly chosen."""
     chosen = slice(None, None, max(1, len(events.label) // most) if most else 1)
-    numerical, categorical, label, weight, loss_weight = (t[chosen] for t in events.tensors())
     training = module.training
     module.eval()
-    probability = [
-        module.probability(module.network(x.to(module.device), c.to(module.device))).cpu()
-        for x, c in zip(torch.split(numerical, 65536), torch.split(categorical, 65536), strict=True)
-    ]
+    found = []
+    for batch in zip(*(torch.split(t[chosen], 65536) for t in events.tensors()), strict=True):
+        logits = module.network(batch[0].to(module.device), batch[1].to(module.device))
+        outputs = module.outputs(logits, batch)
+        found.append({name: tensor.cpu() for name, tensor in outputs.items()})
     module.train(training)
-    return Outputs(
-        torch.cat(probability).double().numpy(),
-        label.numpy(),
-        weight.double().numpy(),
-        loss_weight.double().numpy(),
-    )
+    return arrays({name: torch.cat([each[name] for each in found]) for name in found[0]})
 
 
 # What is trained: samples, network, optimizer.
@@ -2513,15 +2547,21 @@ SAMPLES = (
 )
 
 
-def build_network_1(train: Events, categories: list[list[int]]) -> nn.Module:
-    """Return the network; its inputs are scaled as the training events ask for."""
+def build_inputs(train: Events, categories: list[list[int]]) -> nn.Module:
+    """Return what the network sees, scaled as the training events ask for."""
     blocks: list[nn.Module] = []
-    scaling = standard(present(train.numerical, MISSING))
+    features = present(train.numerical, MISSING)
+    scaling = standard(features)
     blocks.append(NumericalOrMissing(scaling, MISSING))
     for index, values in enumerate(categories):
         blocks.append(Embedded(index, torch.tensor(values), EMBEDDING_DIM))
+    return Inputs(blocks)
+
+
+def build_network_1(train: Events, categories: list[list[int]]) -> nn.Module:
+    """Return the network."""
     return MLP(
-        Inputs(blocks),
+        build_inputs(train, categories),
         n_inputs=32,
         n_outputs=1,
         n_layers=N_LAYERS,
@@ -2533,14 +2573,9 @@ def build_network_1(train: Events, categories: list[list[int]]) -> nn.Module:
 
 
 def build_network_2(train: Events, categories: list[list[int]]) -> nn.Module:
-    """Return the network; its inputs are scaled as the training events ask for."""
-    blocks: list[nn.Module] = []
-    scaling = standard(present(train.numerical, MISSING))
-    blocks.append(NumericalOrMissing(scaling, MISSING))
-    for index, values in enumerate(categories):
-        blocks.append(Embedded(index, torch.tensor(values), EMBEDDING_DIM))
+    """Return the network."""
     return ResNet(
-        Inputs(blocks),
+        build_inputs(train, categories),
         n_inputs=32,
         n_outputs=1,
         n_layers=N_LAYERS,
@@ -2569,7 +2604,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
     return Classifier(
         network=build_network(train, categories),
         loss=bce,
-        probability=binary_probability,
+        link=binary_probability,
         configure=configure,
         knows={
             "classes": list(CLASSES),
@@ -2639,7 +2674,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     folder.identify(identity, arguments.accept_data)
     record = Record(folder.record)
     resolved = Path(__file__).with_name("resolved.toml")
-    settings = point_settings(SETTINGS, resolved, IDENTITY)
+    settings = own_settings(SETTINGS, resolved, "points", IDENTITY)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
     tags |= {"sweep": SWEEP, "point": IDENTITY}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
@@ -2685,6 +2720,7 @@ def train_and_test(
         expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / folder.path.name,
         train,
         validation,
+        outputs=Outputs,
         metrics=binary_metrics,
         figures=partial(binary_figures, classes=CLASSES),
         check_metrics_n_epoch=CHECK_METRICS_N_EPOCH,
@@ -2765,7 +2801,10 @@ def train_and_test(
     checkpoint = load(best)
     check_fit(classifier, checkpoint)
     classifier.load_state_dict(checkpoint["state_dict"])
-    outputs = {"validation": predict(classifier, validation), "test": predict(classifier, test)}
+    outputs = {
+        "validation": tracker.predict(classifier, validation),
+        "test": tracker.predict(classifier, test),
+    }
     metrics = {"validation": tracker.metrics(outputs["validation"])}
     # The cut is chosen on other events than those it is judged on.
     cut = metrics["validation"]["significance_cut"]

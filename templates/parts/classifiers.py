@@ -19,14 +19,14 @@ class Classifier(LightningModule):
         self,
         network: nn.Module,
         loss: Callable[[Tensor, Tensor], Tensor],
-        probability: Callable[[Tensor], Tensor],
+        link: Callable[[Tensor], Tensor],
         knows: dict[str, Any],
         configure: Callable[[Iterable[nn.Parameter], int], OptimizerLRScheduler] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
-        self.probability = probability
+        self.link = link
         self.configure = configure
         self.knows = knows
         # Of the whole training; set before it begins. Lightning's estimate would open the batches
@@ -38,7 +38,7 @@ class Classifier(LightningModule):
         numerical, categorical, label, _, weight = batch
         logits = self.network(numerical, categorical)
         # Under mixed precision the loss is computed in full all the same.
-        loss = (self.loss(logits.to(weight.dtype), label) * weight).mean()
+        loss = self.objective(logits.to(weight.dtype), label, weight)
         finite = bool(torch.isfinite(loss))
         # All tasks stop together: one that stops alone leaves the others waiting for it.
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
@@ -46,14 +46,21 @@ class Classifier(LightningModule):
             raise NotFiniteError(f"loss {value} at step {self.global_step}, batch {batch_idx}")
         return loss
 
+    def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean weighted loss."""
+        return (self.loss(logits, label) * weight).mean()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
-        """Return probability (event, class), and loss, label and weights (event,)."""
-        numerical, categorical, label, weight, loss_weight = batch
+        """Return the loss of each event, and the outputs."""
+        numerical, categorical, label, weight, _ = batch
         logits = self.network(numerical, categorical)
-        loss = self.loss(logits.to(weight.dtype), label)
+        return {"loss": self.loss(logits.to(weight.dtype), label), **self.outputs(logits, batch)}
+
+    def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return probability (event, class), and label and weights (event,)."""
+        _, _, label, weight, loss_weight = batch
         return {
-            "probability": self.probability(logits),
-            "loss": loss,
+            "probability": self.link(logits),
             "label": label,
             "weight": weight,
             "loss_weight": loss_weight,
@@ -93,8 +100,8 @@ def check_fit(classifier: Classifier, checkpoint: dict[str, Any]) -> None:
         raise RefusedError("\n  ".join(["the checkpoint does not fit:", *problems]))
 
 
-class WarmedUpClassifier(Classifier):
-    """A classifier whose learning rate rises at first, on top of any schedule."""
+class WarmedUp(LightningModule):
+    """Makes a module's learning rate rise at first, on top of any schedule."""
 
     def __init__(self, *, warmup: Callable[[float], float], epochs: float, **others: Any) -> None:
         super().__init__(**others)
@@ -112,6 +119,10 @@ class WarmedUpClassifier(Classifier):
         super().optimizer_step(*arguments, **keywords)
         for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
             group["lr"] = rate
+
+
+class WarmedUpClassifier(WarmedUp, Classifier):
+    """A classifier whose learning rate rises at first, on top of any schedule."""
 
 
 def linear_warmup(progress: float) -> float:

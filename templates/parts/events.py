@@ -154,8 +154,8 @@ def read_sample(
     return pd.concat([events, added], axis=1)
 
 
-def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray[np.int64]:
-    """Return each event's split (0, 1, 2): a hash of `keys` (event, key) against the shares.
+def shares(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each event, a hash of `keys` (event, key).
 
     The hash is SplitMix64 (Steele et al., OOPSLA 2014): the same on every machine, for ever.
     """
@@ -165,8 +165,40 @@ def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state = z ^ (z >> np.uint64(31))
-    share = (state >> np.uint64(11)).astype(np.float64) / 2.0**53
-    return np.digitize(share, [train, train + validation])
+    return np.asarray((state >> np.uint64(11)).astype(np.float64) / 2.0**53)
+
+
+def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray[np.int64]:
+    """Return each event's split (0, 1, 2): its hash against the shares."""
+    return np.digitize(shares(keys), [train, train + validation])
+
+
+def split_keys(
+    events: pd.DataFrame, event_number: str | None, features: Sequence[str]
+) -> NDArray[np.uint64]:
+    """Return what names an event: its number, or else its features, bit by bit (event, key)."""
+    names = [event_number] if event_number else list(features)
+    keys = events[names].to_numpy(dtype=np.int64 if event_number else np.float64)
+    return keys.view(np.uint64)
+
+
+def to_numbers(events: pd.DataFrame, numerical: Sequence[str], dtype: torch.dtype) -> Tensor:
+    """Return the numerical features (event, feature); raises `RefusedError` for too large ones."""
+    numbers = torch.tensor(events[list(numerical)].to_numpy(dtype=np.float64), dtype=dtype)
+    large = [
+        name for name, column in zip(numerical, numbers.T, strict=True) if column.isinf().any()
+    ]
+    if large:
+        raise RefusedError(f"values of {', '.join(large)} are too large for {dtype}")
+    return numbers
+
+
+def to_categories(events: pd.DataFrame, categorical: Sequence[str]) -> Tensor:
+    """Return the categorical features (event, feature); raises `RefusedError` for fractions."""
+    whole = events[list(categorical)].to_numpy(dtype=np.float64)
+    if (whole != np.floor(whole)).any():
+        raise RefusedError("categorical features must be whole numbers")
+    return torch.tensor(whole, dtype=torch.int64)
 
 
 def loss_weights(
@@ -233,10 +265,7 @@ def read_splits(
     )
     label = events[" label"].to_numpy(dtype=np.int64)
     weight = events[" weight"].to_numpy()
-    # An event without a number is known by its features, bit by bit.
-    names = [event_number] if event_number else features
-    keys = events[names].to_numpy(dtype=np.int64 if event_number else np.float64)
-    split = assign(keys.view(np.uint64), train, validation)
+    split = assign(split_keys(events, event_number, features), train, validation)
     check_splits(split, label, weight, classes)
     weights = weight.copy()
     loss_weight = loss_weights(
@@ -247,22 +276,15 @@ def read_splits(
         chosen = split == index
         part = np.bincount(label[chosen], weight[chosen], len(classes))
         weight = np.where(chosen, weight * (np.bincount(label, weights) / part)[label], weight)
-    whole = events[list(categorical)].to_numpy(dtype=np.float64)
-    if (whole != np.floor(whole)).any():
-        raise RefusedError("categorical features must be whole numbers")
-    numbers = torch.tensor(events[list(numerical)].to_numpy(dtype=np.float64), dtype=dtype)
-    large = [
-        name for name, column in zip(numerical, numbers.T, strict=True) if column.isinf().any()
-    ]
-    if large:
-        raise RefusedError(f"values of {', '.join(large)} are too large for {dtype}")
+    numbers = to_numbers(events, numerical, dtype)
+    categories = to_categories(events, categorical)
     parts = []
     for index in range(len(SPLITS)):
         chosen = split == index
         parts.append(
             Events(
                 numbers[torch.tensor(chosen)],
-                torch.tensor(whole[chosen], dtype=torch.int64),
+                categories[torch.tensor(chosen)],
                 torch.tensor(label[chosen]),
                 torch.tensor(weight[chosen], dtype=dtype),
                 torch.tensor(loss_weight[chosen], dtype=dtype),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from parts.exits import RefusedError
+
 QUANTILES = 201
 
 
@@ -45,6 +47,46 @@ class Quantiles(nn.Module):
         share = ((values - low) / (high - low).clamp_min(1e-30)).clamp(0, 1)
         normal = self.normal[above - 1] * (1 - share) + self.normal[above] * share
         return normal.T
+
+
+class Logarithms(nn.Module):
+    """Takes the logarithm of some features and leaves the others as they are."""
+
+    chosen: Tensor
+
+    def __init__(self, places: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.register_buffer("chosen", torch.tensor([i in places for i in range(width)]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (event, feature); a value that is not positive counts as the least that is."""
+        return torch.where(self.chosen, logarithm(x), x)
+
+
+def logarithm(x: Tensor) -> Tensor:
+    """Return log x, finite also where x is not positive."""
+    return x.clamp_min(torch.finfo(x.dtype).tiny).log()
+
+
+def logarithms(features: Sequence[Tensor], places: Sequence[int]) -> list[Tensor]:
+    """Return the values of each feature, the logarithms of those at `places`."""
+    return [logarithm(x) if i in places else x for i, x in enumerate(features)]
+
+
+def check_positive(
+    numerical: Tensor, names: Sequence[str], logarithmic: Sequence[str], missing: float | None
+) -> None:
+    """Raise `RefusedError` for a feature whose logarithm is asked for and does not exist."""
+    counts = {}
+    for name in logarithmic:
+        column = numerical[:, names.index(name)]
+        wrong = column <= 0
+        if missing is not None:
+            wrong &= ~is_missing(column, missing)
+        counts[name] = int(wrong.sum())
+    bad = ", ".join(f"{name} ({count} events)" for name, count in counts.items() if count)
+    if bad:
+        raise RefusedError(f"values that have no logarithm, 0 or less, in {bad}")
 
 
 def standard(features: Sequence[Tensor]) -> Affine:

@@ -32,6 +32,18 @@ def all_settings(constants: dict[str, Any], resolved: Path) -> dict[str, Any]:
     return {**constants, **{n: value for n, value in named.items() if not n.startswith("build.")}}
 
 
+def own_settings(
+    constants: dict[str, Any], resolved: Path, table: str, identity: str
+) -> dict[str, Any]:
+    """Return the script's constants and all options as one point, or one stage, has them."""
+    settings = all_settings(constants, resolved)
+    for point in settings.pop(table, ()):
+        if point["identity"] == identity:
+            settings |= point["values"] | point["follow"]
+            settings = {n: value for n, value in settings.items() if n not in point["lacks"]}
+    return {n: value for n, value in settings.items() if not n.startswith("sweep_config.")}
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write plain values; nan and inf become null, which JSON has instead."""
     text = json.dumps(content, indent=1, default=str, allow_nan=True)

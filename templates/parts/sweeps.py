@@ -10,7 +10,6 @@ from typing import Any
 
 from parts.arguments import shown
 from parts.places import digest
-from parts.reports import all_settings
 from parts.stops import status_of
 
 
@@ -22,16 +21,6 @@ def point_script(script: Path, planned: str) -> str:
     found, record = digest(script), script.with_name("resolved.toml")
     files = tomllib.loads(record.read_text())["build"]["files"] if record.exists() else {}
     return planned if files.get(script.name) == found else f"{planned}+{found}"
-
-
-def point_settings(constants: dict[str, Any], resolved: Path, identity: str) -> dict[str, Any]:
-    """Return the script's constants and all options as a point has them."""
-    settings = all_settings(constants, resolved)
-    for point in settings.pop("points", ()):
-        if point["identity"] == identity:
-            settings |= point["values"] | point["follow"]
-            settings = {n: value for n, value in settings.items() if n not in point["lacks"]}
-    return {n: value for n, value in settings.items() if not n.startswith("sweep_config.")}
 
 
 def train_all(script: Path, points: dict[str, dict[str, Any]]) -> int:

@@ -10,11 +10,11 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from parts.events import Events
 from parts.exits import NotFiniteError
-from parts.metrics import Outputs
 from parts.plots import plot_history
 from parts.records import Record
 from parts.tasks import of_all_tasks
@@ -35,7 +35,8 @@ class Tracker(Callback):
         folder: Path,
         train: Events,
         validation: Events,
-        metrics: Callable[[Outputs], dict[str, float]],
+        outputs: Callable[..., Any],
+        metrics: Callable[[Any], dict[str, float]],
         figures: Callable[..., dict[str, Figure]],
         check_metrics_n_epoch: int | None,
         plot_metrics_n_epoch: int | None,
@@ -45,6 +46,8 @@ class Tracker(Callback):
         self.folder = folder
         self.train = train
         self.events = validation
+        # What metrics and figures take: made of the module's outputs by name, as arrays.
+        self.outputs = outputs
         self.metrics = metrics
         self.figures = figures
         self.check_metrics_n_epoch = check_metrics_n_epoch
@@ -55,7 +58,7 @@ class Tracker(Callback):
         self.drawings: list[Future[None]] = []
         self.batches: list[dict[str, Tensor]] = []
         self.losses: list[Tensor] = []
-        self.validation: Outputs | None = None
+        self.validation: Any = None
         self.values: dict[str, float] = {}
         self.rate = 0.0
         self.validated = 0
@@ -112,18 +115,13 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss_weight = found["loss_weight"]
-        value = float((found["loss"] * loss_weight).sum() / loss_weight.sum())
+        loss, loss_weight = found.pop("loss"), found["loss_weight"]
+        value = float((loss * loss_weight).sum() / loss_weight.sum())
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")
         self.values = {"val_loss": value}
-        self.validation = Outputs(
-            found["probability"].double().numpy(),
-            found["label"].numpy(),
-            found["weight"].double().numpy(),
-            loss_weight.double().numpy(),
-        )
+        self.validation = self.outputs(**arrays(found))
         if self.is_due(self.check_metrics_n_epoch, trainer.current_epoch + 1):
             metrics = self.metrics(self.validation)
             self.values |= {f"val_{name}": metric for name, metric in metrics.items()}
@@ -153,25 +151,27 @@ class Tracker(Callback):
         return cadence is not None and epoch // cadence > self.validated // cadence
 
     def plot(
-        self, module: LightningModule, step: int, epoch: int, validation: Outputs, name: str = ""
+        self, module: LightningModule, step: int, epoch: int, validation: Any, name: str = ""
     ) -> None:
         """Have the plots drawn behind the training's back."""
-        train = predict(module, self.train, TRAINING_EVENTS_PLOTTED)
+        train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         self.drawings.append(self.artist.submit(self.draw, train, validation, step, epoch, folder))
         if not name:
             self.drawn = [step, epoch]
+
+    def predict(self, module: Any, events: Events, most: int | None = None) -> Any:
+        """Return what the module says of a split, as metrics and figures take it."""
+        return self.outputs(**predict(module, events, most))
 
     def redraw(self, module: Any) -> None:
         """Draw the plots of the last epoch if the record lacks them; nothing else about it does."""
         step, epoch = self.drawn
         names = [path.parent.name for path in self.record.artifacts()]
         if epoch and f"epoch_{epoch:04d}" not in names:
-            self.plot(module, step, epoch, predict(module, self.events))
+            self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(
-        self, train: Outputs, validation: Outputs, step: int, epoch: int, folder: Path
-    ) -> None:
+    def draw(self, train: Any, validation: Any, step: int, epoch: int, folder: Path) -> None:
         """Draw and record one set of plots."""
         folder.mkdir(parents=True, exist_ok=True)
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
@@ -247,21 +247,24 @@ def gather(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
+def arrays(found: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Return numbers in double precision; labels and categories stay whole."""
+    return {
+        name: (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+        for name, tensor in found.items()
+    }
+
+
 @torch.no_grad()
-def predict(module: Any, events: Events, most: int | None = None) -> Outputs:
+def predict(module: Any, events: Events, most: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the outputs for a split, or for about `most` of its events, evenly chosen."""
     chosen = slice(None, None, max(1, len(events.label) // most) if most else 1)
-    numerical, categorical, label, weight, loss_weight = (t[chosen] for t in events.tensors())
     training = module.training
     module.eval()
-    probability = [
-        module.probability(module.network(x.to(module.device), c.to(module.device))).cpu()
-        for x, c in zip(torch.split(numerical, 65536), torch.split(categorical, 65536), strict=True)
-    ]
+    found = []
+    for batch in zip(*(torch.split(t[chosen], 65536) for t in events.tensors()), strict=True):
+        logits = module.network(batch[0].to(module.device), batch[1].to(module.device))
+        outputs = module.outputs(logits, batch)
+        found.append({name: tensor.cpu() for name, tensor in outputs.items()})
     module.train(training)
-    return Outputs(
-        torch.cat(probability).double().numpy(),
-        label.numpy(),
-        weight.double().numpy(),
-        loss_weight.double().numpy(),
-    )
+    return arrays({name: torch.cat([each[name] for each in found]) for name in found[0]})

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from parts.batches import Batches
 from parts.events import Events, Sample, find_files, read_splits
 from parts.metrics import auc
-from seesawc import pipeline
+from seesawc import pipeline, scripts
 from seesawc.tables.dataset import sample_columns
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +109,7 @@ def quality() -> None:
         say(f"weighted AUC, test: trees, {name}", f"{found:.4f}")
     with tempfile.TemporaryDirectory() as logs:
         places = {"ANALYSIS_ML_LOGS_DIR": logs, "ANALYSIS_ML_RESULTS_DIR": logs}
-        script = ROOT / "generated" / "h4l" / pipeline.SCRIPT
+        script = ROOT / "generated" / "h4l" / scripts.SCRIPT
         command = [sys.executable, str(script)]
         wall = seconds(
             lambda: subprocess.run(
@@ -127,9 +127,9 @@ def features(events: Events) -> np.ndarray:
     return np.hstack([events.numerical.numpy(), events.categorical.numpy()])
 
 
-def scripts() -> None:
+def lines() -> None:
     """Lines of the generated scripts."""
-    for path in sorted((ROOT / "generated").glob(f"*/{pipeline.SCRIPT}")):
+    for path in sorted((ROOT / "generated").glob(f"*/{scripts.SCRIPT}")):
         say(f"lines of {path.relative_to(ROOT)}", str(len(path.read_text().splitlines())))
 
 
@@ -150,4 +150,4 @@ if __name__ == "__main__":
     build()
     loader()
     quality()
-    scripts()
+    lines()

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from seesawc.listing import Row, order, records, table
-from seesawc.pipeline import PlannedRun
 from seesawc.runs import Progress, State
+from seesawc.scripts import PlannedRun
 
 
 def row(index: int, state: State, best: float | None = None, **values: Any) -> Row:

@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from seesawc import cluster, listing, pipeline, submission
 from seesawc.cli import main
 from seesawc.diagnostics import CompileError
-from seesawc.pipeline import BATCH, Compiled, PlannedRun
+from seesawc.pipeline import Compiled
+from seesawc.scripts import BATCH, PlannedRun
 from tests.compiler.test_cli import BASE, FOLDER, SPEC
 
 NAME = "h4l_MLP_20010909T014640Z"

@@ -15,7 +15,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seesawc import outputs, pipeline
+from seesawc import outputs, pipeline, scripts
 from seesawc.pipeline import Compiled
 from tests.runs.experiments import SPEC, merged
 from tests.runs.variants import THREE
@@ -91,7 +91,7 @@ def grid(*names: str) -> dict[str, Any]:
     return found
 
 
-def plain(tables: Mapping[str, Any], run: pipeline.PlannedRun) -> dict[str, Any]:
+def plain(tables: Mapping[str, Any], run: scripts.PlannedRun) -> dict[str, Any]:
     """The plain spec that has the values of a point."""
     found = {name: table for name, table in tables.items() if name != "sweep_config"}
     for dotted, value in run.values.items():
@@ -192,16 +192,16 @@ OWN = {
     "arguments = ARGUMENTS": "arguments = parse_arguments()",
     "    if arguments.all:\n        return train_all(Path(__file__), POINTS)\n": "",
     'point_script(Path(__file__), POINT["script"])': "digest(Path(__file__))",
-    "point_settings(SETTINGS, resolved, IDENTITY)": "all_settings(SETTINGS, resolved)",
+    "own_settings(SETTINGS, resolved, \"points\", IDENTITY)": "all_settings(SETTINGS, resolved)",
     '    tags |= {"sweep": SWEEP, "point": IDENTITY}\n': "",
 }  # fmt: skip
 HEAD = {
     "POINTS", "ARGUMENTS", "SWEEP", "IDENTITY", "POINT", "of_the_sweep", "parse_sweep_arguments",
-    "shown", "point_script", "point_settings", "train_all",
+    "shown", "point_script", "own_settings", "train_all",
 }  # fmt: skip
 
 
-def of_point(script: str, run: pipeline.PlannedRun) -> dict[str, str]:
+def of_point(script: str, run: scripts.PlannedRun) -> dict[str, str]:
     """The statements of a point by name: what the script does for it."""
     for own, other in OWN.items():
         assert own in script
@@ -233,8 +233,8 @@ def imports(script: str) -> set[str]:
 def assert_merged(folder: Path, tables: Mapping[str, Any]) -> None:
     """Assert that the script of a sweep is, for each point, the plain script of its values."""
     found = compiled(folder, tables)
-    script = found.files[pipeline.SCRIPT]
-    plains = [compiled(folder, plain(tables, r)).files[pipeline.SCRIPT] for r in found.runs]
+    script = found.files[scripts.SCRIPT]
+    plains = [compiled(folder, plain(tables, r)).files[scripts.SCRIPT] for r in found.runs]
     assert imports(script) == set().union(*map(imports, plains)) | ALSO
     everywhere = {normal(text)[0] for each in plains for text in segments(each)}
     for run, text in zip(found.runs, plains, strict=True):
@@ -361,11 +361,11 @@ def test_the_record_states_the_sweep_and_what_follows_from_each_point(tmp_path: 
 
 def test_a_plain_spec_makes_one_run(tmp_path: Path) -> None:
     found = compiled(tmp_path, merged(SPEC, {"experiment_config": {"run_name": "r"}}))
-    assert found.runs == (pipeline.PlannedRun(0, "r", "", {}),)
+    assert found.runs == (scripts.PlannedRun(0, "r", "", {}),)
 
 
 def test_the_table_may_hold_names_of_libraries(tmp_path: Path) -> None:
-    script = compiled(tmp_path, sweep(grid=GRIDS["act"])).files[pipeline.SCRIPT]
+    script = compiled(tmp_path, sweep(grid=GRIDS["act"])).files[scripts.SCRIPT]
     assert '"act": nn.SiLU,' in script
     assert 'act=POINT["act"],' in script
 

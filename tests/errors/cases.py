@@ -22,8 +22,12 @@ CASES: dict[str, Edits] = {}
 
 
 def spec(edits: Edits) -> str:
-    """Return the base spec with pieces replaced, each of which it has once."""
-    text = BASE
+    """Return the base spec with pieces replaced."""
+    return edited(BASE, edits)
+
+
+def edited(text: str, edits: Edits) -> str:
+    """Return a text with pieces replaced, each of which it has once."""
     for old, new in edits:
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the base"
         text = text.replace(old, new)
@@ -78,7 +82,7 @@ PIECES = {
 replace(
     spec__unknown_table=("[slurm_config]", "[slrum_config]"),
     spec__unknown_top_option=('task = "signal"', 'task = "signal"\nsede = 1'),
-    spec__unknown_task=('task = "signal"', 'task = "fakes"'),
+    spec__unknown_task=('task = "signal"', 'task = "fake"'),
     spec__missing_task=('task = "signal"\n', ""),
     spec__missing_table=('[experiment_config]\nexperiment_name = "h4l"\nseed = 1\n', ""),
     spec__missing_option=('experiment_name = "h4l"\n', ""),
@@ -406,6 +410,22 @@ replace(
     source__hidden=(SEED, "seed = 1 # \N{RIGHT-TO-LEFT OVERRIDE}\n"),
     source__escaped_hidden=('"h4l"', '"h4l\\u202e"'),
     source__64_bits=(SEED, "seed = 99999999999999999999\n"),
+)
+
+# fakes_rules.py and rules.py: what only fakes have, and what goes with a metric.
+replace(
+    only_fakes__table=(TIME, f'{TIME}\n[fakes_config]\ncategory = "el_type"\n'),
+    only_fakes__kind=(BACKGROUND, f'{BACKGROUND}kind = "mc"\n'),
+    only_fakes__loss=(EPOCHS, f'{EPOCHS}loss = "tangent"\n'),
+    only_fakes__w_lambda=(EPOCHS, f"{EPOCHS}w_lambda = 0.1\n"),
+    only_fakes__act_out=(MODEL, f'{MODEL}act_out = "Softabs"\n'),
+    logarithmic__no_feature=(NUMERICAL, f'{NUMERICAL}logarithmic = ["lep2_pt"]\n'),
+    last__early_stop=(EPOCHS, f'{EPOCHS}monitor = "last"\nearly_stop_patience = 3\n'),
+    last__save_top_k=(EPOCHS, f'{EPOCHS}monitor = "last"\nsave_top_k = 3\n'),
+    last__plateau=(
+        EPOCHS,
+        f'{EPOCHS}monitor = "last"\nscheduler = {{ scheduler_name = "ReduceLROnPlateau" }}\n',
+    ),
 )
 
 SECRET = "s3cr3tvalue"  # noqa: S105 (what must never be shown)

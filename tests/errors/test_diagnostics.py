@@ -12,7 +12,12 @@ from syrupy.assertion import SnapshotAssertion
 
 import seesawc
 from seesawc.cli import main
+from tests.errors import fakes_cases
 from tests.errors.cases import BASE, CASES, LITERAL_KEYS, SECRET, SEED, spec
+
+TEXTS = {name: spec(edits) for name, edits in CASES.items()} | {
+    f"fakes-{name}": fakes_cases.spec(edits) for name, edits in fakes_cases.CASES.items()
+}
 
 
 @pytest.fixture(autouse=True)
@@ -26,24 +31,25 @@ def check(text: str, *options: str) -> Result:
     return CliRunner().invoke(main, ["check", *options, "spec.toml"])
 
 
-def test_the_base_has_no_mistake() -> None:
-    result = check(BASE)
+@pytest.mark.parametrize("base", [BASE, fakes_cases.BASE], ids=["signal", "fakes"])
+def test_the_base_has_no_mistake(base: str) -> None:
+    result = check(base)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == "1 checked, no mistakes\n"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", TEXTS)
 def test_every_mistake_is_drawn_where_it_stands(name: str, snapshot: SnapshotAssertion) -> None:
-    result = check(spec(CASES[name]))
+    result = check(TEXTS[name])
     assert result.exit_code == 1
     assert result.stdout == ""
     assert list(Path().iterdir()) == [Path("spec.toml")], "nothing is written"
     assert result.stderr == snapshot
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", TEXTS)
 def test_json_tells_the_same(name: str) -> None:
-    text = spec(CASES[name])
+    text = TEXTS[name]
     drawn, result = check(text), check(text, "--format", "json")
     assert (result.exit_code, result.stderr) == (1, "")
     records: list[dict[str, Any]] = json.loads(result.stdout)
@@ -71,6 +77,7 @@ def test_every_fault_that_the_tables_and_rules_can_find_has_a_case() -> None:
     modules = [
         package / "spec.py",
         package / "rules.py",
+        package / "fakes_rules.py",
         package / "sweep.py",
         *sorted((package / "tables").glob("*.py")),
     ]
@@ -87,8 +94,8 @@ def test_every_fault_that_the_tables_and_rules_can_find_has_a_case() -> None:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        for edits in CASES.values():
-            check(spec(edits))
+        for text in TEXTS.values():
+            check(text)
     finally:
         sys.settrace(before)
     missing = [

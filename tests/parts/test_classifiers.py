@@ -82,7 +82,7 @@ def fit(
     warmup_epochs: float = 0,
 ) -> Classifier:
     options: dict[str, Any] = {
-        "network": network(), "loss": bce, "probability": binary_probability,
+        "network": network(), "loss": bce, "link": binary_probability,
         "configure": configure, "knows": KNOWS,
     }  # fmt: skip
     classifier = (

@@ -26,7 +26,7 @@ from parts.events import Events
 from parts.exits import NotFiniteError, StoppedError
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
-from parts.metrics import binary_metrics
+from parts.metrics import Outputs, binary_metrics
 from parts.models import MLP, binary_probability
 from parts.plots import binary_figures
 from parts.records import Record
@@ -64,7 +64,8 @@ def events(size: int, seed: int) -> Events:
 
 def build(folder: Path, **changed: Any) -> Tracker:
     options: dict[str, Any] = {
-        "metrics": binary_metrics, "figures": partial(binary_figures, classes=("B", "S")),
+        "outputs": Outputs, "metrics": binary_metrics,
+        "figures": partial(binary_figures, classes=("B", "S")),
         "check_metrics_n_epoch": 1, "plot_metrics_n_epoch": None, "log_every_n_steps": 4,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,7 @@ def classify(dropout: float = 0.2) -> WarmedUpClassifier:
     return WarmedUpClassifier(
         network=MLP(inputs, 2, 1, 1, 4, nn.SiLU, dropout, nn.Identity),
         loss=bce,
-        probability=binary_probability,
+        link=binary_probability,
         configure=lambda parameters, steps: torch.optim.SGD(parameters, lr=0.1),
         knows={},
         warmup=linear_warmup,
@@ -190,7 +191,7 @@ def test_the_validation_loss_and_metrics_are_of_all_events(
         )
     weight = validation.loss_weight
     assert line["val_loss"] == pytest.approx(float((loss * weight).sum() / weight.sum()), rel=1e-5)
-    for name, value in binary_metrics(predict(classifier, validation)).items():
+    for name, value in binary_metrics(Outputs(**predict(classifier, validation))).items():
         recorded = line[f"val_{name}"]
         assert (np.nan if recorded is None else recorded) == pytest.approx(value, nan_ok=True)
     assert f"epoch 1/1: train_loss {line['train_loss']:.4g}" in capsys.readouterr().out
@@ -302,12 +303,12 @@ def test_predicting_leaves_the_mode_and_takes_events_evenly() -> None:
     data = events(100, 3)
     for training in (True, False):
         classifier.train(training)
-        few, every = predict(classifier, data, most=10), predict(classifier, data)
+        few, every = (Outputs(**predict(classifier, data, most)) for most in (10, None))
         assert classifier.training == training
         np.testing.assert_allclose(few.probability, every.probability[::10], rtol=1e-5)
         np.testing.assert_array_equal(few.weight, data.weight.double()[::10])
         np.testing.assert_allclose(every.probability.sum(1), 1, rtol=1e-6)
-    assert len(predict(classifier, data, most=10_000).label) == 100
+    assert len(predict(classifier, data, most=10_000)["label"]) == 100
 
 
 def test_a_validation_loss_that_is_not_finite_stops_before_anything_is_recorded(

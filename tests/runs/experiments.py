@@ -21,7 +21,7 @@ from attrs import frozen
 from mlflow import MlflowClient
 from mlflow.entities import Run as Entry
 
-from seesawc import outputs, pipeline
+from seesawc import outputs, pipeline, scripts
 
 HERE = Path(__file__).parent
 EXPERIMENT = "toy"
@@ -320,7 +320,7 @@ class Workshop:
         path.write_text(tomlkit.dumps(tables))
         folder = pipeline.output_folder(path)
         outputs.write(folder, pipeline.compile_spec(path, folder).files, force=False)
-        return (folder / pipeline.SCRIPT).absolute()
+        return (folder / scripts.SCRIPT).absolute()
 
     def start(
         self,

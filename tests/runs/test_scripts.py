@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seesawc import pipeline
+from tests.runs import fakes
 from tests.runs.experiments import Workshop
 from tests.runs.variants import VARIANTS
 
@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN = {("os", "system"), ("os", "popen"), ("torch", "save"), ("marshal", "loads")}
 # Said by SETTINGS to the tracker, and to the reader; the rest of the events are for the test.
-SAID = {"MODEL_NAME", "TEST", "SETTINGS"}
+# The last two are what `apply.py` is imported for.
+SAID = {"MODEL_NAME", "TEST", "SETTINGS", "fake_factor", "spread"}
 # Those whose outlines differ; parts are type-checked where they stand.
 OUTLINES = ("multiclass_smooth", "onecycle", "comet", "tested", "continued")
 # A sweep whose points differ in every way that one table can hold.
@@ -24,12 +25,16 @@ SWEPT = ("onecycle", "stopping", "tested", "multiclass_focal", "unscaled", "resn
 
 
 @pytest.fixture(scope="module")
-def scripts(workshop: Workshop) -> dict[str, Path]:
+def sources(workshop: Workshop) -> dict[str, Path]:
     """Every script of `generated/` and of the variants, each under a name of its own."""
     folder = workshop.folder / "scripts"
     folder.mkdir()
     sources = {name: workshop.build(name, **VARIANTS[name]) for name in VARIANTS}
-    sources |= {path.parent.name: path for path in ROOT.glob(f"generated/*/{pipeline.SCRIPT}")}
+    for place in ROOT.glob("generated/*"):
+        sources |= {f"{place.name}_{path.stem}": path for path in place.glob("*.py")}
+    for name, changes in fakes.VARIANTS.items():
+        place = fakes.FakesWorkshop(workshop).build(f"fakes_{name}", **changes)
+        sources |= {f"{place.name}_{path.stem}": path for path in place.glob("*.py")}
     points = [{}, *(without_none(VARIANTS[name]) for name in SWEPT)]
     sources["swept"] = workshop.build("swept", sweep_config={"points": points, "seeds": [1, 2]})
     found = {}
@@ -50,8 +55,8 @@ def without_none(table: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def trees(scripts: dict[str, Path]) -> dict[str, ast.Module]:
-    return {name: ast.parse(path.read_text()) for name, path in scripts.items()}
+def trees(sources: dict[str, Path]) -> dict[str, ast.Module]:
+    return {name: ast.parse(path.read_text()) for name, path in sources.items()}
 
 
 def run(*command: str) -> str:
@@ -61,24 +66,24 @@ def run(*command: str) -> str:
     return "" if ended.returncode == 0 else ended.stdout + ended.stderr
 
 
-def test_ruff_finds_nothing(scripts: dict[str, Path]) -> None:
-    folder = str(next(iter(scripts.values())).parent)
+def test_ruff_finds_nothing(sources: dict[str, Path]) -> None:
+    folder = str(next(iter(sources.values())).parent)
     config = f"--config={ROOT / 'pyproject.toml'}"
     assert run("ruff", "format", "--check", config, folder) == ""
     rules = "--select=E,F,I,UP,B,S,PLE,RUF001,RUF100"
     assert run("ruff", "check", config, rules, "--ignore=S101", folder) == ""
 
 
-def test_mypy_finds_nothing(scripts: dict[str, Path]) -> None:
+def test_mypy_finds_nothing(sources: dict[str, Path]) -> None:
     config = f"--config-file={ROOT / 'pyproject.toml'}"
     files = [
-        str(path) for name, path in scripts.items() if name in OUTLINES or name not in VARIANTS
+        str(path) for name, path in sources.items() if name in OUTLINES or name not in VARIANTS
     ]
     assert run("mypy", config, "--ignore-missing-imports", *files) == ""
 
 
-def test_scripts_are_ascii(scripts: dict[str, Path]) -> None:
-    for name, path in scripts.items():
+def test_scripts_are_ascii(sources: dict[str, Path]) -> None:
+    for name, path in sources.items():
         assert path.read_bytes().isascii(), name
         assert "\t" not in path.read_text(), name
 

@@ -1,7 +1,7 @@
 """`[dataset_config]`: samples, features, weights, split, scaling and batches."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from attrs import frozen
@@ -44,7 +44,8 @@ class SampleTable:
     """`[[dataset_config.samples]]`: events of one process; None: left open."""
 
     name: Name = required("Name of the sample.")
-    label: Name = required("Class of its events.")
+    label: Name | None = option("signal: class of its events.")
+    kind: Literal["data", "mc"] | None = option("fakes: data, or Monte Carlo.")
     files: Annotated[list[File], Rule(nonempty)] = required(
         "Files, relative to the spec; * and ? stand for any characters."
     )
@@ -85,10 +86,15 @@ class DatasetTable:
         "Value of a numerical feature that does not exist, such as -999."
     )
     split: SplitTable = option("Shares of training, validation and test.", factory=SplitTable)
+    logarithmic: Columns = option(
+        "Numerical features whose logarithm is scaled; all their values are positive.", factory=list
+    )
     scaling: Scaling = option("How numerical features are scaled, on training events.", "standard")
     batch_size: Count = option("Events of a training step, on each device.", 1024)
     use_mc_weights: bool = option("Event weights, with their sign, enter the loss.", True)
-    use_class_weights: bool = option("Every class counts as much as any other in the loss.", True)
+    use_class_weights: bool | None = option(
+        "Every class counts as much as any other in the loss. Left out: for signal, not for fakes."
+    )
     fingerprints: dict[str, Annotated[str, Rule(_digest)]] = option(
         "SHA-256 of files: the script stops if one has changed.", factory=dict
     )
@@ -96,10 +102,11 @@ class DatasetTable:
 
 @frozen(kw_only=True)
 class Sample:
-    """A sample with nothing left open; None only where that is a meaning."""
+    """A sample with nothing left open; of label and kind, one is set."""
 
     name: str
-    label: str
+    label: str | None
+    kind: Literal["data", "mc"] | None
     files: tuple[str, ...]
     selection: str | None
     weight: str | None
@@ -117,6 +124,7 @@ class Dataset:
     categorical: tuple[str, ...]
     missing: float | None
     split: SplitTable
+    logarithmic: tuple[str, ...]
     scaling: Scaling
     batch_size: int
     use_mc_weights: bool
@@ -124,12 +132,13 @@ class Dataset:
     fingerprints: Mapping[str, str]
 
 
-def resolve(table: DatasetTable) -> Dataset:
-    """Fill the classes, and each sample's weight from the table's."""
+def resolve(table: DatasetTable, task: Literal["signal", "fakes"]) -> Dataset:
+    """Fill the classes, which fakes do not have, and each sample's weight from the table's."""
     samples = tuple(
         Sample(
             name=sample.name,
             label=sample.label,
+            kind=sample.kind,
             files=tuple(sample.files),
             selection=sample.selection,
             weight=sample.weight or table.weight,
@@ -138,30 +147,36 @@ def resolve(table: DatasetTable) -> Dataset:
     )
     return Dataset(
         samples=samples,
-        classes=tuple(table.classes or _classes(samples)),
+        classes=() if task == "fakes" else tuple(table.classes or _classes(samples)),
         event_number=table.event_number,
         weight=table.weight,
         numerical=tuple(table.numerical),
         categorical=tuple(table.categorical),
         missing=table.missing,
         split=table.split,
+        logarithmic=tuple(table.logarithmic),
         scaling=table.scaling,
         batch_size=table.batch_size,
         use_mc_weights=table.use_mc_weights,
-        use_class_weights=table.use_class_weights,
+        use_class_weights=(
+            task == "signal" if table.use_class_weights is None else table.use_class_weights
+        ),
         fingerprints=table.fingerprints,
     )
 
 
 def _classes(samples: tuple[Sample, ...]) -> tuple[str, ...]:
     """Order the classes as samples name them, but `background` first and `signal` last."""
-    named = dict.fromkeys(sample.label for sample in samples)
+    named = dict.fromkeys(sample.label for sample in samples if sample.label is not None)
     return tuple(sorted(named, key=lambda name: (name == "signal") - (name == "background")))
 
 
-def sample_columns(dataset: Dataset, sample: Sample) -> tuple[str, ...]:
+def sample_columns(
+    dataset: Dataset, sample: Sample, further: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return the columns that a sample's files must have besides the features, each once."""
     wanted = [dataset.event_number] if dataset.event_number else []
+    wanted += further
     for expression in (sample.selection, sample.weight):
         wanted += expressions.columns(expression) if expression else []
     features = {*dataset.numerical, *dataset.categorical}

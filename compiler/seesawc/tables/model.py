@@ -17,6 +17,10 @@ class ArchitectureTable:
     n_layers: Count | None = option("Number of hidden layers. Left out: 3, or 4 for a ResNet.")
     n_hidden: Count = option("Units of a hidden layer.", 128)
     act: str = option("Activation: a class of torch.nn, such as ReLU or SiLU.", "ReLU")
+    act_out: str | None = option(
+        "fakes: activation of the output: none, Softabs, MinusSoftabs, Abs, MinusAbs, ELUPlus, or a"
+        " class of torch.nn. Left out: Softabs, and none for the ratio."
+    )
     dropout: Annotated[float, between(0, 1, open_end=True)] = option(
         "Share of a layer's units that a training step leaves out.", 0.0
     )
@@ -50,6 +54,7 @@ class Architecture:
     n_layers: int
     n_hidden: int
     act: str
+    act_out: str | None
     dropout: float
     batchnorm: bool
     layernorm: bool
@@ -67,8 +72,14 @@ class Model:
     architecture_config: Architecture
 
 
-def resolve(table: ModelTable, categorical: bool) -> Model:
-    """Fill what is left open: a residual block's size, and the embedding where there is one."""
+def resolve(
+    table: ModelTable, categorical: bool, task: Literal["signal", "fakes"], stage: str | None
+) -> Model:
+    """Fill what is left open: a residual block's size, and the embedding where there is one.
+
+    The densities of numerator and denominator need ratios of at least 1.
+    """
+    act_out = "Softabs" if stage in ("numerator", "denominator") else "none"
     written = table.architecture_config
     block_size = (written.block_size or 2) if written.model == "ResNet" else None
     return Model(
@@ -80,6 +91,7 @@ def resolve(table: ModelTable, categorical: bool) -> Model:
             n_layers=written.n_layers or (4 if written.model == "ResNet" else 3),
             n_hidden=written.n_hidden,
             act=written.act,
+            act_out=written.act_out or (None if task == "signal" else act_out),
             dropout=written.dropout,
             batchnorm=written.batchnorm,
             layernorm=written.layernorm,

@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 
 from attrs import frozen
 
-from seesawc.tables.values import Count, Positive, Whole, at_least, option, required
+from seesawc.tables.values import Count, Positive, Whole, at_least, between, option, required
 
-Loss = Literal["bce", "cross_entropy", "focal", "mse"]
+Loss = Literal["bce", "cross_entropy", "focal", "mse", "exponential", "savage", "tangent"]
+# Those whose minimum is at a density ratio.
+DENSITY_LOSSES = ("bce", "exponential", "savage", "tangent")
 
 
 @frozen(kw_only=True)
@@ -55,6 +57,15 @@ class TrainingTable:
 
     loss: Loss | None = option("The loss. Left out: bce for two classes, cross_entropy for more.")
     loss_params: LossTable = option("Parameters of the loss.", factory=LossTable)
+    w_lambda: Positive | None = option(
+        "fakes: strength of the penalty on mean f^2, f being the logit. Left out: none."
+    )
+    ess_lambda: Positive | None = option(
+        "fakes: strength of the penalty on 1 / effective number of events. Left out: none."
+    )
+    clip_quantile: Annotated[float, between(0, 1, open_end=True)] | None = option(
+        "fakes: quantile of |weight| at which weights end in training. Left out: none."
+    )
     optimizer: OptimizerTable = option("The optimizer.", factory=OptimizerTable)
     scheduler: SchedulerTable | None = option("The learning-rate schedule. Left out: none.")
     warmup: WarmupTable | None = option("Rise of the learning rate at the start. Left out: none.")
@@ -62,9 +73,11 @@ class TrainingTable:
     early_stop_patience: Whole | None = option(
         "Validations without a better monitor before training stops. Left out: never."
     )
-    monitor: str = option("The metric that chooses the best checkpoint.", "val_loss")
+    monitor: str = option(
+        "The metric that chooses the best checkpoint; last: the one of the last epoch.", "val_loss"
+    )
     monitor_mode: Literal["min", "max"] | None = option(
-        "Which way is better. Left out: min for val_loss, max for the rest."
+        "Which way is better. Left out: min for val_loss and val_chi2..., max for the rest."
     )
     save_top_k: Count = option("How many of the best checkpoints are kept.", 1)
     save_every_n_minutes: Positive = option(
@@ -89,6 +102,9 @@ class Training:
 
     loss: Loss
     loss_params: Mapping[str, float]
+    w_lambda: float | None
+    ess_lambda: float | None
+    clip_quantile: float | None
     optimizer: OptimizerTable
     scheduler: Scheduler | None
     warmup: WarmupTable | None
@@ -99,6 +115,11 @@ class Training:
     save_top_k: int
     save_every_n_minutes: float
     gradient_clip_val: float | None
+
+    @property
+    def shown(self) -> str:
+        """The metric that a run is judged by."""
+        return "val_loss" if self.monitor == "last" else self.monitor
 
 
 def resolve(
@@ -120,6 +141,9 @@ def resolve(
     return Training(
         loss=loss,
         loss_params=_loss_params(loss, table.loss_params),
+        w_lambda=table.w_lambda,
+        ess_lambda=table.ess_lambda,
+        clip_quantile=table.clip_quantile,
         optimizer=OptimizerTable(
             optimizer_name=table.optimizer.optimizer_name,
             optimizer_params={**default_params, **table.optimizer.optimizer_params},
@@ -129,11 +153,16 @@ def resolve(
         max_epochs=table.max_epochs,
         early_stop_patience=table.early_stop_patience,
         monitor=table.monitor,
-        monitor_mode=table.monitor_mode or ("min" if table.monitor == "val_loss" else "max"),
+        monitor_mode=table.monitor_mode or ("min" if _falls(table.monitor) else "max"),
         save_top_k=table.save_top_k,
         save_every_n_minutes=table.save_every_n_minutes,
         gradient_clip_val=table.gradient_clip_val,
     )
+
+
+def _falls(monitor: str) -> bool:
+    """Whether a smaller value is a better one."""
+    return monitor in ("val_loss", "last") or monitor.startswith("val_chi2")
 
 
 def _loss_params(loss: Loss, table: LossTable) -> dict[str, float]:

@@ -1,0 +1,152 @@
+"""Rules of `task = "fakes"`, and of options that only fakes have."""
+
+from collections.abc import Callable, Iterable
+
+from seesawc import signatures
+from seesawc.diagnostics import did_you_mean
+from seesawc.experiment import Experiment
+from seesawc.faults import DATASET, FAKES, MODEL, SWEEP, TRAINING, Fault, Faults
+from seesawc.spec import Spec
+from seesawc.tables.training import DENSITY_LOSSES
+
+# Activations of an output besides those of torch.nn.
+OUTPUTS = ("none", "Softabs", "MinusSoftabs", "Abs", "MinusAbs", "ELUPlus")
+
+
+def metrics(experiment: Experiment) -> tuple[str, ...]:
+    """Return the metrics of a stage of which a smaller value is a better one."""
+    return ("val_chi2",) if experiment.stage == "ratio" else ("val_chi2_data", "val_chi2_mc")
+
+
+def _task(spec: Spec, experiment: Experiment) -> Faults:
+    if spec.task == "signal":
+        if spec.fakes_config is not None:
+            hint = 'task = "fakes", or leave the table out'
+            yield Fault((FAKES,), "a table of fakes in a signal training", hint, "key")
+        return
+    if spec.fakes_config is None:
+        hint = "a table [fakes_config], with at least category"
+        yield Fault(("task",), "fakes without [fakes_config]", hint)
+    if spec.sweep_config is not None:
+        hint = "several specs; [fakes_config] has n_members for an ensemble"
+        yield Fault((SWEEP,), "three trainings that depend on each other cannot be swept", hint)
+    if spec.dataset_config.use_class_weights:
+        yield Fault(
+            (DATASET, "use_class_weights"),
+            "with classes that count equally, densities lose their yields",
+            "use_class_weights = false",
+        )
+    if not spec.dataset_config.use_mc_weights:
+        yield Fault(
+            (DATASET, "use_mc_weights"),
+            "without weights there is no density of Monte Carlo",
+            "use_mc_weights = true",
+        )
+    if spec.dataset_config.classes:
+        yield Fault((DATASET, "classes"), "fakes have no classes", "leave it out", "key")
+
+
+def _kinds(spec: Spec, experiment: Experiment) -> Faults:
+    samples = spec.dataset_config.samples
+    fakes = spec.task == "fakes"
+    for index, sample in enumerate(samples):
+        key = (DATASET, "samples", index)
+        if fakes and sample.kind is None:
+            hint = 'kind = "data", or kind = "mc"'
+            yield Fault(key, '[[dataset_config.samples]] lacks "kind"', hint, "key")
+        if fakes and sample.label is not None:
+            yield Fault((*key, "class"), "fakes have no classes", "kind", "key")
+        if not fakes and sample.kind is not None:
+            yield Fault((*key, "kind"), "kind is for fakes", "class", "key")
+    if fakes and all(sample.kind for sample in samples):
+        for kind in sorted({"data", "mc"} - {sample.kind for sample in samples}):
+            hint = f'a sample with kind = "{kind}"'
+            yield Fault((DATASET, "samples"), f"no sample of kind {kind}", hint)
+
+
+def _category(spec: Spec, experiment: Experiment) -> Faults:
+    fakes, data = spec.fakes_config, experiment.dataset_config
+    if fakes is None:
+        return
+    if fakes.tight == fakes.loose:
+        yield Fault((FAKES, "loose"), "tight and loose are the same", "another value")
+    for kind in ("numerical", "categorical"):
+        for index, name in enumerate(getattr(data, kind)):
+            if name == fakes.category:
+                yield Fault(
+                    (DATASET, kind, index), f'"{name}" is what is estimated', "leave it out"
+                )
+    known = data.numerical
+    if fakes.pt_slices and (fakes.pt or "pt") not in known:
+        key = (FAKES, "pt" if fakes.pt else "pt_slices")
+        yield Fault(key, f'"{fakes.pt or "pt"}" is no numerical feature', _hint("pt", known))
+    for name in fakes.binned:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            yield Fault((FAKES, "binned", name), f'"{name}" is no numerical feature', hint, "key")
+    if not known:
+        yield Fault((DATASET,), "fakes need a numerical feature", "numerical", "key")
+
+
+def _hint(option: str, known: Iterable[str]) -> str:
+    return f"{option} names one of {', '.join(known)}"
+
+
+def _idle(spec: Spec, experiment: Experiment) -> Faults:
+    """Refuse options that have no effect without another one."""
+    fakes = spec.fakes_config
+    if fakes is None:
+        return
+    needs = (
+        ("pt", fakes.pt, bool(fakes.pt_slices), "pt_slices"),
+        ("eta", fakes.eta, fakes.crack_veto, "crack_veto = true"),
+        ("crack", fakes.crack != [1.37, 1.52], fakes.crack_veto, "crack_veto = true"),
+        ("bootstrap", fakes.bootstrap, fakes.n_members > 1, "n_members of 2 or more"),
+        ("mc_normalisation", fakes.mc_normalisation, fakes.n_members > 1, "n_members of 2 or more"),
+    )
+    for name, given, used, what in needs:
+        if given and not used:
+            yield Fault((FAKES, name), f"{name} has no effect without {what}", what)
+
+
+def _network(spec: Spec, experiment: Experiment) -> Faults:
+    key = (MODEL, "architecture_config", "act_out")
+    written = spec.model_config.architecture_config
+    if written.act_out is not None:
+        known = (*OUTPUTS, *signatures.activations())
+        if spec.task == "signal":
+            yield Fault(key, "act_out is for fakes", "leave it out", "key")
+        elif written.act_out not in known:
+            hint = did_you_mean(written.act_out, known)
+            yield Fault(key, f'no activation of an output is called "{written.act_out}"', hint)
+    if spec.task == "fakes" and spec.model_config.load_checkpoint is not None:
+        hint = "leave it out; an interrupted stage goes on by itself"
+        yield Fault((MODEL, "load_checkpoint"), "fakes do not begin with a checkpoint", hint, "key")
+    if spec.fakes_config and spec.fakes_config.pt_slices and written.batchnorm:
+        key = (MODEL, "architecture_config", "batchnorm")
+        yield Fault(key, "a batch holds events of all pt slices", "layernorm")
+
+
+def _training(spec: Spec, experiment: Experiment) -> Faults:
+    table = spec.training_config
+    if spec.task == "signal":
+        for name in ("w_lambda", "ess_lambda", "clip_quantile"):
+            if getattr(table, name) is not None:
+                yield Fault((TRAINING, name), f"{name} is for fakes", "leave it out", "key")
+        return
+    loss = experiment.training_config.loss
+    if loss not in DENSITY_LOSSES:
+        yield Fault(
+            (TRAINING, "loss"),
+            f"the minimum of {loss} is not at a density ratio",
+            f"allowed: {', '.join(DENSITY_LOSSES)}",
+        )
+    for name in ("label_smoothing", "gamma"):
+        if getattr(table.loss_params, name) is not None:
+            yield Fault((TRAINING, "loss_params", name), f"{loss} has no {name}", "leave it out")
+    if table.clip_quantile is not None and not table.clip_quantile > 0:
+        yield Fault((TRAINING, "clip_quantile"), "no weight would be left", "such as 0.998")
+
+
+Check = Callable[[Spec, Experiment], Iterable[Fault]]
+RULES: tuple[Check, ...] = (_task, _kinds, _category, _idle, _network, _training)

@@ -1,0 +1,57 @@
+"""The Lightning module of a density ratio, of one network or of several members at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from parts.classifiers import Classifier, WarmedUp
+from parts.density_losses import Penalty
+
+
+class DensityRatio(Classifier):
+    """Trains a network, or members side by side, to the ratio of two weighted densities.
+
+    The link leads from logits to log r. Members do not share weights: each is trained by its own
+    column of the loss weights as it would be alone, and all stop at the same time.
+    """
+
+    def __init__(self, *, penalties: Sequence[Penalty] = (), **others: Any) -> None:
+        super().__init__(**others)
+        self.penalties = penalties
+
+    def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean weighted loss, summed over members, and the penalties on top."""
+        loss = (self.loss(logits, label) * weight).mean(dim=0).sum()
+        for penalty in self.penalties:
+            loss = loss + penalty(logits)
+        return loss
+
+    def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return the log ratio (event, member), and the batch, which plots show it against."""
+        numerical, categorical, label, weight, loss_weight = batch
+        return {
+            "log_ratio": self.link(logits),
+            "label": label,
+            "weight": weight,
+            "loss_weight": loss_weight,
+            "numerical": numerical,
+            "categorical": categorical,
+        }
+
+
+class WarmedUpDensityRatio(WarmedUp, DensityRatio):
+    """A density ratio whose learning rate rises at first, on top of any schedule."""
+
+
+class LogRatio(nn.Module):
+    """A trained network and its link: from features to log r (event, member)."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.network = classifier.network
+        self.link = classifier.link
+
+    def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
+        """Return (event, member)."""
+        return self.link(self.network(numerical, categorical))

@@ -1,0 +1,169 @@
+"""Leptons from files: data or Monte Carlo, tight or loose, split by a stable hash."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from parts.events import SPLITS, Sample, assign, read_sample, split_keys, to_categories, to_numbers
+from parts.exits import RefusedError
+
+# Density below zero is refused where it is so by this many standard errors.
+SIGNIFICANT = 5.0
+
+
+@dataclass(frozen=True)
+class Category:
+    """The column that tells tight leptons from loose ones, and its two values."""
+
+    column: str
+    tight: int
+    loose: int
+
+
+@dataclass(frozen=True)
+class Crack:
+    """Where the calorimeter has a gap: leptons with low < |eta| < high are left out."""
+
+    eta: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Leptons:
+    """Leptons of a split; weights are physical and keep their sign, yields and all."""
+
+    numerical: Tensor  # (event, feature)
+    categorical: Tensor  # (event, feature)
+    is_data: Tensor  # (event,), of bool
+    is_tight: Tensor  # (event,), of bool
+    weight: Tensor  # (event,)
+    keys: NDArray[np.uint64]  # (event, key): what names an event, whatever its place in a file
+
+
+def read_leptons(
+    samples: Sequence[Sample],
+    files: dict[str, list[Path]],
+    numerical: Sequence[str],
+    categorical: Sequence[str],
+    missing: float | None,
+    event_number: str | None,
+    train: float,
+    validation: float,
+    category: Category,
+    crack: Crack | None,
+    dtype: torch.dtype,
+) -> tuple[Leptons, Leptons, Leptons]:
+    """Return the leptons of training, validation and test; raises `RefusedError`.
+
+    The label of a sample is 1 for data and 0 for Monte Carlo.
+    """
+    features = [*numerical, *categorical]
+    tables = []
+    for sample in samples:
+        table = read_sample(sample, files[sample.name], features, missing, event_number)
+        check_category(sample.name, table[category.column], category)
+        if crack is not None:
+            table = table[~in_crack(table[crack.eta].to_numpy(dtype=np.float64), crack)]
+        tables.append(table)
+    events = pd.concat(tables, ignore_index=True)
+    keys = split_keys(events, event_number, features)
+    split = assign(keys, train, validation)
+    numbers = to_numbers(events, numerical, dtype)
+    categories = to_categories(events, categorical)
+    is_data = torch.tensor(events[" label"].to_numpy() == 1)
+    is_tight = torch.tensor(events[category.column].to_numpy() == category.tight)
+    weight = torch.tensor(events[" weight"].to_numpy(), dtype=dtype)
+    parts = []
+    for index in range(len(SPLITS)):
+        chosen = split == index
+        place = torch.tensor(chosen)
+        parts.append(
+            Leptons(
+                numbers[place],
+                categories[place],
+                is_data[place],
+                is_tight[place],
+                weight[place],
+                keys[chosen],
+            )
+        )
+    for name, part in zip(SPLITS, parts, strict=True):
+        check_yields(name, part)
+    return parts[0], parts[1], parts[2]
+
+
+def check_category(sample: str, values: pd.Series, category: Category) -> None:
+    """Raise `RefusedError` for a lepton that is neither tight nor loose: it is never taken so."""
+    others = values[(values != category.tight) & (values != category.loose)]
+    if len(others):
+        counts = others.value_counts(dropna=False).head(5)
+        found = ", ".join(f"{value} ({count} events)" for value, count in counts.items())
+        raise RefusedError(
+            f"{sample}: {category.column} is {found}; tight is {category.tight},"
+            f" loose {category.loose}; a selection can leave out the rest"
+        )
+
+
+def in_crack(eta: NDArray[np.float64], crack: Crack) -> NDArray[np.bool_]:
+    """Whether leptons lie in the crack: (event,)."""
+    return np.asarray((np.abs(eta) > crack.low) & (np.abs(eta) < crack.high))
+
+
+def check_yields(split: str, leptons: Leptons) -> None:
+    """Print events and yields; raises `RefusedError` where there are none, or too much MC."""
+    for region, tight in (("tight", True), ("loose", False)):
+        here = leptons.is_tight == tight
+        yields = []
+        for kind, chosen in (("data", here & leptons.is_data), ("MC", here & ~leptons.is_data)):
+            count, total = int(chosen.sum()), float(leptons.weight[chosen].double().sum())
+            yields.append(total)
+            print(f"{split}: {region} {kind} {count} events, sum of weights {total:.5g}")
+            if not count or not total > 0:
+                raise RefusedError(
+                    f"{split}: {count} {region} events of {kind} with weights of sum {total:g}"
+                )
+        if yields[0] <= yields[1]:
+            raise RefusedError(
+                f"{split}: {region} MC, {yields[1]:g}, exceeds data, {yields[0]:g}:"
+                " the density of fakes would be negative"
+            )
+
+
+def check_densities(leptons: Leptons, names: Sequence[str], bins: int = 10) -> None:
+    """Raise `RefusedError` where a density is negative, and say where: of MC, or of data - MC.
+
+    Looked at in `bins` of each numerical feature that hold equally many events.
+    """
+    problems = []
+    for name, column in zip(names, leptons.numerical.double().numpy().T, strict=True):
+        edges = np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)))
+        place = np.clip(np.searchsorted(edges, column, side="right") - 1, 0, len(edges) - 2)
+        for region, tight in (("tight", True), ("loose", False)):
+            here = (leptons.is_tight == tight).numpy()
+            for index in range(len(edges) - 1):
+                chosen = here & (place == index)
+                problem = negative_density(
+                    leptons.is_data.numpy()[chosen], leptons.weight.double().numpy()[chosen]
+                )
+                if problem:
+                    where = f"{name} from {edges[index]:.4g} to {edges[index + 1]:.4g}"
+                    problems.append(f"{region}, {where}: {problem}")
+    if problems:
+        raise RefusedError("\n  ".join(["a density is negative:", *problems]))
+
+
+def negative_density(is_data: NDArray[np.bool_], weight: NDArray[np.float64]) -> str:
+    """Return which density of a bin is significantly negative, and how much; "" if none is."""
+    signs = np.where(is_data, 1.0, -1.0)
+    for name, part in (("MC", weight[~is_data]), ("data - MC", weight * signs)):
+        total, error = part.sum(), np.sqrt(np.square(part).sum())
+        if total < -SIGNIFICANT * error:
+            return f"{name} is {total:.4g} +- {error:.2g}"
+    return ""

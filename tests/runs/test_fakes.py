@@ -1,0 +1,318 @@
+"""The three stages, one after another: what they leave, go on from, and refuse."""
+
+import json
+import signal
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+import torch
+
+from specs.data import make_toys
+from tests.runs.conftest import new_workshop
+from tests.runs.experiments import Warm, Workshop, same, wait_for_step
+from tests.runs.fakes import EVERYTHING, RUN, STAGES, VARIANTS, FakesWorkshop, leptons
+
+
+@pytest.fixture(scope="module")
+def fakes(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> FakesWorkshop:
+    found = FakesWorkshop(new_workshop(tmp_path_factory.mktemp("fakes"), warm))
+    found.write(leptons())
+    return found
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_three_stages_a_closure_and_a_fake_factor(fakes: FakesWorkshop, name: str) -> None:
+    folder = fakes.train(name, **VARIANTS[name])
+    ended = fakes.run(folder, "closure")
+    assert ended.status in (0, 5), ended
+    ended.quiet()
+    assert "fakes / (data - MC)" in ended.output
+    members = VARIANTS[name].get("fakes_config", {}).get("n_members", 1)
+    events = leptons().drop(columns="weight")
+    events.to_parquet(fakes.workshop.folder / "in.parquet")
+    fakes.run(folder, "apply", "in.parquet", "out.parquet").done()
+    out = pd.read_parquet(fakes.workshop.folder / "out.parquet")
+    pd.testing.assert_frame_equal(out[events.columns], events)
+    factor, spread = out["fake_factor"].to_numpy(), out["fake_factor_spread"].to_numpy()
+    assert np.isfinite(factor).all()
+    cracked = "crack_veto" in VARIANTS[name].get("fakes_config", {})
+    crack = np.abs(events["eta"]).between(1.37, 1.52, inclusive="neither") & cracked
+    assert (factor[~crack] > 0).all()
+    assert (factor[crack] == 0).all()
+    assert bool((spread[~crack] > 0).any()) == (members > 1)
+
+
+def test_the_fake_factor_is_nearly_the_true_one(fakes: FakesWorkshop) -> None:
+    fakes.write(leptons(0.1), "many")
+    samples = [
+        {
+            "name": kind,
+            "kind": kind,
+            "files": ["../data/many.parquet"],
+            "selection": f"data_type == {value}",
+        }
+        for kind, value in (("data", 1), ("mc", 0))
+    ]
+    folder = fakes.train(
+        "many",
+        dataset_config={"samples": samples},
+        training_config={"max_epochs": 8, "scheduler": {"scheduler_name": "CosineAnnealingLR"}},
+        fakes_config={"tolerance": 0.1},
+    )
+    ended = fakes.run(folder, "closure")
+    assert ended.status == 0, ended
+    events = leptons(0.1)
+    fakes.run(folder, "apply", "data/many.parquet", "many.out.parquet").done()
+    factor = pd.read_parquet(fakes.workshop.folder / "many.out.parquet")["fake_factor"]
+    true = make_toys.true_jets_fake_factor(*(events[n].to_numpy() for n in ("pt", "eta", "n_jets")))
+    loose = events["toy_type"] == make_toys.LOOSE
+    deviation = np.log(factor / true)[loose & (events["data_type"] == 1)]
+    # The truth itself varies by a factor of six: a constant would deviate by 0.3.
+    assert np.std(deviation) < 0.2
+    assert abs(np.mean(deviation)) < 0.1
+
+
+def test_what_the_stages_leave(fakes: FakesWorkshop) -> None:
+    fakes.run(fakes.train("plain", **VARIANTS["plain"]), "closure")
+    for stage in STAGES:
+        run = fakes.found("plain", stage)
+        assert run.json("done")["script"]
+        (entry,) = run.entries()
+        assert entry.info.status == "FINISHED"
+        assert entry.data.tags["stage"] == stage
+        assert entry.data.tags["fakes"] == "plain"
+        assert entry.data.params["fakes_config.category"] == "toy_type"
+        out = entry.data.params["model_config.architecture_config.act_out"]
+        assert out == ("none" if stage == "ratio" else "Softabs")
+        plots = {name.partition("/")[2] for name in run.artifacts() if name.endswith(".png")}
+        shown = {"fake_factor"} if stage == "ratio" else {"log_ratio", "reweighting"}
+        each = "fake_factor" if stage == "ratio" else "subtraction"
+        shown |= {f"{each}_{name}" for name in ("pt", "eta", "n_jets")} | {"history"}
+        assert plots == {f"{name}.png" for name in shown}
+        metrics = {"closure", "chi2"} if stage == "ratio" else {"chi2_data", "chi2_mc", "ratio"}
+        assert set(run.json("metrics.json")["metrics"]["test"]) == metrics
+        assert run.logged().keys() >= {f"val_{name}" for name in metrics}
+    closure = fakes.found("plain", "ratio").json("closure.json")
+    assert set(closure["neural"]["variables"]) == {"pt", "eta", "n_jets"}
+
+
+def test_the_exported_network_says_what_it_is_made_of(fakes: FakesWorkshop) -> None:
+    fakes.train("plain", **VARIANTS["plain"])
+    path = fakes.found("plain", "ratio").path / "fake_factor.onnx"
+    session = onnxruntime.InferenceSession(path)
+    names = session.get_modelmeta().custom_metadata_map
+    assert json.loads(names["numerical"]) == ["pt", "eta"]
+    assert json.loads(names["categorical"]) == ["n_jets"]
+    inputs = {"numerical": np.array([[30, 1.0]], np.float32), "categorical": np.array([[2]])}
+    one = session.run(None, inputs)[0]
+    many = session.run(None, {name: np.repeat(array, 7, 0) for name, array in inputs.items()})[0]
+    assert one.shape == (1, 1)
+    assert many == pytest.approx(np.repeat(one, 7, 0))
+
+
+def test_the_function_works_without_torch(fakes: FakesWorkshop) -> None:
+    script = fakes.train("plain", **VARIANTS["plain"]) / "use.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\n"
+        "sys.path.insert(0, str(Path(__file__).parent))\n"
+        "from apply import fake_factor\n"
+        "print(fake_factor({'pt': [20.0, 50.0], 'eta': [0.1, -2.0], 'n_jets': [1, 3]}).shape)\n"
+        "print('torch' in sys.modules, 'lightning' in sys.modules)\n"
+    )
+    try:
+        ended = fakes.workshop.run(script, cold=True).done()
+    finally:
+        script.unlink()
+    assert ended.output == "(2,)\nFalse False\n"
+
+
+def test_the_same_stages_give_the_same_weights(fakes: FakesWorkshop) -> None:
+    folder = fakes.train("everything", **EVERYTHING)
+    for stage in STAGES:
+        fakes.run(folder, stage, "--again", "2").done()
+        first = fakes.found("everything", stage)
+        second = fakes.workshop.found(f"everything-{stage}+2")
+        assert same(first.weights(), second.weights()), stage
+        assert first.measured() == second.measured()
+    # It was built on the parents of the same label.
+    assert fakes.run(folder, "closure", "--again", "2").status in (0, 5)
+    fakes.run(folder, "ratio", "--again", "3").done()
+
+
+@pytest.mark.parametrize("stage", ["numerator", "ratio"])
+def test_a_stage_that_is_interrupted_ends_as_if_it_had_not_been(
+    fakes: FakesWorkshop, stage: str
+) -> None:
+    name = f"interrupted_{stage}"
+    changes = {"experiment_config": {"log_every_n_steps": 1}, "training_config": {"max_epochs": 5}}
+    straight = fakes.train(f"{name}_not", **changes)
+    folder = fakes.build(name, **changes)
+    for each in STAGES:
+        if each == stage:
+            process = fakes.workshop.start(folder / f"train_{each}.py")
+            wait_for_step(fakes.found(name, each), process, 3)
+            assert process.signal(signal.SIGTERM).status == 143
+        fakes.run(folder, each).done()
+    for each in STAGES:
+        found, wanted = fakes.found(name, each), fakes.found(straight.name, each)
+        assert same(found.weights(), wanted.weights()), each
+        assert found.measured() == wanted.measured(), each
+        assert len(found.entries()) == 1
+
+
+def test_two_tasks_agree_with_one(fakes: FakesWorkshop) -> None:
+    one = fakes.build("one", dataset_config={"batch_size": 1024})
+    two = fakes.build("two", experiment_config={"devices": 2})
+    for stage in STAGES:
+        fakes.run(one, stage).done()
+        fakes.run(two, stage, cold=True).done()
+        first, second = (fakes.found(name, stage).measured()[-1] for name in ("one", "two"))
+        assert second == pytest.approx(first, rel=1e-3), stage
+
+
+# What a ratio asks of its parents.
+
+
+@pytest.fixture
+def parents(fakes: FakesWorkshop, request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """Numerator and denominator that have been trained, and the folder of their scripts."""
+    name = request.node.originalname.removeprefix("test_")[:40]
+    folder = fakes.build(name, training_config={"max_epochs": 1})
+    for stage in STAGES[:2]:
+        fakes.run(folder, stage).done()
+    return name, folder
+
+
+def test_a_ratio_without_parents_is_refused_at_once(fakes: FakesWorkshop) -> None:
+    folder = fakes.build("orphan")
+    (fakes.workshop.folder / "data" / "jets.parquet").rename(fakes.workshop.folder / "away")
+    try:
+        # Before the data are even looked for.
+        ended = fakes.run(folder, "ratio")
+    finally:
+        (fakes.workshop.folder / "away").rename(fakes.workshop.folder / "data" / "jets.parquet")
+    ended.refused("the numerator has not finished", "train_numerator.py comes first")
+    fakes.run(folder, "closure").refused("the ratio has not finished", "train_ratio.py comes first")
+    fakes.run(folder, "apply", "data/jets.parquet", "x.parquet").refused("train_ratio.py")
+
+
+def test_an_unfinished_parent_is_refused(fakes: FakesWorkshop, parents: tuple[str, Path]) -> None:
+    name, folder = parents
+    (fakes.found(name, "denominator").path / "done").unlink()
+    fakes.run(folder, "ratio").refused("the denominator has not finished")
+
+
+def test_a_parent_of_another_spec_is_refused(
+    fakes: FakesWorkshop, parents: tuple[str, Path]
+) -> None:
+    name, _ = parents
+    other = fakes.build(
+        name, training_config={"max_epochs": 1}, dataset_config={"scaling": "minmax"}
+    )
+    fakes.run(other, "ratio").refused("does not fit", "another train_numerator.py")
+
+
+def test_a_damaged_parent_is_refused(fakes: FakesWorkshop, parents: tuple[str, Path]) -> None:
+    name, folder = parents
+    run = fakes.found(name, "numerator")
+    checkpoint = run.path / "checkpoints" / run.json("done")["checkpoint"]
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    fakes.run(folder, "ratio").refused("missing or damaged", str(checkpoint))
+
+
+def test_a_checkpoint_that_is_another_network_is_refused(
+    fakes: FakesWorkshop, parents: tuple[str, Path]
+) -> None:
+    name, folder = parents
+    run = fakes.found(name, "numerator")
+    done = run.json("done")
+    content = torch.load(run.path / "checkpoints" / done["checkpoint"], weights_only=True)
+    content["knows"]["numerical"] = ["eta", "pt"]
+    torch.save(content, run.path / "checkpoints" / done["checkpoint"])
+    digest = sha256((run.path / "checkpoints" / done["checkpoint"]).read_bytes()).hexdigest()
+    (run.path / "done").write_text(json.dumps(done | {"sha256": digest}))
+    fakes.run(folder, "ratio").refused("the checkpoint does not fit", "numerical")
+
+
+def test_parents_of_other_data_are_refused(fakes: FakesWorkshop, parents: tuple[str, Path]) -> None:
+    folder = parents[1]
+    before = leptons()
+    fakes.write(before.iloc[:-10])
+    try:
+        fakes.run(folder, "ratio").refused("was trained on other data", "--accept-data")
+        fakes.run(folder, "ratio", "--accept-data").done()
+    finally:
+        fakes.write(before)
+
+
+# What is wrong with leptons.
+
+
+def changed(fakes: FakesWorkshop, name: str, frame: pd.DataFrame) -> Path:
+    fakes.write(frame, name)
+    samples = [
+        {
+            "name": kind,
+            "kind": kind,
+            "files": [f"../data/{name}.parquet"],
+            "selection": f"data_type == {value}",
+        }
+        for kind, value in (("data", 1), ("mc", 0))
+    ]
+    return fakes.build(name, dataset_config={"samples": samples})
+
+
+def test_a_lepton_that_is_neither_tight_nor_loose(fakes: FakesWorkshop) -> None:
+    frame = leptons()
+    frame.loc[frame.index[:3], "toy_type"] = 1
+    folder = changed(fakes, "neither", frame)
+    for stage in STAGES[:2]:
+        fakes.run(folder, stage).refused("toy_type is 1", "tight is 0, loose 2")
+
+
+def test_a_negative_density_says_where(fakes: FakesWorkshop) -> None:
+    frame = leptons(0.05)
+    here = (frame["data_type"] == 0) & (frame["toy_type"] == 0) & (frame["pt"] > 80)
+    frame.loc[here, "weight"] *= 3
+    folder = changed(fakes, "negative", frame)
+    fakes.run(folder, "numerator").refused("tight, pt from", "data - MC is -")
+    assert not (fakes.found("negative", "numerator").path / "done").exists()
+
+
+def test_no_tight_data(fakes: FakesWorkshop) -> None:
+    frame = leptons()
+    gone = (frame["data_type"] == 1) & (frame["toy_type"] == 0)
+    folder = changed(fakes, "no_tight_data", frame[~gone])
+    fakes.run(folder, "numerator").refused("0 tight events of data")
+
+
+def test_a_feature_without_logarithm(fakes: FakesWorkshop) -> None:
+    frame = leptons()
+    frame.loc[frame.index[:2], "pt"] = 0.0
+    folder = changed(fakes, "no_logarithm", frame)
+    fakes.run(folder, "numerator").refused("0 or less, in pt (")
+
+
+def test_a_closure_that_misses_the_tolerance(fakes: FakesWorkshop) -> None:
+    folder = fakes.train("missed", fakes_config={"tolerance": 1e-6})
+    ended = fakes.run(folder, "closure")
+    assert ended.status == 5, ended
+    ended.quiet()
+    assert "FAILED" in ended.output
+    assert fakes.found("missed", "ratio").json("closure.json")["passed"] is False
+
+
+def test_events_without_a_feature(fakes: FakesWorkshop) -> None:
+    folder = fakes.train("plain", **VARIANTS["plain"])
+    leptons().drop(columns="eta").to_parquet(fakes.workshop.folder / "lacking.parquet")
+    fakes.run(folder, "apply", "lacking.parquet", "x.parquet").refused("no column eta")
+    assert not (fakes.workshop.folder / "x.parquet").exists()
+
+
+def test_a_classifier_of_signal_takes_logarithms_too(workshop: Workshop) -> None:
+    script = workshop.build("logs", dataset_config={"logarithmic": ["x"]})
+    workshop.run(script).refused("values that have no logarithm, 0 or less, in x (")
