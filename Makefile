@@ -1,14 +1,20 @@
-# One command each: demo, test, lint, regenerate, bench. All in .venv, at the pinned versions.
+# One command each: demo, demo-fakes, test, lint, regenerate, bench. All in .venv, at the pinned versions.
 PYTHON ?= python3
 # OpenMP threads spin at barriers: two of them beside another busy process are 250 times slower.
 export OMP_NUM_THREADS ?= 1
 BIN := .venv/bin
 
-.PHONY: demo test lint regenerate bench
+.PHONY: demo demo-fakes test lint regenerate bench
 
 demo: .venv/train
 	$(BIN)/seesawc build specs/h4l.toml
 	$(BIN)/python generated/h4l/train_signal.py
+
+demo-fakes: .venv/train specs/data/toy_pt.parquet
+	$(BIN)/train_fakes specs/fakes_pt.toml
+
+specs/data/toy_pt.parquet: specs/data/make_toys.py
+	$(BIN)/python $< pt
 
 test: .venv/test lint
 	$(BIN)/pytest -n auto

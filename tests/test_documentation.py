@@ -38,14 +38,13 @@ def test_every_option_stands_in_the_list_of_options() -> None:
     lines = (ROOT / "specs" / "README.md").read_text().splitlines()
     rows = [
         row(key, option.default, option.metadata["doc"])
-        for table in tables(Spec)[1:]
+        for table in list(dict.fromkeys(tables(Spec)))[1:]
         for key, option in keys(table).items()
     ]
     assert len(rows) > 80
     assert [wanted for wanted in rows if wanted not in lines] == []
-    assert len([line for line in lines if line.startswith("| `") and ".toml" not in line]) == len(
-        rows
-    )
+    listed = lines[lines.index("## All options") :]
+    assert len([line for line in listed if line.startswith("| `")]) == len(rows)
 
 
 def test_the_spec_of_the_readme_has_no_mistake(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T122933Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261126T123949Z-ratio"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 

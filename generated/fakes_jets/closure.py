@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T122933Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261126T123949Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
@@ -62,8 +62,6 @@ TRAIN, VALIDATION, TEST = (0.7, 0.15, 0.15)
 
 # Fakes.
 CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
-N_MEMBERS = 4
-MC_NORMALISATION = 0.05
 BINNED: dict[str, list[float]] = {
     "pt": [15.0, 20.0, 30.0, 40.0, 60.0, 100.0, 300.0],
     "eta": [-2.5, -1.5, -0.8, 0.8, 1.5, 2.5],

@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T122933Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261126T123949Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,16 +114,15 @@ BATCH_SIZE = 4096
 # Fakes.
 CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
 N_MEMBERS = 4
-MC_NORMALISATION = 0.05
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_jets_MLP_20261126T122933Z-numerator",
-        "e60237a61fa4586eb705a824b2ac7efb0cc59f3531f0b09c02935c8a933d18e6",
+        "fakes_jets_MLP_20261126T123949Z-numerator",
+        "fe33512d32adc24725325ca6314b5552fde9db293d47ffbc0611e19926c3a02f",
     ),
     "denominator": (
-        "fakes_jets_MLP_20261126T122933Z-denominator",
-        "ea0068b83a47451bec1f233f86adcf443b12a41a41387758a681c590ddaa70cb",
+        "fakes_jets_MLP_20261126T123949Z-denominator",
+        "269f7acc72cfb7149ea552b0b3e81d30d6e3353128ad8a0568b54126dcffe8d5",
     ),
 }
 
@@ -2924,7 +2923,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_jets_MLP_20261126T122933Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261126T123949Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()

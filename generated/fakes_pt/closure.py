@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T122934Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261126T123949Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 

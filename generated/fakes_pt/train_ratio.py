@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T122934Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261126T123949Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,12 +116,12 @@ CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_pt_MLP_20261126T122934Z-numerator",
-        "df8e915b15720ab13441b01e87c30143da93085f9034522a7cef1a96879cf8d3",
+        "fakes_pt_MLP_20261126T123949Z-numerator",
+        "25c6338a2a3b527989c21fe11fe31361bf13cccc2349a2634790fafefcc89b23",
     ),
     "denominator": (
-        "fakes_pt_MLP_20261126T122934Z-denominator",
-        "a7df83550944a721cce5d64c75a3c8b0e5f3b39119d23cdca44f1cd0aa1a9e21",
+        "fakes_pt_MLP_20261126T123949Z-denominator",
+        "eee5a72eca93d7b5d499c40697bf863026e03f65f02f4ce1d78a8a1c02c80e6f",
     ),
 }
 
@@ -2868,7 +2868,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_pt_MLP_20261126T122934Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261126T123949Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()

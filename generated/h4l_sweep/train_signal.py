@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "bcbc14eb3e247899",
+        "script": "f49eb6d68cc69609",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "6d90bd599124aa92",
+        "script": "4a7b3cd375b38a8d",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -105,7 +105,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "4e64c2df62f93e45",
+        "script": "a932a9f0a9685738",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -115,7 +115,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "a36cfcd2cde4793f",
+        "script": "38c0fd32ca153ff8",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "92848a21a9962ffa",
+        "script": "bbe211875f100afb",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -133,7 +133,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "2ce5910f8c976243",
+        "script": "745dcae67c3acd47",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -143,7 +143,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "35892ace4c5f38b4",
+        "script": "88ebf323d6624f38",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -153,7 +153,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "f3bb120bff2eafa4",
+        "script": "200da840e8d04fdd",
     },
 }
 
@@ -229,7 +229,7 @@ def label(text: str) -> str:
 
 
 ARGUMENTS = parse_sweep_arguments(POINTS)
-SWEEP = "h4l_sweep_20261126T121213Z"
+SWEEP = "h4l_sweep_20261126T123950Z"
 IDENTITY = ARGUMENTS.point
 POINT = POINTS[IDENTITY]
 of_the_sweep = set(globals())
