@@ -44,22 +44,23 @@ def test_the_wheel_needs_neither_torch_nor_numpy(installed: Path) -> None:
     assert len(names) < 12
 
 
+@pytest.mark.parametrize(("name", "script"), [(SPEC, "signal"), ("fakes_pt", "ratio")])
 def test_it_compiles_a_spec_to_the_same_bytes_as_the_checkout(
-    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1789000000")
     texts = []
-    for name in ("checkout", "wheel"):
-        spec = tmp_path / name / "specs" / f"{SPEC}.toml"
+    for by in ("checkout", "wheel"):
+        spec = tmp_path / by / "specs" / f"{name}.toml"
         spec.parent.mkdir(parents=True)
-        shutil.copy(ROOT / "specs" / f"{SPEC}.toml", spec)
+        shutil.copy(ROOT / "specs" / f"{name}.toml", spec)
         folder = pipeline.output_folder(spec)
-        if name == "checkout":
+        if by == "checkout":
             outputs.write(folder, pipeline.compile_spec(spec, folder).files, force=False)
         else:
             run(installed / "seesawc", "build", spec)
         texts.append({path.name: path.read_bytes() for path in folder.iterdir()})
-    assert {"train_signal.py", "submit.sbatch", "resolved.toml"} <= texts[0].keys()
+    assert {f"train_{script}.py", "resolved.toml"} <= texts[0].keys()
     assert texts[0] == texts[1]
 
 
@@ -73,15 +74,16 @@ def test_it_writes_and_checks_a_new_spec(
     )
 
 
-@pytest.mark.parametrize("command", ["train_signal", "track"])
+@pytest.mark.parametrize("command", ["train_signal", "train_fakes", "track"])
 def test_what_trains_says_what_to_install(installed: Path, tmp_path: Path, command: str) -> None:
-    spec = tmp_path / "specs" / f"{SPEC}.toml"
+    name = "fakes_pt" if command == "train_fakes" else SPEC
+    spec = tmp_path / "specs" / f"{name}.toml"
     spec.parent.mkdir()
-    shutil.copy(ROOT / "specs" / f"{SPEC}.toml", spec)
+    shutil.copy(ROOT / "specs" / f"{name}.toml", spec)
     store = tmp_path / "mlruns" / "mlflow.db"
     store.parent.mkdir()
     store.touch()
-    arguments = [spec] if command == "train_signal" else ["--save-dir", tmp_path]
+    arguments = ["--save-dir", tmp_path] if command == "track" else [spec]
     ended = run(installed / command, *arguments, status=1)
     assert "is missing; pip install 'seesawc[train]'" in ended.stderr
     assert "Traceback" not in ended.stderr

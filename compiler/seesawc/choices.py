@@ -27,7 +27,7 @@ class Choice:
         return self.place[: len(self.root) + len(self.key)]
 
 
-def given(source: Source, choices: Iterable[Choice], without: str) -> Source:
+def given(source: Source, choices: Iterable[Choice], without: str | None = None) -> Source:
     """Return the source with other values, and without a table; their places are not known."""
     data = {name: value for name, value in source.data.items() if name != without}
     for choice in choices:

@@ -1,5 +1,6 @@
 """The commands; nothing else in seesawc prints or exits."""
 
+import argparse
 import gc
 import json
 import os
@@ -37,7 +38,7 @@ def main() -> None:
     seesawc init higgs                       write specs/higgs.toml to start from
     seesawc check specs/higgs.toml           every mistake at once
     seesawc build specs/higgs.toml           write generated/higgs/
-    python generated/higgs/train_signal.py   train here
+    python generated/higgs/train_signal.py   train here; fakes: train_fakes specs/higgs.toml
     seesawc submit specs/higgs.toml          train on the cluster
     seesawc status specs/higgs.toml          how far the runs are
     seesawc rerun specs/higgs.toml           which ones are still missing
@@ -192,11 +193,13 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
         if note:
             _warn(note)
         training = compiled.experiment.training_config
+        # Stages cannot be better than one another.
+        by = "index" if compiled.experiment.task == "fakes" else by
         rows = listing.order(rows, by, training.monitor_mode)
         if style == "json":
-            click.echo(json.dumps(listing.records(rows, training.shown), indent=1))
+            click.echo(json.dumps(listing.records(rows), indent=1))
         else:
-            click.echo(listing.table(rows, training.shown))
+            click.echo(listing.table(rows))
 
 
 @main.command()
@@ -261,14 +264,21 @@ def _submit(job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
 
 @main.command()
 @click.argument("name")
-def init(name: str) -> None:
+@click.option(
+    "--task",
+    type=click.Choice(["signal", "fakes"]),
+    default="signal",
+    show_default=True,
+    help="What is trained.",
+)
+def init(name: str, task: str) -> None:
     """Write specs/NAME.toml, a commented spec to start from."""
     path = Path("specs") / f"{name}.toml"
     with _faults("text") as faults, faults:
         pipeline.check_name(path)
         if path.exists():
             raise CompileError(Diagnostic(f"{path} exists", hint="another name"))
-        text = pipeline.starting_spec(name)
+        text = pipeline.starting_spec(name, task)
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="ascii")
@@ -304,8 +314,10 @@ def train_fakes(spec: Path, arguments: tuple[str, ...]) -> None:
             sys.exit(status)
     click.echo(f"\n{CLOSURE}")
     # It looks at runs, and has no other options.
-    again = arguments[arguments.index("--again") :][:2] if "--again" in arguments else ()
-    sys.exit(_run(folder / CLOSURE, again))
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--again", default="")
+    label = parser.parse_known_args(arguments)[0].again
+    sys.exit(_run(folder / CLOSURE, ("--again", label) if label else ()))
 
 
 def _built(spec: Path, task: str) -> Path:
@@ -331,10 +343,13 @@ def _run(script: Path, arguments: tuple[str, ...]) -> int:
         process.send_signal(number)
 
     # A terminal sends Ctrl-C to both; the script saves, and a second one would end it at once.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
     for number in (signal.SIGTERM, signal.SIGUSR2):
-        signal.signal(number, pass_on)
+        before[number] = signal.signal(number, pass_on)
     status = process.wait()
+    # Between two scripts a signal ends this process, as it would any other.
+    for number, handler in before.items():
+        signal.signal(number, handler)
     return status if status >= 0 else 128 - status
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from seesawc.diagnostics import CompileError, Diagnostic
+from seesawc.tables.fakes import STAGES
 
 # Which cluster is meant, and who asks: these are not a job's.
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
@@ -64,7 +65,11 @@ def submit_chain(
     """Run a script that submits stages; returns the job of each, and what sbatch warns of."""
     need("sbatch")
     answer = _run(["bash", os.path.relpath(chain, place)], place, environment(variables))
-    return dict(re.findall(r"^(\w+) (\d+)$", answer.output, re.MULTILINE)), answer.words
+    jobs = dict(re.findall(r"^(\w+) (\d+)$", answer.output, re.MULTILINE))
+    if missing := [stage for stage in STAGES if stage not in jobs]:
+        message = f"sbatch names no job of {', '.join(missing)}: {answer.output.strip()}"
+        raise CompileError(Diagnostic(message, hint="squeue --me shows whether there is one"))
+    return jobs, answer.words
 
 
 def queued(jobs: Iterable[str]) -> frozenset[str]:

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from seesawc.experiment import Experiment
 from seesawc.fakes_rules import OUTPUTS
-from seesawc.literals import Verbatim, literal
+from seesawc.literals import Verbatim
 from seesawc.plan import (
     ALWAYS,
     IMPORTS,
@@ -28,7 +28,7 @@ RATIO = (
     "densities.ratio_events", "densities.subtraction_weights", "density_ratios.DensityRatio",
     "density_ratios.LogRatio", "exports.FakeFactor", "exports.export", "fake_plots.ratio_figures",
     "binnings.ratio_metrics", "parents.check_parent_data", "parents.parent_checkpoint",
-    "parents.parent_folder",
+    "parents.check_same_parents", "parents.parent_folders",
 )  # fmt: skip
 LINKS = {
     "bce": "direct_link",
@@ -179,25 +179,31 @@ def _activation(name: str | None) -> Verbatim | None:
     return Verbatim(f"{name}()" if name in OUTPUTS else f"nn.{name}()")
 
 
-def _described(experiment: Experiment) -> str:
+def _described(experiment: Experiment) -> list[Any]:
     """Return what, besides shapes, two networks must have in common to be the same."""
     network, data = experiment.model_config.architecture_config, experiment.dataset_config
-    logarithms = f", log of {literal(list(data.logarithmic))}" if data.logarithmic else ""
-    return (
-        f"{network.model}, {network.act}, {norm(network)}, {network.act_out} output,"
-        f" {experiment.training_config.loss} loss, {data.scaling} scaling{logarithms}"
-    )
+    return [
+        network.model,
+        network.act,
+        norm(network),
+        network.act_out,
+        experiment.training_config.loss,
+        data.scaling,
+        list(data.logarithmic),
+    ]
 
 
 AFTER = {
     "apply.py.jinja": (
         "applications.deviation", "applications.mean", "applications.member_factors",
-        "exits.RefusedError", "places.expand",
+        "exits.RefusedError", "parents.parent_checkpoint", "places.expand",
+        "places.write_atomically",
     ),
     "closure.py.jinja": (
         "applications.member_factors", "arguments.label", "closures.close",
         "closures.closure_figures", "closures.summary", "events.Sample", "events.find_files",
-        "exits.RefusedError", "leptons.Category", "leptons.read_leptons", "places.expand",
+        "events.fingerprints", "exits.RefusedError", "leptons.Category", "leptons.read_leptons",
+        "parents.check_parent_data", "parents.parent_checkpoint", "places.expand",
         "reports.write_json",
     ),
 }  # fmt: skip
@@ -224,6 +230,8 @@ def after(experiment: Experiment, outline: str) -> Plan:
         "test_only": True,
         # The exported network takes logarithms itself.
         "dataset": evolve(experiment.dataset_config, logarithmic=()),
+        # The run's own record of its data is compared.
+        "fingerprints": {},
         "parents": [],
         "binned": dict(fakes.binned),
         **lepton_values(experiment),

@@ -7,6 +7,7 @@ from seesawc.diagnostics import did_you_mean
 from seesawc.experiment import Experiment
 from seesawc.faults import DATASET, FAKES, MODEL, SWEEP, TRAINING, Fault, Faults
 from seesawc.spec import Spec
+from seesawc.tables import expressions
 from seesawc.tables.training import DENSITY_LOSSES
 
 # Activations of an output besides those of torch.nn.
@@ -69,7 +70,13 @@ def _category(spec: Spec, experiment: Experiment) -> Faults:
     if fakes is None:
         return
     if fakes.tight == fakes.loose:
-        yield Fault((FAKES, "loose"), "tight and loose are the same", "another value")
+        key = (FAKES, "loose" if fakes.loose != 2 else "tight")
+        yield Fault(key, "tight and loose are the same", "another value")
+    weights = (sample.weight for sample in data.samples if sample.weight)
+    taken = {column for weight in weights for column in expressions.columns(weight)}
+    if fakes.category in (data.event_number, *taken):
+        what = "the event number" if fakes.category == data.event_number else "part of the weight"
+        yield Fault((FAKES, "category"), f'"{fakes.category}" is {what}', "another column")
     for kind in ("numerical", "categorical"):
         for index, name in enumerate(getattr(data, kind)):
             if name == fakes.category:

@@ -20,6 +20,7 @@ class Row:
     run: PlannedRun
     path: Path
     max_epochs: int
+    monitor: str
     progress: Progress
 
 
@@ -34,6 +35,7 @@ def rows(spec: Path, compiled: Compiled) -> tuple[list[Row], str]:
             run,
             folder / run.name,
             training.max_epochs,
+            training.shown,
             runs.read(folder / run.name, training.shown, training.monitor_mode),
         )
         for run, training in zip(compiled.runs, trainings, strict=True)
@@ -63,10 +65,12 @@ def order(rows: Sequence[Row], by: Literal["best", "index"], mode: str) -> list[
     return sorted(rows, key=key)
 
 
-def table(rows: Sequence[Row], monitor: str) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Draw aligned columns: state, epoch, best value, swept options, path; then the totals."""
     keys = list(dict.fromkeys(key for row in rows for key in row.run.values))
-    titles = ["state", "epoch", f"best {monitor}", *_titles(keys), "path"]
+    monitors = {row.monitor for row in rows}
+    best = f"best {min(monitors)}" if len(monitors) == 1 else "best"
+    titles = ["state", "epoch", best, *_titles(keys), "path"]
     lines = [titles, *(_cells(row, keys) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     drawn = [
@@ -82,7 +86,7 @@ def totals(rows: Sequence[Row]) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts)
 
 
-def records(rows: Sequence[Row], monitor: str) -> list[dict[str, Any]]:
+def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return the same as plain values, and what a table has no room for."""
     return [
         {
@@ -93,7 +97,7 @@ def records(rows: Sequence[Row], monitor: str) -> list[dict[str, Any]]:
             "reason": row.progress.reason,
             "epoch": row.progress.epoch,
             "max_epochs": row.max_epochs,
-            "monitor": monitor,
+            "monitor": row.monitor,
             "best": row.progress.best,
             "values": dict(row.run.values),
             "jobs": list(row.progress.jobs),

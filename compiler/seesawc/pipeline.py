@@ -90,7 +90,7 @@ def _stages(source: Source, timestamp: str) -> tuple[tuple[Stage, Experiment], .
     found, faults = [], dict[Diagnostic, None]()
     for stage in stages.stages(source):
         try:
-            _, trained, wrong = _understood(stage.placed, timestamp, stage.name)
+            _, trained, wrong = _understood(stage.source, timestamp, stage.name)
         except CompileError as error:
             wrong = error.diagnostics
         faults |= dict.fromkeys(wrong)
@@ -142,13 +142,14 @@ def check_name(path: Path) -> None:
         raise CompileError(Diagnostic(f"{path} cannot be the name of a spec", hint=hint))
 
 
-def starting_spec(name: str) -> str:
-    """Return the text of a commented spec; raises `CompileError` for a name of no experiment."""
+def starting_spec(name: str, task: str) -> str:
+    """Return a commented spec of a task; raises `CompileError` for a name of no experiment."""
     try:
         check_experiment_name(name)
     except Fault as fault:
         raise CompileError(Diagnostic(fault.message, hint=fault.hint)) from None
-    return render.render(templates(), "spec.toml.jinja", {"name": name})
+    template = "spec.toml.jinja" if task == "signal" else "fakes_spec.toml.jinja"
+    return render.render(templates(), template, {"name": name})
 
 
 def compile_spec(path: Path, folder: Path, *, new_run: bool = False) -> Compiled:

@@ -112,7 +112,7 @@ def numbers(experiment: Experiment) -> Iterator[tuple[str, str]]:
     cosmetic = {
         "run_name", "save_dir", "tracker_path", "comet_api_key", "comet_project_name",
         "log_every_n_steps", "plot_metrics_n_epoch", "tqdm_refresh_rate", "experiment_name",
-        "save_every_n_minutes",
+        "save_every_n_minutes", "tolerance", "binned",
     }  # fmt: skip
     for key, value in options(experiment):
         if key[0] not in ("slurm_config", "sweep_config") and key[-1] not in cosmetic:

@@ -181,6 +181,7 @@ class Scripts:
         for name in (CLOSURE, APPLY):
             parts = fakes_plan.after(ratio, f"{name}.jinja")
             values = self.values(ratio, parts, self.link(parts.definitions, parts.imports))
+            values["ratio_digest"] = outputs.digest(files[stage_script("ratio")])
             files[name] = self.templates.render(parts.outline, values)
         if found.slurm_config is not None:
             files[CHAIN] = self.templates.render(f"{CHAIN}.jinja", {"folder": self.folder})

@@ -17,9 +17,7 @@ class Stage:
     """One of the three trainings: its name, and a spec whose options are those of this stage."""
 
     name: str
-    # Without, and with, the places of its own options, which are asked for where there is a fault.
     source: Source
-    placed: Source
 
 
 def stages(source: Source) -> tuple[Stage, ...]:
@@ -31,9 +29,7 @@ def _stage(source: Source, name: str) -> Stage:
     table = source.data.get(TABLE, {})
     own = table.get(name, {}) if isinstance(table, dict) else {}
     choices = tuple(_choices(own, (), (TABLE, name))) if isinstance(own, dict) else ()
-    # The table stays: it says what is tight.
-    alone = given(source, choices, without="")
-    return Stage(name, alone, placed(source, alone, choices))
+    return Stage(name, placed(source, given(source, choices), choices))
 
 
 def _choices(table: Mapping[str, Any], key: Key, place: Key) -> Iterator[Choice]:

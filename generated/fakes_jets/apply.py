@@ -20,9 +20,12 @@ fake_factor.onnx, beside this file if there is one, or else in the folder of the
 # ]
 # ///
 
+import errno
+import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,8 +39,17 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T123949Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261126T131051Z-ratio"
+# The script of the ratio, by digest.
+RATIO = "721607f01a1ebe8adb4adeba523ffc8487e6e111fd827c2163d51fced84243db"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
+
+
+# How a run ends: exit statuses and the exceptions that lead to them.
+
+
+class RefusedError(Exception):
+    """The run cannot start, or cannot go on, as things stand; nothing was lost."""
 
 
 # The exported fake factor, applied to events of any kind that has columns by name.
@@ -51,19 +63,33 @@ def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64
     """Return F of each member of the ensemble (event, member).
 
     `events` has a column (event,) for each feature: a DataFrame, a dict of arrays, an awkward
-    record array. Raises `KeyError` for one that is missing.
+    record array. Raises `RefusedError` for a column that is missing, or that holds what no event of
+    the training could: infinite or missing values, categories that are not whole numbers.
     """
+    threads = os.environ.get("OMP_NUM_THREADS", "")
     options = onnxruntime.SessionOptions()
-    # Its threads would be as many as the node has cores.
-    options.intra_op_num_threads = max(1, int(os.environ.get("OMP_NUM_THREADS", "1")))
-    session = onnxruntime.InferenceSession(
-        model.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
-    names = session.get_modelmeta().custom_metadata_map
-    kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
+    # Its own choice would be as many as the node has cores.
+    options.intra_op_num_threads = max(1, int(threads)) if threads.isdigit() else 1
+    try:
+        session = onnxruntime.InferenceSession(
+            model.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    # Its errors have no class in common.
+    except Exception as error:
+        raise RefusedError(f"cannot read {model}: {error}") from error
+    known = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
+    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
     inputs: dict[str, NDArray[Any]] = {}
     for given in session.get_inputs():
-        columns = stacked(events, json.loads(names[given.name]))
+        columns = stacked(events, known[given.name])
+        allowed = np.isfinite(columns) | (np.isnan(columns) & (known["missing"] == "nan"))
+        if given.name == "categorical":
+            allowed = columns == np.floor(columns)
+        if not allowed.all():
+            bad = [
+                n for n, good in zip(known[given.name], allowed.T, strict=True) if not good.all()
+            ]
+            raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
         inputs[given.name] = columns.astype(kinds[given.type])
     size = len(next(iter(inputs.values())))
     found = [
@@ -74,13 +100,17 @@ def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64
 
 
 def stacked(events: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:
-    """Return columns side by side (event, column)."""
+    """Return columns side by side (event, column); raises `RefusedError`."""
     columns = []
     for name in names:
         try:
-            columns.append(np.asarray(events[name], dtype=np.float64))
-        except (KeyError, ValueError) as error:
-            raise KeyError(f"the events have no column {name} of one number each") from error
+            column = np.asarray(events[name], dtype=np.float64)
+            if column.ndim != 1:
+                raise ValueError("not one number each")
+            columns.append(column)
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"the events have no column {name} of one number each"
+            raise RefusedError(message) from error
     return np.stack(columns, axis=1)
 
 
@@ -92,13 +122,6 @@ def mean(factors: NDArray[np.float64]) -> NDArray[np.float64]:
 def deviation(factors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the standard deviation over members (event,); 0 for a single one."""
     return np.asarray(factors.std(axis=1, ddof=min(1, factors.shape[1] - 1)))
-
-
-# How a run ends: exit statuses and the exceptions that lead to them.
-
-
-class RefusedError(Exception):
-    """The run cannot start, or cannot go on, as things stand; nothing was lost."""
 
 
 # Where things lie: `${NAME}` in paths, and files that a crash leaves old or new, never half.
@@ -128,6 +151,73 @@ def expand(path: str, base: Path) -> Path:
     return (base / re.sub(r"\$\{([A-Z0-9_]+)\}", value, path)).resolve()
 
 
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a crash, finds the old content or the new."""
+    # The temporary file lies in the same folder: across file systems a move is a copy
+    # (Lightning #19970), and without fsync the new name may come before its content.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    free = shutil.disk_usage(path.parent).free
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        # What did not fit on a full disk must not keep it full.
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = f"no space left for {path}: {len(data)} bytes needed, {free} free"
+            raise OSError(error.errno, text) from error
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's new names survive a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Checkpoints that survive a crash, a full disk and a move between machines.
+
+
+def is_whole(path: Path, sha256: str) -> bool:
+    """Whether a file is there, as it was written."""
+    return path.exists() and digest(path) == sha256
+
+
+# The trainings that another one builds on, found by what their run folders record.
+
+
+def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
+    """Return a stage's best checkpoint; raises `RefusedError` unless `script` has finished it.
+
+    SLURM runs a job after one that it no longer knows as if that had succeeded, so its word for it
+    is not enough.
+    """
+    done = folder / "done"
+    if not done.is_file():
+        raise RefusedError(f"the {stage} has not finished: {folder}; train_{stage}.py comes first")
+    said = json.loads(done.read_text())
+    if said["script"] != script:
+        raise RefusedError(
+            f"{folder} does not fit: it was trained by another train_{stage}.py"
+            f" ({said['script'][:12]}, needed is {script[:12]}); build and train all three together"
+        )
+    checkpoint = folder / "checkpoints" / str(said["checkpoint"])
+    if not is_whole(checkpoint, said["sha256"]):
+        raise RefusedError(f"{checkpoint} is missing or damaged; train_{stage}.py --again LABEL")
+    return checkpoint
+
+
 # What is called.
 
 
@@ -136,10 +226,9 @@ def network() -> Path:
     beside = Path(__file__).resolve().with_name("fake_factor.onnx")
     if beside.is_file():
         return beside
-    trained = expand(SAVE_DIR, SPEC_FOLDER) / EXPERIMENT_NAME / RUN_NAME / "fake_factor.onnx"
-    if not trained.is_file():
-        raise RefusedError(f"there is no {trained}; train_ratio.py comes first")
-    return trained
+    folder = expand(SAVE_DIR, SPEC_FOLDER) / EXPERIMENT_NAME / RUN_NAME
+    parent_checkpoint(folder, "ratio", RATIO)
+    return folder / "fake_factor.onnx"
 
 
 def fake_factors(events: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -164,12 +253,16 @@ def main() -> int:
         return 2
     try:
         table = pq.read_table(sys.argv[1])
+        if there := {"fake_factor", "fake_factor_spread"} & set(table.column_names):
+            raise RefusedError(f"{sys.argv[1]} has a column {min(there)} already")
         events = {name: table[name].to_numpy() for name in table.column_names}
         factors = fake_factors(events)
         table = table.append_column("fake_factor", pa.array(mean(factors)))
         table = table.append_column("fake_factor_spread", pa.array(deviation(factors)))
-        pq.write_table(table, sys.argv[2])
-    except (RefusedError, KeyError, OSError, ValueError) as error:
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer)
+        write_atomically(Path(sys.argv[2]), buffer.getvalue().to_pybytes())
+    except (RefusedError, OSError, ValueError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1
     print(f"wrote {sys.argv[2]}: {table.num_rows} events with fake_factor")

@@ -81,7 +81,7 @@ STAGE = "numerator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T123949Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261126T131051Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -110,7 +110,7 @@ N_MEMBERS = 4
 MC_NORMALISATION = 0.05
 
 # Model.
-MODEL_NAME = "sigBkgClassifier"
+MODEL_NAME = "numModel"
 N_LAYERS = 3
 N_HIDDEN = 64
 DROPOUT = 0.0
@@ -1082,7 +1082,7 @@ class Leptons:
     is_data: Tensor  # (event,), of bool
     is_tight: Tensor  # (event,), of bool
     weight: Tensor  # (event,)
-    keys: NDArray[np.uint64]  # (event, key): what names an event, whatever its place in a file
+    keys: NDArray[np.uint64]  # (event, key): what names an event and its sample, wherever it stands
 
 
 def read_leptons(
@@ -1108,11 +1108,15 @@ def read_leptons(
         table = read_sample(sample, files[sample.name], features, missing, event_number)
         check_category(sample.name, table[category.column], category)
         if crack is not None:
+            check_eta(sample.name, table[crack.eta])
             table = table[~in_crack(table[crack.eta].to_numpy(dtype=np.float64), crack)]
         tables.append(table)
+    owners = np.repeat([sample_key(sample.name) for sample in samples], [len(t) for t in tables])
     events = pd.concat(tables, ignore_index=True)
     keys = split_keys(events, event_number, features)
     split = assign(keys, train, validation)
+    # Samples number their events alike; what is drawn for one must not be drawn for another.
+    keys = np.hstack([owners[:, np.newaxis], keys])
     numbers = to_numbers(events, numerical, dtype)
     categories = to_categories(events, categorical)
     is_data = torch.tensor(events[" label"].to_numpy() == 1)
@@ -1135,6 +1139,17 @@ def read_leptons(
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
     return parts[0], parts[1], parts[2]
+
+
+def sample_key(name: str) -> np.uint64:
+    """Return a number that a sample's name alone decides."""
+    return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+
+
+def check_eta(sample: str, values: pd.Series) -> None:
+    """Raise `RefusedError` where nothing can tell whether a lepton lies in the crack."""
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        raise RefusedError(f"{sample}: the column {values.name} does not hold numbers alone")
 
 
 def check_category(sample: str, values: pd.Series, category: Category) -> None:
@@ -1482,6 +1497,10 @@ class Classifier(LightningModule):
         """Return the mean weighted loss."""
         return (self.loss(logits, label) * weight).mean()
 
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean of the losses of events."""
+        return (loss * weight).sum() / weight.sum()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of each event, and the outputs."""
         numerical, categorical, label, weight, _ = batch
@@ -1590,10 +1609,14 @@ class DensityRatio(Classifier):
 
     def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
         """Return the mean weighted loss, summed over members, and the penalties on top."""
-        loss = (self.loss(logits, label) * weight).mean(dim=0).sum()
+        loss = self.mean_loss(self.loss(logits, label), weight)
         for penalty in self.penalties:
             loss = loss + penalty(logits)
         return loss
+
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return mean(W * loss), summed over members."""
+        return (loss * weight).mean(dim=0).sum()
 
     def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the log ratio (event, member), and the batch, which plots show it against."""
@@ -1640,12 +1663,15 @@ def poisson_counts(keys: NDArray[np.uint64], members: int) -> Tensor:
 
 
 def normalisations(members: int, deviation: float) -> Tensor:
-    """Return the factor on the MC yields that each member assumes (member,), in every stage."""
-    generator = torch.Generator().manual_seed(0)
-    # One by one, so that further members leave the first ones as they are.
-    each = [torch.randn((), generator=generator, dtype=torch.float64) for _ in range(members)]
+    """Return the factor on the MC yields that each member assumes (member,), in every stage.
+
+    They spread by `deviation`, as a normal distribution does, around 1, which is their mean.
+    """
+    probability = (torch.arange(members, dtype=torch.float64) + 0.5) / members
+    drawn = torch.special.ndtri(probability)
     # An MC yield is not negative, however large its uncertainty.
-    return (1 + deviation * torch.stack(each)).clamp_min(0)
+    factors: Tensor = 1 + deviation * drawn / drawn.std()
+    return factors.clamp_min(0)
 
 
 # Figures of a trained classifier, on matplotlib's objects alone: no pyplot, no rcParams.
@@ -2440,8 +2466,7 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss, loss_weight = found.pop("loss"), found["loss_weight"]
-        value = float((loss * loss_weight).sum() / loss_weight.sum())
+        value = float(module.mean_loss(found.pop("loss"), found["loss_weight"]))  # type: ignore[operator]
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")
@@ -2684,9 +2709,7 @@ def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRSche
 
 
 # What a network is, besides its shapes.
-DESCRIPTIONS = {
-    "numerator": 'MLP, SiLU, Identity, Softabs output, bce loss, standard scaling, log of ["pt"]',
-}
+DESCRIPTIONS = {"numerator": ["MLP", "SiLU", "Identity", "Softabs", "bce", "standard", ["pt"]]}
 
 
 def known(stage: str, categories: list[list[int]]) -> dict[str, Any]:
@@ -2769,7 +2792,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_jets_MLP_20261126T123949Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261126T131051Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()
@@ -2811,6 +2834,8 @@ def train_and_test(
     check_densities(leptons[0], NUMERICAL)
     parts = (density_events(part, tight=True, members=N_MEMBERS) for part in leptons)
     train, validation, test = parts
+    # Plots show the weights as they are.
+    shown = train
     keys = leptons[0].keys[leptons[0].is_tight.numpy()]
     counts = poisson_counts(keys, N_MEMBERS)
     mc_factors = normalisations(N_MEMBERS, MC_NORMALISATION)
@@ -2819,7 +2844,7 @@ def train_and_test(
     tracker = Tracker(
         record,
         expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / folder.path.name,
-        train,
+        shown,
         validation,
         outputs=Estimates,
         metrics=density_metrics,

@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T123949Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261126T131051Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,17 +117,17 @@ N_MEMBERS = 4
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_jets_MLP_20261126T123949Z-numerator",
-        "fe33512d32adc24725325ca6314b5552fde9db293d47ffbc0611e19926c3a02f",
+        "fakes_jets_MLP_20261126T131051Z-numerator",
+        "e73d7da4f25acb29101dd8040c60e5be22497e4d35a86def0bf67ffc5d8c1db9",
     ),
     "denominator": (
-        "fakes_jets_MLP_20261126T123949Z-denominator",
-        "269f7acc72cfb7149ea552b0b3e81d30d6e3353128ad8a0568b54126dcffe8d5",
+        "fakes_jets_MLP_20261126T131051Z-denominator",
+        "147aa5f1578b3901ccba7bda8835c09b0e681f194c34122ff0aba47e28b43d2b",
     ),
 }
 
 # Model.
-MODEL_NAME = "sigBkgClassifier"
+MODEL_NAME = "ratioModel"
 N_LAYERS = 3
 N_HIDDEN = 64
 DROPOUT = 0.0
@@ -1099,7 +1099,7 @@ class Leptons:
     is_data: Tensor  # (event,), of bool
     is_tight: Tensor  # (event,), of bool
     weight: Tensor  # (event,)
-    keys: NDArray[np.uint64]  # (event, key): what names an event, whatever its place in a file
+    keys: NDArray[np.uint64]  # (event, key): what names an event and its sample, wherever it stands
 
 
 def read_leptons(
@@ -1125,11 +1125,15 @@ def read_leptons(
         table = read_sample(sample, files[sample.name], features, missing, event_number)
         check_category(sample.name, table[category.column], category)
         if crack is not None:
+            check_eta(sample.name, table[crack.eta])
             table = table[~in_crack(table[crack.eta].to_numpy(dtype=np.float64), crack)]
         tables.append(table)
+    owners = np.repeat([sample_key(sample.name) for sample in samples], [len(t) for t in tables])
     events = pd.concat(tables, ignore_index=True)
     keys = split_keys(events, event_number, features)
     split = assign(keys, train, validation)
+    # Samples number their events alike; what is drawn for one must not be drawn for another.
+    keys = np.hstack([owners[:, np.newaxis], keys])
     numbers = to_numbers(events, numerical, dtype)
     categories = to_categories(events, categorical)
     is_data = torch.tensor(events[" label"].to_numpy() == 1)
@@ -1152,6 +1156,17 @@ def read_leptons(
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
     return parts[0], parts[1], parts[2]
+
+
+def sample_key(name: str) -> np.uint64:
+    """Return a number that a sample's name alone decides."""
+    return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+
+
+def check_eta(sample: str, values: pd.Series) -> None:
+    """Raise `RefusedError` where nothing can tell whether a lepton lies in the crack."""
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        raise RefusedError(f"{sample}: the column {values.name} does not hold numbers alone")
 
 
 def check_category(sample: str, values: pd.Series, category: Category) -> None:
@@ -1478,6 +1493,10 @@ class Classifier(LightningModule):
         """Return the mean weighted loss."""
         return (self.loss(logits, label) * weight).mean()
 
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean of the losses of events."""
+        return (loss * weight).sum() / weight.sum()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of each event, and the outputs."""
         numerical, categorical, label, weight, _ = batch
@@ -1608,10 +1627,14 @@ class DensityRatio(Classifier):
 
     def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
         """Return the mean weighted loss, summed over members, and the penalties on top."""
-        loss = (self.loss(logits, label) * weight).mean(dim=0).sum()
+        loss = self.mean_loss(self.loss(logits, label), weight)
         for penalty in self.penalties:
             loss = loss + penalty(logits)
         return loss
+
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return mean(W * loss), summed over members."""
+        return (loss * weight).mean(dim=0).sum()
 
     def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the log ratio (event, member), and the batch, which plots show it against."""
@@ -1701,15 +1724,24 @@ def counted_below(
 
 
 def export(
-    module: FakeFactor, path: Path, features: dict[str, Tensor], names: dict[str, tuple[str, ...]]
+    module: FakeFactor,
+    path: Path,
+    features: dict[str, Tensor],
+    names: dict[str, tuple[str, ...]],
+    missing: float | None,
 ) -> None:
     """Write the network, scaling and all, as `path`; any number of events may go in.
 
-    `features` holds events by input, `names` the columns of each input, which the file keeps.
+    `features` holds events by input, `names` the columns of each input; the file keeps these, and
+    the value of a numerical feature that is `missing`.
     Raises `RuntimeError` if the file says something else than the network.
     """
     used = {name: tensor for name, tensor in features.items() if tensor.shape[1]}
-    module = module.cpu().eval()
+    with torch.no_grad():
+        wanted = module.cpu().eval()(*used.values()).numpy()
+    # ONNX Runtime lacks some functions in double precision.
+    module = module.float()
+    used = {n: tensor.float() if n == "numerical" else tensor for n, tensor in used.items()}
     events = {0: torch.export.Dim("event")}
     # It remarks upon packages that nothing here uses.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -1727,13 +1759,12 @@ def export(
         )
     assert program is not None, "dynamo returns a program"
     model = program.model_proto
-    for key, value in names.items():
+    # JSON has no nan.
+    for key, value in {**names, "missing": None if missing is None else str(missing)}.items():
         model.metadata_props.add(key=key, value=json.dumps(value))
     content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     [found] = session.run(None, {name: tensor.numpy() for name, tensor in used.items()})
-    with torch.no_grad():
-        wanted = module(*used.values()).numpy()
     if not np.allclose(found, wanted, rtol=1e-3, atol=1e-6):
         raise RuntimeError("the exported network differs from the trained one")
     write_atomically(path, content)
@@ -2216,15 +2247,30 @@ class MLP(nn.Module):
 # The trainings that another one builds on, found by what their run folders record.
 
 
-def parent_folder(run: Path, run_name: str, parent: str) -> Path:
-    """Return the folder of a parent: that of the same `--again LABEL`, or else the plain one."""
+def parent_folders(run: Path, run_name: str, parents: dict[str, str]) -> dict[str, Path]:
+    """Return the folders of parents by stage, which are named by their plain runs.
+
+    With `--again LABEL`, they are those of this label if all of them exist, or else the plain ones.
+    """
     label = run.name.removeprefix(run_name)
-    again = run.with_name(parent + label)
-    return again if again.exists() else run.with_name(parent)
+    again = {stage: run.with_name(name + label) for stage, name in parents.items()}
+    if all(folder.exists() for folder in again.values()):
+        return again
+    return {stage: run.with_name(name) for stage, name in parents.items()}
+
+
+def check_same_parents(folder: RunFolder, parents: dict[str, str]) -> None:
+    """Raise `RefusedError` if an interrupted run began with other checkpoints than these."""
+    if folder.identity.exists() and any(folder.checkpoints.glob("*.ckpt")):
+        began = json.loads(folder.identity.read_text())["parents"]
+        if began != parents:
+            raise RefusedError(
+                f"{folder.path} began with other parents: {began}, now {parents}; --again LABEL"
+            )
 
 
 def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
-    """Return a parent's best checkpoint; raises `RefusedError` unless `script` has finished it.
+    """Return a stage's best checkpoint; raises `RefusedError` unless `script` has finished it.
 
     SLURM runs a job after one that it no longer knows as if that had succeeded, so its word for it
     is not enough.
@@ -2248,9 +2294,7 @@ def check_parent_data(folder: Path, data: dict[str, str]) -> None:
     """Raise `RefusedError` if a parent saw other files, by digest."""
     there = set(json.loads((folder / "run.json").read_text())["data"].values())
     if there != set(data.values()):
-        raise RefusedError(
-            f"{folder} was trained on other data; --accept-data goes on all the same"
-        )
+        raise RefusedError(f"{folder} was trained on other data than what the files hold now")
 
 
 # What a run ends with: a table for the reader, and a file for programs.
@@ -2532,8 +2576,7 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss, loss_weight = found.pop("loss"), found["loss_weight"]
-        value = float((loss * loss_weight).sum() / loss_weight.sum())
+        value = float(module.mean_loss(found.pop("loss"), found["loss_weight"]))  # type: ignore[operator]
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")
@@ -2816,9 +2859,9 @@ def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRSche
 
 # What a network is, besides its shapes.
 DESCRIPTIONS = {
-    "numerator": 'MLP, SiLU, Identity, Softabs output, bce loss, standard scaling, log of ["pt"]',
-    "denominator": 'MLP, SiLU, Identity, Softabs output, bce loss, standard scaling, log of ["pt"]',
-    "ratio": 'MLP, SiLU, Identity, none output, bce loss, standard scaling, log of ["pt"]',
+    "numerator": ["MLP", "SiLU", "Identity", "Softabs", "bce", "standard", ["pt"]],
+    "denominator": ["MLP", "SiLU", "Identity", "Softabs", "bce", "standard", ["pt"]],
+    "ratio": ["MLP", "SiLU", "Identity", "none", "bce", "standard", ["pt"]],
 }
 
 
@@ -2844,13 +2887,11 @@ def build_density_ratio(train: Leptons, categories: list[list[int]]) -> DensityR
     )
 
 
-def find_parents(folder: RunFolder) -> dict[str, tuple[Path, Path]]:
-    """Return folder and best checkpoint of numerator and denominator, which must have finished."""
-    found = {}
-    for stage, (run_name, script) in PARENTS.items():
-        place = parent_folder(folder.path, RUN_NAME, run_name)
-        found[stage] = place, parent_checkpoint(place, stage, script)
-    return found
+def find_parents(folder: RunFolder) -> dict[str, Path]:
+    """Return the best checkpoints of numerator and denominator, which must have finished."""
+    names = {stage: run_name for stage, (run_name, _) in PARENTS.items()}
+    places = parent_folders(folder.path, RUN_NAME, names)
+    return {s: parent_checkpoint(places[s], s, script) for s, (_, script) in PARENTS.items()}
 
 
 def trained(parent: DensityRatio, checkpoint: Path) -> LogRatio:
@@ -2904,6 +2945,8 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     torch.set_float32_matmul_precision(FLOAT32_MATMUL_PRECISION)
     seed = seed_everything(SEED, workers=True, verbose=False)
     parents = find_parents(folder)
+    built_on = {stage: f"{path} {digest(path)}" for stage, path in parents.items()}
+    check_same_parents(folder, built_on)
     files = find_files(SAMPLES, SPEC_FOLDER)
     if rank > 0:
         train_and_test(folder, files, Record(Path(os.devnull)), seed, arguments.srun)
@@ -2915,15 +2958,17 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
         "commit": git_commit(SPEC_FOLDER),
         "seed": seed,
     }
-    if not arguments.accept_data:
-        for parent, _ in parents.values():
-            check_parent_data(parent, identity["data"])
+    for stage, path in parents.items():
+        print(f"{stage}: {path}")
+        if not arguments.accept_data:
+            check_parent_data(path.parents[1], identity["data"])
+    identity["parents"] = built_on
     folder.identify(identity, arguments.accept_data)
     record = Record(folder.record)
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_jets_MLP_20261126T123949Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261126T131051Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()
@@ -2976,12 +3021,14 @@ def train_and_test(
         knows=known("denominator", categories),
     )
     parent_networks = (
-        trained(numerator, parents["numerator"][1]),
-        trained(denominator, parents["denominator"][1]),
+        trained(numerator, parents["numerator"]),
+        trained(denominator, parents["denominator"]),
     )
     weights = [subtraction_weights(part, *parent_networks) for part in leptons]
     chosen = partial(ratio_events, use_data=True)
     train, validation, test = map(chosen, leptons, weights)
+    # Plots show the weights as they are.
+    shown = train
     keys = leptons[0].keys[leptons[0].is_data.numpy()]
     counts = poisson_counts(keys, N_MEMBERS)
     mc_factors = torch.ones(N_MEMBERS)
@@ -2990,7 +3037,7 @@ def train_and_test(
     tracker = Tracker(
         record,
         expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / folder.path.name,
-        train,
+        shown,
         validation,
         outputs=Estimates,
         metrics=ratio_metrics,
@@ -3088,6 +3135,7 @@ def train_and_test(
         folder.path / "fake_factor.onnx",
         features={"numerical": test.numerical, "categorical": test.categorical},
         names={"numerical": NUMERICAL, "categorical": CATEGORICAL},
+        missing=None,
     )
     record.write(step, epoch, artifact=str(folder.path / "fake_factor.onnx"))
     write_json(

@@ -25,6 +25,7 @@ Exit status: 0 it closes within the tolerance, 1 refused, 5 it does not.
 
 import argparse
 import errno
+import hashlib
 import json
 import math
 import os
@@ -50,7 +51,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T123949Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261126T131052Z-ratio"
+# The script of the ratio, by digest: what it has left belongs to what is tested here.
+RATIO = "ca77988f2c5d85a909112982948c5df3336f80fbe23dd6d86b695f44d895ab7b"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
@@ -70,6 +73,13 @@ TOLERANCE = 0.05
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 
+# How a run ends: exit statuses and the exceptions that lead to them.
+
+
+class RefusedError(Exception):
+    """The run cannot start, or cannot go on, as things stand; nothing was lost."""
+
+
 # The exported fake factor, applied to events of any kind that has columns by name.
 
 
@@ -81,19 +91,33 @@ def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64
     """Return F of each member of the ensemble (event, member).
 
     `events` has a column (event,) for each feature: a DataFrame, a dict of arrays, an awkward
-    record array. Raises `KeyError` for one that is missing.
+    record array. Raises `RefusedError` for a column that is missing, or that holds what no event of
+    the training could: infinite or missing values, categories that are not whole numbers.
     """
+    threads = os.environ.get("OMP_NUM_THREADS", "")
     options = onnxruntime.SessionOptions()
-    # Its threads would be as many as the node has cores.
-    options.intra_op_num_threads = max(1, int(os.environ.get("OMP_NUM_THREADS", "1")))
-    session = onnxruntime.InferenceSession(
-        model.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
-    names = session.get_modelmeta().custom_metadata_map
-    kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
+    # Its own choice would be as many as the node has cores.
+    options.intra_op_num_threads = max(1, int(threads)) if threads.isdigit() else 1
+    try:
+        session = onnxruntime.InferenceSession(
+            model.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    # Its errors have no class in common.
+    except Exception as error:
+        raise RefusedError(f"cannot read {model}: {error}") from error
+    known = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
+    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
     inputs: dict[str, NDArray[Any]] = {}
     for given in session.get_inputs():
-        columns = stacked(events, json.loads(names[given.name]))
+        columns = stacked(events, known[given.name])
+        allowed = np.isfinite(columns) | (np.isnan(columns) & (known["missing"] == "nan"))
+        if given.name == "categorical":
+            allowed = columns == np.floor(columns)
+        if not allowed.all():
+            bad = [
+                n for n, good in zip(known[given.name], allowed.T, strict=True) if not good.all()
+            ]
+            raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
         inputs[given.name] = columns.astype(kinds[given.type])
     size = len(next(iter(inputs.values())))
     found = [
@@ -104,13 +128,17 @@ def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64
 
 
 def stacked(events: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:
-    """Return columns side by side (event, column)."""
+    """Return columns side by side (event, column); raises `RefusedError`."""
     columns = []
     for name in names:
         try:
-            columns.append(np.asarray(events[name], dtype=np.float64))
-        except (KeyError, ValueError) as error:
-            raise KeyError(f"the events have no column {name} of one number each") from error
+            column = np.asarray(events[name], dtype=np.float64)
+            if column.ndim != 1:
+                raise ValueError("not one number each")
+            columns.append(column)
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"the events have no column {name} of one number each"
+            raise RefusedError(message) from error
     return np.stack(columns, axis=1)
 
 
@@ -145,13 +173,6 @@ class Estimates:
     loss_weight: Floats  # (event, member): what the loss weighs an event with
     numerical: Floats  # (event, feature)
     categorical: Ints  # (event, feature)
-
-
-# How a run ends: exit statuses and the exceptions that lead to them.
-
-
-class RefusedError(Exception):
-    """The run cannot start, or cannot go on, as things stand; nothing was lost."""
 
 
 # Where things lie: `${NAME}` in paths, and files that a crash leaves old or new, never half.
@@ -208,6 +229,12 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # Events from files: read, checked, split by a stable hash, and given their weights.
@@ -275,6 +302,11 @@ def read_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         return pd.read_csv(path, usecols=list(columns))
     except UNREADABLE as error:
         raise RefusedError(f"cannot read {path}: {error}") from error
+
+
+def fingerprints(files: dict[str, list[Path]]) -> dict[str, str]:
+    """Return the SHA-256 of each file."""
+    return {str(path): digest(path) for paths in files.values() for path in paths}
 
 
 def read_sample(
@@ -400,7 +432,7 @@ class Leptons:
     is_data: Tensor  # (event,), of bool
     is_tight: Tensor  # (event,), of bool
     weight: Tensor  # (event,)
-    keys: NDArray[np.uint64]  # (event, key): what names an event, whatever its place in a file
+    keys: NDArray[np.uint64]  # (event, key): what names an event and its sample, wherever it stands
 
 
 def read_leptons(
@@ -426,11 +458,15 @@ def read_leptons(
         table = read_sample(sample, files[sample.name], features, missing, event_number)
         check_category(sample.name, table[category.column], category)
         if crack is not None:
+            check_eta(sample.name, table[crack.eta])
             table = table[~in_crack(table[crack.eta].to_numpy(dtype=np.float64), crack)]
         tables.append(table)
+    owners = np.repeat([sample_key(sample.name) for sample in samples], [len(t) for t in tables])
     events = pd.concat(tables, ignore_index=True)
     keys = split_keys(events, event_number, features)
     split = assign(keys, train, validation)
+    # Samples number their events alike; what is drawn for one must not be drawn for another.
+    keys = np.hstack([owners[:, np.newaxis], keys])
     numbers = to_numbers(events, numerical, dtype)
     categories = to_categories(events, categorical)
     is_data = torch.tensor(events[" label"].to_numpy() == 1)
@@ -453,6 +489,17 @@ def read_leptons(
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
     return parts[0], parts[1], parts[2]
+
+
+def sample_key(name: str) -> np.uint64:
+    """Return a number that a sample's name alone decides."""
+    return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+
+
+def check_eta(sample: str, values: pd.Series) -> None:
+    """Raise `RefusedError` where nothing can tell whether a lepton lies in the crack."""
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        raise RefusedError(f"{sample}: the column {values.name} does not hold numbers alone")
 
 
 def check_category(sample: str, values: pd.Series, category: Category) -> None:
@@ -589,6 +636,14 @@ def file_name(variable: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", variable)
 
 
+# Checkpoints that survive a crash, a full disk and a move between machines.
+
+
+def is_whole(path: Path, sha256: str) -> bool:
+    """Whether a file is there, as it was written."""
+    return path.exists() and digest(path) == sha256
+
+
 # Figures of a trained classifier, on matplotlib's objects alone: no pyplot, no rcParams.
 
 
@@ -718,24 +773,28 @@ def close(
     factors: Floats,
     binned: dict[str, list[float]],
     tolerance: float,
+    missing: float | None = None,
 ) -> Closure:
     """Compare tight data with tight MC and fakes = loose data times F - loose MC times F.
 
     `factors` (event, member) are the network's for the test leptons, whose mean is F. The binned
     fake factor is derived from the other leptons, those of training and validation: from the
     tested ones it would close by construction. `binned` has edges by name, and the product of
-    several is taken; outer bins are open. Empty, it means ten bins of the first variable.
+    several is taken; outer bins are open. Empty, it means ten bins of the first variable. A lepton
+    whose value is `missing` takes the fake factor of all, and no part in the bins of that variable.
     """
-    columns = dict(zip(names, all_variables(test), strict=True))
-    known = dict(zip(names, np.hstack([all_variables(other) for other in others]), strict=True))
+    columns = with_gaps(names, all_variables(test), missing)
+    known = with_gaps(names, np.hstack([all_variables(other) for other in others]), missing)
     edges = {name: np.array(bins, dtype=np.float64) for name, bins in binned.items()}
     edges = edges or {names[0]: quantile_edges(known[names[0]], 10)}
     size = math.prod(len(each) - 1 for each in edges.values())
     is_data, is_tight, weight = kinds_and_weight(*others)
-    cells, _ = cell_fake_factor(cells_of(known, edges), size, is_data, is_tight, weight)
+    cell, there = cells_of(known, edges)
+    cells, _ = cell_fake_factor(cell[there], size, is_data[there], is_tight[there], weight[there])
     single = np.zeros(len(weight), dtype=np.int64)
     inclusive, _ = cell_fake_factor(single, 1, is_data, is_tight, weight)
-    of_cell = cells[cells_of(columns, edges)]
+    cell, there = cells_of(columns, edges)
+    of_cell = np.where(there, cells[cell], np.nan)
 
     is_data, is_tight, weight = kinds_and_weight(test)
     fakes = {
@@ -746,14 +805,14 @@ def close(
     terms = {kind: np.where(is_tight, 0, signed * factor) for kind, factor in fakes.items()}
 
     def yields(values: Floats, edges: Floats) -> Yields:
+        there = ~np.isnan(values)
         data, mc = (
             binned_sums(values[here], weight[here], edges)
-            for here in (is_tight & is_data, is_tight & ~is_data)
+            for here in (there & is_tight & is_data, there & is_tight & ~is_data)
         )
-        loose = values[~is_tight]
-        return Yields(
-            edges, data, mc, {k: binned_sums(loose, t[~is_tight], edges) for k, t in terms.items()}
-        )
+        loose = there & ~is_tight
+        fakes = {k: binned_sums(values[loose], t[loose], edges) for k, t in terms.items()}
+        return Yields(edges, data, mc, fakes)
 
     members = signed[~is_tight] @ factors[~is_tight]
     several = len(members) > 1
@@ -776,12 +835,19 @@ def kinds_and_weight(*leptons: Leptons) -> tuple[Bools, Bools, Floats]:
     return is_data, is_tight, weight.astype(np.float64)
 
 
-def cells_of(columns: dict[str, Floats], edges: dict[str, Floats]) -> Ints:
-    """Return the place of each event (event,) in the product of the bins of some variables."""
-    cell = np.zeros(1, dtype=np.int64)
+def with_gaps(names: Sequence[str], values: Floats, missing: float | None) -> dict[str, Floats]:
+    """Return variables (variable, event) by name, nan where a value is missing."""
+    gaps = np.isnan(values) if missing is None else np.isnan(values) | (values == missing)
+    return dict(zip(names, np.where(gaps, np.nan, values), strict=True))
+
+
+def cells_of(columns: dict[str, Floats], edges: dict[str, Floats]) -> tuple[Ints, Bools]:
+    """Return the place of each event (event,) in the product of bins, and whether it has one."""
+    cell, there = np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.bool_)
     for name, each in edges.items():
         cell = cell * (len(each) - 1) + bins_of(columns[name], each)
-    return cell
+        there = there & ~np.isnan(columns[name])
+    return cell, there
 
 
 def totals(total: Yields, kind: str) -> dict[str, float]:
@@ -915,6 +981,37 @@ def draw_ratios(panel: Axes, yields: Yields) -> None:
         draw_ratio(panel, x, data / size, np.sqrt(variance) / np.abs(size), color=color)
 
 
+# The trainings that another one builds on, found by what their run folders record.
+
+
+def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
+    """Return a stage's best checkpoint; raises `RefusedError` unless `script` has finished it.
+
+    SLURM runs a job after one that it no longer knows as if that had succeeded, so its word for it
+    is not enough.
+    """
+    done = folder / "done"
+    if not done.is_file():
+        raise RefusedError(f"the {stage} has not finished: {folder}; train_{stage}.py comes first")
+    said = json.loads(done.read_text())
+    if said["script"] != script:
+        raise RefusedError(
+            f"{folder} does not fit: it was trained by another train_{stage}.py"
+            f" ({said['script'][:12]}, needed is {script[:12]}); build and train all three together"
+        )
+    checkpoint = folder / "checkpoints" / str(said["checkpoint"])
+    if not is_whole(checkpoint, said["sha256"]):
+        raise RefusedError(f"{checkpoint} is missing or damaged; train_{stage}.py --again LABEL")
+    return checkpoint
+
+
+def check_parent_data(folder: Path, data: dict[str, str]) -> None:
+    """Raise `RefusedError` if a parent saw other files, by digest."""
+    there = set(json.loads((folder / "run.json").read_text())["data"].values())
+    if there != set(data.values()):
+        raise RefusedError(f"{folder} was trained on other data than what the files hold now")
+
+
 # What a run ends with: a table for the reader, and a file for programs.
 
 
@@ -974,19 +1071,19 @@ def main() -> int:
     try:
         folder = expand(SAVE_DIR, SPEC_FOLDER) / EXPERIMENT_NAME / name
         return test_closure(folder, expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / name)
-    except (RefusedError, OSError) as error:
+    except (RefusedError, OSError, ValueError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1
 
 
 def test_closure(folder: Path, plots: Path) -> int:
     """Compare the yields of the test leptons; return the exit status."""
-    network = folder / "fake_factor.onnx"
-    if not (folder / "done").is_file():
-        raise RefusedError(f"the ratio has not finished: {folder}; train_ratio.py comes first")
+    parent_checkpoint(folder, "ratio", RATIO)
+    files = find_files(SAMPLES, SPEC_FOLDER)
+    check_parent_data(folder, fingerprints(files))
     train, validation, test = read_leptons(
         SAMPLES,
-        find_files(SAMPLES, SPEC_FOLDER),
+        files,
         numerical=NUMERICAL,
         categorical=CATEGORICAL,
         missing=None,
@@ -998,8 +1095,17 @@ def test_closure(folder: Path, plots: Path) -> int:
         dtype=torch.float64,
     )
     columns = np.hstack([test.numerical.numpy(), test.categorical.numpy()]).T
-    factors = member_factors(network, dict(zip(FEATURES, columns, strict=True)))
-    closure = close(test, (train, validation), FEATURES, factors, BINNED, TOLERANCE)
+    events = dict(zip(FEATURES, columns, strict=True))
+    factors = member_factors(folder / "fake_factor.onnx", events)
+    closure = close(
+        test,
+        (train, validation),
+        FEATURES,
+        factors,
+        binned=BINNED,
+        tolerance=TOLERANCE,
+        missing=None,
+    )
     write_json(folder / "closure.json", closure.values())
     place = plots / "closure"
     place.mkdir(parents=True, exist_ok=True)

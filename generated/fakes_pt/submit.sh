@@ -3,22 +3,34 @@
 # Compiled from the spec fakes_pt.toml by seesawc; change the spec, not this file.
 #     bash generated/fakes_pt/submit.sh    words after it go to every sbatch, such as --partition=short
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# Jobs start at the top of the repository, as they do when sbatch is called there.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here"
+[[ $here != */generated/fakes_pt ]] || cd ../..
 
 jobs=()
+complete=no
 # Half a chain would train for nothing.
-trap '[[ -z ${jobs[*]} ]] || scancel "${jobs[@]}"; echo "nothing was submitted" >&2' ERR
+undo() {
+    [[ $complete == no ]] || return 0
+    [[ -z ${jobs[*]} ]] || scancel "${jobs[@]}"
+    echo "nothing was submitted" >&2
+}
+trap undo EXIT
 
 submit() {
-    local stage=$1 job
+    local stage=$1 said job
     shift
-    job=$(sbatch --parsable "$@" "submit_$stage.sbatch")
-    # The name of a cluster may follow.
-    jobs+=("${job%%;*}")
-    echo "$stage ${job%%;*}"
+    said=$(sbatch --parsable "$@" "$here/submit_$stage.sbatch")
+    # A site's own lines may stand around the number, and the name of a cluster behind it.
+    job=$(sed -nE 's/^([0-9]+)(;.*)?$/\1/p' <<<"$said")
+    jobs+=("$job")
+    echo "$stage $job"
 }
 
 submit numerator "$@"
 submit denominator "$@"
 # A ratio whose parents fail never starts, and does not wait for ever.
 submit ratio --dependency="afterok:${jobs[0]}:${jobs[1]}" --kill-on-invalid-dep=yes "$@"
+complete=yes

@@ -81,7 +81,7 @@ STAGE = "numerator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T123949Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261126T131052Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -108,7 +108,7 @@ BATCH_SIZE = 4096
 CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
 
 # Model.
-MODEL_NAME = "sigBkgClassifier"
+MODEL_NAME = "numModel"
 N_LAYERS = 3
 N_HIDDEN = 64
 DROPOUT = 0.0
@@ -1080,7 +1080,7 @@ class Leptons:
     is_data: Tensor  # (event,), of bool
     is_tight: Tensor  # (event,), of bool
     weight: Tensor  # (event,)
-    keys: NDArray[np.uint64]  # (event, key): what names an event, whatever its place in a file
+    keys: NDArray[np.uint64]  # (event, key): what names an event and its sample, wherever it stands
 
 
 def read_leptons(
@@ -1106,11 +1106,15 @@ def read_leptons(
         table = read_sample(sample, files[sample.name], features, missing, event_number)
         check_category(sample.name, table[category.column], category)
         if crack is not None:
+            check_eta(sample.name, table[crack.eta])
             table = table[~in_crack(table[crack.eta].to_numpy(dtype=np.float64), crack)]
         tables.append(table)
+    owners = np.repeat([sample_key(sample.name) for sample in samples], [len(t) for t in tables])
     events = pd.concat(tables, ignore_index=True)
     keys = split_keys(events, event_number, features)
     split = assign(keys, train, validation)
+    # Samples number their events alike; what is drawn for one must not be drawn for another.
+    keys = np.hstack([owners[:, np.newaxis], keys])
     numbers = to_numbers(events, numerical, dtype)
     categories = to_categories(events, categorical)
     is_data = torch.tensor(events[" label"].to_numpy() == 1)
@@ -1133,6 +1137,17 @@ def read_leptons(
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
     return parts[0], parts[1], parts[2]
+
+
+def sample_key(name: str) -> np.uint64:
+    """Return a number that a sample's name alone decides."""
+    return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+
+
+def check_eta(sample: str, values: pd.Series) -> None:
+    """Raise `RefusedError` where nothing can tell whether a lepton lies in the crack."""
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        raise RefusedError(f"{sample}: the column {values.name} does not hold numbers alone")
 
 
 def check_category(sample: str, values: pd.Series, category: Category) -> None:
@@ -1480,6 +1495,10 @@ class Classifier(LightningModule):
         """Return the mean weighted loss."""
         return (self.loss(logits, label) * weight).mean()
 
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean of the losses of events."""
+        return (loss * weight).sum() / weight.sum()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of each event, and the outputs."""
         numerical, categorical, label, weight, _ = batch
@@ -1547,11 +1566,17 @@ def density_events(leptons: Leptons, tight: bool, members: int) -> Events:
 
 
 def clipped(events: Events, quantile: float) -> Events:
-    """Return events whose |loss weights| end at a quantile of them, for each member; signs stay."""
-    size = events.loss_weight.abs()
-    place = min(int(quantile * len(size)), len(size) - 1)
-    limit = size.sort(dim=0).values[place]
-    return replace(events, loss_weight=events.loss_weight.clamp(-limit, limit))
+    """Return events whose |loss weights| end at a quantile of them, for each target and member.
+
+    Signs stay. Long tails on both sides of 0 cut away alike; a tail on one side lowers the yield.
+    """
+    weight = events.loss_weight.clone()
+    for label in (0, 1):
+        chosen = events.label == label
+        size = weight[chosen].abs().sort(dim=0).values
+        limit = size[min(int(quantile * len(size)), len(size) - 1)]
+        weight[chosen] = weight[chosen].clamp(-limit, limit)
+    return replace(events, loss_weight=weight)
 
 
 # Losses whose minimum is at a density ratio, each with its link from logits to that ratio.
@@ -1587,10 +1612,14 @@ class DensityRatio(Classifier):
 
     def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
         """Return the mean weighted loss, summed over members, and the penalties on top."""
-        loss = (self.loss(logits, label) * weight).mean(dim=0).sum()
+        loss = self.mean_loss(self.loss(logits, label), weight)
         for penalty in self.penalties:
             loss = loss + penalty(logits)
         return loss
+
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return mean(W * loss), summed over members."""
+        return (loss * weight).mean(dim=0).sum()
 
     def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the log ratio (event, member), and the batch, which plots show it against."""
@@ -2377,8 +2406,7 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss, loss_weight = found.pop("loss"), found["loss_weight"]
-        value = float((loss * loss_weight).sum() / loss_weight.sum())
+        value = float(module.mean_loss(found.pop("loss"), found["loss_weight"]))  # type: ignore[operator]
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")
@@ -2619,9 +2647,7 @@ def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRSche
 
 
 # What a network is, besides its shapes.
-DESCRIPTIONS = {
-    "numerator": 'MLP, SiLU, Identity, Softabs output, bce loss, standard scaling, log of ["pt"]',
-}
+DESCRIPTIONS = {"numerator": ["MLP", "SiLU", "Identity", "Softabs", "bce", "standard", ["pt"]]}
 
 
 def known(stage: str, categories: list[list[int]]) -> dict[str, Any]:
@@ -2704,7 +2730,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_pt_MLP_20261126T123949Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261126T131052Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()
@@ -2746,12 +2772,14 @@ def train_and_test(
     check_densities(leptons[0], NUMERICAL)
     parts = (density_events(part, tight=True, members=1) for part in leptons)
     train, validation, test = parts
+    # Plots show the weights as they are.
+    shown = train
     train = clipped(train, CLIP_QUANTILE)
     classifier = build_density_ratio(leptons[0], categories)
     tracker = Tracker(
         record,
         expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / folder.path.name,
-        train,
+        shown,
         validation,
         outputs=Estimates,
         metrics=density_metrics,

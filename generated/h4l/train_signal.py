@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261126T123949Z"
+RUN_NAME = "h4l_ResNet_20261126T130016Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -1249,6 +1249,10 @@ class Classifier(LightningModule):
         """Return the mean weighted loss."""
         return (self.loss(logits, label) * weight).mean()
 
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean of the losses of events."""
+        return (loss * weight).sum() / weight.sum()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of each event, and the outputs."""
         numerical, categorical, label, weight, _ = batch
@@ -2168,8 +2172,7 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss, loss_weight = found.pop("loss"), found["loss_weight"]
-        value = float((loss * loss_weight).sum() / loss_weight.sum())
+        value = float(module.mean_loss(found.pop("loss"), found["loss_weight"]))  # type: ignore[operator]
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")

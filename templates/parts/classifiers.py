@@ -50,6 +50,10 @@ class Classifier(LightningModule):
         """Return the mean weighted loss."""
         return (self.loss(logits, label) * weight).mean()
 
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean of the losses of events."""
+        return (loss * weight).sum() / weight.sum()
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of each event, and the outputs."""
         numerical, categorical, label, weight, _ = batch

@@ -83,24 +83,28 @@ def close(
     factors: Floats,
     binned: dict[str, list[float]],
     tolerance: float,
+    missing: float | None = None,
 ) -> Closure:
     """Compare tight data with tight MC and fakes = loose data times F - loose MC times F.
 
     `factors` (event, member) are the network's for the test leptons, whose mean is F. The binned
     fake factor is derived from the other leptons, those of training and validation: from the
     tested ones it would close by construction. `binned` has edges by name, and the product of
-    several is taken; outer bins are open. Empty, it means ten bins of the first variable.
+    several is taken; outer bins are open. Empty, it means ten bins of the first variable. A lepton
+    whose value is `missing` takes the fake factor of all, and no part in the bins of that variable.
     """
-    columns = dict(zip(names, all_variables(test), strict=True))
-    known = dict(zip(names, np.hstack([all_variables(other) for other in others]), strict=True))
+    columns = with_gaps(names, all_variables(test), missing)
+    known = with_gaps(names, np.hstack([all_variables(other) for other in others]), missing)
     edges = {name: np.array(bins, dtype=np.float64) for name, bins in binned.items()}
     edges = edges or {names[0]: quantile_edges(known[names[0]], 10)}
     size = math.prod(len(each) - 1 for each in edges.values())
     is_data, is_tight, weight = kinds_and_weight(*others)
-    cells, _ = cell_fake_factor(cells_of(known, edges), size, is_data, is_tight, weight)
+    cell, there = cells_of(known, edges)
+    cells, _ = cell_fake_factor(cell[there], size, is_data[there], is_tight[there], weight[there])
     single = np.zeros(len(weight), dtype=np.int64)
     inclusive, _ = cell_fake_factor(single, 1, is_data, is_tight, weight)
-    of_cell = cells[cells_of(columns, edges)]
+    cell, there = cells_of(columns, edges)
+    of_cell = np.where(there, cells[cell], np.nan)
 
     is_data, is_tight, weight = kinds_and_weight(test)
     fakes = {
@@ -111,14 +115,14 @@ def close(
     terms = {kind: np.where(is_tight, 0, signed * factor) for kind, factor in fakes.items()}
 
     def yields(values: Floats, edges: Floats) -> Yields:
+        there = ~np.isnan(values)
         data, mc = (
             binned_sums(values[here], weight[here], edges)
-            for here in (is_tight & is_data, is_tight & ~is_data)
+            for here in (there & is_tight & is_data, there & is_tight & ~is_data)
         )
-        loose = values[~is_tight]
-        return Yields(
-            edges, data, mc, {k: binned_sums(loose, t[~is_tight], edges) for k, t in terms.items()}
-        )
+        loose = there & ~is_tight
+        fakes = {k: binned_sums(values[loose], t[loose], edges) for k, t in terms.items()}
+        return Yields(edges, data, mc, fakes)
 
     members = signed[~is_tight] @ factors[~is_tight]
     several = len(members) > 1
@@ -141,12 +145,19 @@ def kinds_and_weight(*leptons: Leptons) -> tuple[Bools, Bools, Floats]:
     return is_data, is_tight, weight.astype(np.float64)
 
 
-def cells_of(columns: dict[str, Floats], edges: dict[str, Floats]) -> Ints:
-    """Return the place of each event (event,) in the product of the bins of some variables."""
-    cell = np.zeros(1, dtype=np.int64)
+def with_gaps(names: Sequence[str], values: Floats, missing: float | None) -> dict[str, Floats]:
+    """Return variables (variable, event) by name, nan where a value is missing."""
+    gaps = np.isnan(values) if missing is None else np.isnan(values) | (values == missing)
+    return dict(zip(names, np.where(gaps, np.nan, values), strict=True))
+
+
+def cells_of(columns: dict[str, Floats], edges: dict[str, Floats]) -> tuple[Ints, Bools]:
+    """Return the place of each event (event,) in the product of bins, and whether it has one."""
+    cell, there = np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.bool_)
     for name, each in edges.items():
         cell = cell * (len(each) - 1) + bins_of(columns[name], each)
-    return cell
+        there = there & ~np.isnan(columns[name])
+    return cell, there
 
 
 def totals(total: Yields, kind: str) -> dict[str, float]:

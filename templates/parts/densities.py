@@ -67,8 +67,14 @@ def varied(events: Events, counts: Tensor, mc_factors: Tensor, is_mc: Tensor) ->
 
 
 def clipped(events: Events, quantile: float) -> Events:
-    """Return events whose |loss weights| end at a quantile of them, for each member; signs stay."""
-    size = events.loss_weight.abs()
-    place = min(int(quantile * len(size)), len(size) - 1)
-    limit = size.sort(dim=0).values[place]
-    return replace(events, loss_weight=events.loss_weight.clamp(-limit, limit))
+    """Return events whose |loss weights| end at a quantile of them, for each target and member.
+
+    Signs stay. Long tails on both sides of 0 cut away alike; a tail on one side lowers the yield.
+    """
+    weight = events.loss_weight.clone()
+    for label in (0, 1):
+        chosen = events.label == label
+        size = weight[chosen].abs().sort(dim=0).values
+        limit = size[min(int(quantile * len(size)), len(size) - 1)]
+        weight[chosen] = weight[chosen].clamp(-limit, limit)
+    return replace(events, loss_weight=weight)

@@ -22,10 +22,14 @@ class DensityRatio(Classifier):
 
     def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
         """Return the mean weighted loss, summed over members, and the penalties on top."""
-        loss = (self.loss(logits, label) * weight).mean(dim=0).sum()
+        loss = self.mean_loss(self.loss(logits, label), weight)
         for penalty in self.penalties:
             loss = loss + penalty(logits)
         return loss
+
+    def mean_loss(self, loss: Tensor, weight: Tensor) -> Tensor:
+        """Return mean(W * loss), summed over members."""
+        return (loss * weight).mean(dim=0).sum()
 
     def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the log ratio (event, member), and the batch, which plots show it against."""

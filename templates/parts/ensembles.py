@@ -28,18 +28,17 @@ class Sliced(nn.Module):
     All of them see all events, which costs time but lets the whole be exported as one graph.
     """
 
-    edges: Tensor
-
     def __init__(self, networks: Iterable[nn.Module], feature: int, edges: Sequence[float]) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.feature = feature
-        self.register_buffer("edges", torch.tensor(edges))
+        # In full, whatever the precision of the network: an edge belongs to the slice above.
+        self.edges = torch.tensor(edges, dtype=torch.float64)
 
     def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
         """Return (event, 1): what the network of an event's slice says."""
         value = numerical[:, self.feature, None]
-        index = (value >= self.edges.to(value.dtype)).sum(dim=1, keepdim=True)
+        index = (value >= self.edges.to(value)).sum(dim=1, keepdim=True)
         each = [network(numerical, categorical) for network in self.networks]
         return torch.cat(each, dim=1).gather(1, index)
 
@@ -61,9 +60,12 @@ def poisson_counts(keys: NDArray[np.uint64], members: int) -> Tensor:
 
 
 def normalisations(members: int, deviation: float) -> Tensor:
-    """Return the factor on the MC yields that each member assumes (member,), in every stage."""
-    generator = torch.Generator().manual_seed(0)
-    # One by one, so that further members leave the first ones as they are.
-    each = [torch.randn((), generator=generator, dtype=torch.float64) for _ in range(members)]
+    """Return the factor on the MC yields that each member assumes (member,), in every stage.
+
+    They spread by `deviation`, as a normal distribution does, around 1, which is their mean.
+    """
+    probability = (torch.arange(members, dtype=torch.float64) + 0.5) / members
+    drawn = torch.special.ndtri(probability)
     # An MC yield is not negative, however large its uncertainty.
-    return (1 + deviation * torch.stack(each)).clamp_min(0)
+    factors: Tensor = 1 + deviation * drawn / drawn.std()
+    return factors.clamp_min(0)

@@ -43,15 +43,24 @@ def counted_below(
 
 
 def export(
-    module: FakeFactor, path: Path, features: dict[str, Tensor], names: dict[str, tuple[str, ...]]
+    module: FakeFactor,
+    path: Path,
+    features: dict[str, Tensor],
+    names: dict[str, tuple[str, ...]],
+    missing: float | None,
 ) -> None:
     """Write the network, scaling and all, as `path`; any number of events may go in.
 
-    `features` holds events by input, `names` the columns of each input, which the file keeps.
+    `features` holds events by input, `names` the columns of each input; the file keeps these, and
+    the value of a numerical feature that is `missing`.
     Raises `RuntimeError` if the file says something else than the network.
     """
     used = {name: tensor for name, tensor in features.items() if tensor.shape[1]}
-    module = module.cpu().eval()
+    with torch.no_grad():
+        wanted = module.cpu().eval()(*used.values()).numpy()
+    # ONNX Runtime lacks some functions in double precision.
+    module = module.float()
+    used = {n: tensor.float() if n == "numerical" else tensor for n, tensor in used.items()}
     events = {0: torch.export.Dim("event")}
     # It remarks upon packages that nothing here uses.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -69,13 +78,12 @@ def export(
         )
     assert program is not None, "dynamo returns a program"
     model = program.model_proto
-    for key, value in names.items():
+    # JSON has no nan.
+    for key, value in {**names, "missing": None if missing is None else str(missing)}.items():
         model.metadata_props.add(key=key, value=json.dumps(value))
     content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     [found] = session.run(None, {name: tensor.numpy() for name, tensor in used.items()})
-    with torch.no_grad():
-        wanted = module(*used.values()).numpy()
     if not np.allclose(found, wanted, rtol=1e-3, atol=1e-6):
         raise RuntimeError("the exported network differs from the trained one")
     write_atomically(path, content)

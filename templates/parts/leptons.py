@@ -1,5 +1,6 @@
 """Leptons from files: data or Monte Carlo, tight or loose, split by a stable hash."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Leptons:
     is_data: Tensor  # (event,), of bool
     is_tight: Tensor  # (event,), of bool
     weight: Tensor  # (event,)
-    keys: NDArray[np.uint64]  # (event, key): what names an event, whatever its place in a file
+    keys: NDArray[np.uint64]  # (event, key): what names an event and its sample, wherever it stands
 
 
 def read_leptons(
@@ -70,11 +71,15 @@ def read_leptons(
         table = read_sample(sample, files[sample.name], features, missing, event_number)
         check_category(sample.name, table[category.column], category)
         if crack is not None:
+            check_eta(sample.name, table[crack.eta])
             table = table[~in_crack(table[crack.eta].to_numpy(dtype=np.float64), crack)]
         tables.append(table)
+    owners = np.repeat([sample_key(sample.name) for sample in samples], [len(t) for t in tables])
     events = pd.concat(tables, ignore_index=True)
     keys = split_keys(events, event_number, features)
     split = assign(keys, train, validation)
+    # Samples number their events alike; what is drawn for one must not be drawn for another.
+    keys = np.hstack([owners[:, np.newaxis], keys])
     numbers = to_numbers(events, numerical, dtype)
     categories = to_categories(events, categorical)
     is_data = torch.tensor(events[" label"].to_numpy() == 1)
@@ -97,6 +102,17 @@ def read_leptons(
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
     return parts[0], parts[1], parts[2]
+
+
+def sample_key(name: str) -> np.uint64:
+    """Return a number that a sample's name alone decides."""
+    return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+
+
+def check_eta(sample: str, values: pd.Series) -> None:
+    """Raise `RefusedError` where nothing can tell whether a lepton lies in the crack."""
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        raise RefusedError(f"{sample}: the column {values.name} does not hold numbers alone")
 
 
 def check_category(sample: str, values: pd.Series, category: Category) -> None:

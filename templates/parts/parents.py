@@ -5,17 +5,33 @@ from pathlib import Path
 
 from parts.checkpoints import is_whole
 from parts.exits import RefusedError
+from parts.runs import RunFolder
 
 
-def parent_folder(run: Path, run_name: str, parent: str) -> Path:
-    """Return the folder of a parent: that of the same `--again LABEL`, or else the plain one."""
+def parent_folders(run: Path, run_name: str, parents: dict[str, str]) -> dict[str, Path]:
+    """Return the folders of parents by stage, which are named by their plain runs.
+
+    With `--again LABEL`, they are those of this label if all of them exist, or else the plain ones.
+    """
     label = run.name.removeprefix(run_name)
-    again = run.with_name(parent + label)
-    return again if again.exists() else run.with_name(parent)
+    again = {stage: run.with_name(name + label) for stage, name in parents.items()}
+    if all(folder.exists() for folder in again.values()):
+        return again
+    return {stage: run.with_name(name) for stage, name in parents.items()}
+
+
+def check_same_parents(folder: RunFolder, parents: dict[str, str]) -> None:
+    """Raise `RefusedError` if an interrupted run began with other checkpoints than these."""
+    if folder.identity.exists() and any(folder.checkpoints.glob("*.ckpt")):
+        began = json.loads(folder.identity.read_text())["parents"]
+        if began != parents:
+            raise RefusedError(
+                f"{folder.path} began with other parents: {began}, now {parents}; --again LABEL"
+            )
 
 
 def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
-    """Return a parent's best checkpoint; raises `RefusedError` unless `script` has finished it.
+    """Return a stage's best checkpoint; raises `RefusedError` unless `script` has finished it.
 
     SLURM runs a job after one that it no longer knows as if that had succeeded, so its word for it
     is not enough.
@@ -39,6 +55,4 @@ def check_parent_data(folder: Path, data: dict[str, str]) -> None:
     """Raise `RefusedError` if a parent saw other files, by digest."""
     there = set(json.loads((folder / "run.json").read_text())["data"].values())
     if there != set(data.values()):
-        raise RefusedError(
-            f"{folder} was trained on other data; --accept-data goes on all the same"
-        )
+        raise RefusedError(f"{folder} was trained on other data than what the files hold now")

@@ -115,8 +115,7 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        loss, loss_weight = found.pop("loss"), found["loss_weight"]
-        value = float((loss * loss_weight).sum() / loss_weight.sum())
+        value = float(module.mean_loss(found.pop("loss"), found["loss_weight"]))  # type: ignore[operator]
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")

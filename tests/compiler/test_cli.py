@@ -13,7 +13,7 @@ from click import Command
 from click.testing import CliRunner, Result
 
 from seesawc import cli, runs
-from seesawc.cli import main, track, train_signal
+from seesawc.cli import main, track, train_fakes, train_signal
 
 BASE = (Path(__file__).parents[1] / "errors" / "base.toml").read_text(encoding="utf-8")
 SPEC = Path("specs/h4l.toml")
@@ -264,6 +264,61 @@ def test_a_folder_of_any_name_holds_a_project(place: str, project: Path) -> None
     for folder in (home / "generated" / "h4l", Path("elsewhere/h4l")):
         compile((folder / "train_signal.py").read_text(encoding="ascii"), "script", "exec")
         subprocess.run(["bash", "-n", folder / "submit.sbatch"], check=True)
+
+
+FAKES = [
+    "apply.py", "closure.py", "resolved.toml", "submit.sh", "submit_denominator.sbatch",
+    "submit_numerator.sbatch", "submit_ratio.sbatch", "train_denominator.py", "train_numerator.py",
+    "train_ratio.py",
+]  # fmt: skip
+
+
+def test_init_writes_a_spec_of_fakes_too() -> None:
+    good("init", "leptons", "--task", "fakes")
+    good("build", "specs/leptons.toml")
+    folder = Path("generated/leptons")
+    assert sorted(held(folder)) == [name for name in FAKES if "submit" not in name]
+    path = Path("specs/leptons.toml")
+    text = re.sub(r"^# (?=\[|[a-z_]+ = )", "", path.read_text(), flags=re.MULTILINE)
+    path.write_text(text)
+    good("build", "specs/leptons.toml")
+    assert sorted(held(folder)) == FAKES
+    assert "unchanged" in good("build", "specs/leptons.toml")
+    assert "is what" in good("build", "--check", "specs/leptons.toml")
+
+
+def test_a_command_of_the_other_task_says_which_one_is_right() -> None:
+    good("init", "leptons", "--task", "fakes")
+    for command, spec, other in (
+        (train_signal, "specs/leptons.toml", "train_fakes"),
+        (train_fakes, str(SPEC), "train_signal"),
+    ):
+        result = CliRunner().invoke(command, [spec])
+        assert result.exit_code == 1
+        assert f"{other} {spec}" in result.stderr
+        assert not Path("generated").exists()
+
+
+def test_train_fakes_runs_the_stages_until_one_fails(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Stands in for training: scripts that say their name, and of which one fails."""
+    good("init", "leptons", "--task", "fakes")
+    folder = Path("generated/leptons")
+    good("build", "specs/leptons.toml")
+
+    def stand_in(failing: str) -> None:
+        for path in folder.glob("*.py"):
+            status = 75 if path.stem == failing else 0
+            path.write_text(f"import sys\nprint(*sys.argv[1:], flush=True)\nsys.exit({status})\n")
+
+    monkeypatch.setattr(cli, "_need", lambda package: None)
+    monkeypatch.setattr(cli, "_write", lambda *arguments, **options: "wrote")
+    for failing, ran in (("train_denominator", 2), ("closure", 4), ("", 4)):
+        stand_in(failing)
+        result = CliRunner().invoke(train_fakes, ["specs/leptons.toml", "--again", "x"])
+        assert result.exit_code == (75 if failing else 0)
+        assert capfd.readouterr().out == "--again x\n" * ran
 
 
 def test_init_writes_a_spec_that_check_accepts() -> None:

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from seesawc.listing import Row, order, records, table
 from seesawc.runs import Progress, State
@@ -11,7 +12,9 @@ from seesawc.scripts import PlannedRun
 def row(index: int, state: State, best: float | None = None, **values: Any) -> Row:
     keys = {name.replace("__", "."): value for name, value in values.items()}
     run = PlannedRun(index, f"run-{index}", f"id-{index}", keys)
-    return Row(run, Path(f"/logs/run-{index}"), 30, Progress(state, 3 if best else 0, best))
+    return Row(
+        run, Path(f"/logs/run-{index}"), 30, "val_auc", Progress(state, 3 if best else 0, best)
+    )
 
 
 ROWS = [
@@ -43,7 +46,7 @@ def test_a_table_is_aligned_and_names_options_by_their_last_part() -> None:
         row(0, "done", 0.91234567, optimizer__lr=0.001, a__width=8, b__width=9),
         row(1, "not started", optimizer__lr=0.01, a__width=16, b__width=9),
     ]
-    assert table(rows, "val_auc") == (
+    assert table(rows) == (
         "state        epoch  best val_auc  lr     a.width  b.width  path\n"
         "done         3/30   0.912346      0.001  8        9        /logs/run-0\n"
         "not started  -      -             0.01   16       9        /logs/run-1\n"
@@ -51,8 +54,13 @@ def test_a_table_is_aligned_and_names_options_by_their_last_part() -> None:
     )
 
 
+def test_rows_of_several_monitors_have_no_common_title() -> None:
+    rows = [row(0, "done", 0.9), evolve(row(1, "done", 0.8), monitor="val_loss")]
+    assert table(rows).splitlines()[0] == "state  epoch  best  path"
+
+
 def test_records_hold_what_the_table_shows_and_more() -> None:
-    (record,) = records([row(3, "done", 0.9, optimizer__lr=0.1)], "val_auc")
+    (record,) = records([row(3, "done", 0.9, optimizer__lr=0.1)])
     assert record == {
         "index": 3,
         "name": "run-3",

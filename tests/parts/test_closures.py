@@ -183,7 +183,9 @@ def test_the_binned_fake_factor_is_that_of_the_other_leptons() -> None:
 def test_several_columns_make_a_product_of_bins() -> None:
     columns = {"a": np.array([0.5, 0.5, 1.5, 99.0]), "b": np.array([-1.0, 1.5, 0.5, 2.5])}
     edges = {"a": np.array([0.0, 1, 2]), "b": np.array([0.0, 1, 2, 3])}
-    np.testing.assert_array_equal(cells_of(columns, edges), [0, 1, 3, 5])
+    cells, there = cells_of(columns, edges)
+    np.testing.assert_array_equal(cells, [0, 1, 3, 5])
+    assert there.all()
     binned = {"x": [1.0, 1.5, 2.0], "n jets/event": [-0.5, 1.5, 3.5]}
     closure = closed(3, n=30_000, binned=binned)
     assert closure.bins == binned
@@ -316,3 +318,24 @@ def test_bins_are_those_of_tight_data() -> None:
     chosen = (test.is_tight & test.is_data).numpy()
     wanted = even_edges(test.numerical[:, 1].double().numpy()[chosen], 20)
     np.testing.assert_array_equal(closure.variables["x"].edges, wanted)
+
+
+@pytest.mark.parametrize("missing", [-999.0, math.nan])
+def test_missing_values_stretch_no_axis_and_stand_in_no_bin(missing: float) -> None:
+    n = 4000
+    whole, others = leptons(1, n), leptons(2, n)
+    gaps = np.arange(len(whole.weight)) % 3 == 0
+    numerical = whole.numerical.clone()
+    numerical[torch.tensor(gaps), 0] = missing
+    test = replace(whole, numerical=numerical)
+    given = factors(len(whole.weight), 0.4)
+    edges = {NAMES[0]: [10.0, 100.0, 2000.0]}
+    found = close(test, [others], NAMES, given, edges, 0.5, None if missing != missing else missing)
+    yields = found.variables[NAMES[0]]
+    assert yields.edges.min() >= 0
+    assert len(yields.edges) > 10
+    there = ~gaps & whole.is_tight.numpy() & whole.is_data.numpy()
+    assert yields.data[0].sum() == pytest.approx(whole.weight.numpy()[there].sum())
+    # They are no less a part of the total.
+    assert found.total.data == close(whole, [others], NAMES, given, edges, 0.5).total.data
+    assert found.unknown == (gaps & ~whole.is_tight.numpy()).sum()

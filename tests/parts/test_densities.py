@@ -12,6 +12,7 @@ from parts.densities import (
     subtraction_weights,
     varied,
 )
+from parts.events import Events
 from parts.leptons import Leptons
 
 # Tight and loose, data and MC, in this order.
@@ -75,18 +76,13 @@ def test_members_see_events_by_their_counts_and_scale_mc() -> None:
     assert torch.equal(found.weight, events.weight)
 
 
-def test_clipping_keeps_signs_and_the_rest() -> None:
-    events = ratio_events(
-        Leptons(
-            torch.zeros(10, 1),
-            torch.empty(10, 0, dtype=torch.int64),
-            torch.ones(10, dtype=torch.bool),
-            torch.ones(10, dtype=torch.bool),
-            torch.tensor([1.0, -2, 3, -4, 5, -6, 7, -80, 90, -100]),
-            np.zeros((10, 1), dtype=np.uint64),
-        ),
-        torch.ones(10, 1),
-        use_data=True,
-    )
-    assert clipped(events, 0.6).loss_weight[:, 0].tolist() == [1, -2, 3, -4, 5, -6, 7, -7, 7, -7]
+def test_clipping_keeps_signs_and_each_target_has_its_own_limit() -> None:
+    weight = torch.tensor([1.0, -2, 3, -4, 50, 10, -20, 30, -40, 500])
+    label = torch.arange(10) // 5
+    none = torch.empty(10, 0)
+    events = Events(none, none.long(), label, weight, weight[:, None].expand(-1, 2))
+    found = clipped(events, 0.6).loss_weight
+    assert found[:, 0].tolist() == [1, -2, 3, -4, 4, 10, -20, 30, -40, 40]
+    assert torch.equal(found[:, 0], found[:, 1])
     assert torch.equal(clipped(events, 0.9999).loss_weight, events.loss_weight)
+    assert torch.equal(events.loss_weight[:, 0], weight)

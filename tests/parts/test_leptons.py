@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from parts.ensembles import poisson_counts
 from parts.events import Sample, find_files
 from parts.exits import RefusedError
 from parts.leptons import (
@@ -127,6 +128,30 @@ def test_the_crack_is_left_out_on_both_sides(tmp_path: Path) -> None:
     assert len(eta) == outside.sum()
     edges = np.array([-1.52, -1.4, 1.37, 1.38, 1.52])
     assert in_crack(edges, Crack("eta", 1.37, 1.52)).tolist() == [False, True, False, True, False]
+
+
+def test_samples_that_number_their_events_alike_are_told_apart(tmp_path: Path) -> None:
+    """What a bootstrap draws for an event of data must not be drawn for one of MC as well."""
+    events = table(20_000)
+    events["event"] //= 2
+    train, *_ = read(tmp_path, events)
+    data = train.is_data.numpy()
+    counts = poisson_counts(train.keys, 1)[:, 0].numpy()
+    by_event = [
+        dict(zip(train.keys[chosen, 1].tolist(), counts[chosen], strict=True))
+        for chosen in (data, ~data)
+    ]
+    both = by_event[0].keys() & by_event[1].keys()
+    assert len(both) > 5000
+    pairs = np.array([[each[number] for each in by_event] for number in both])
+    assert abs(np.corrcoef(pairs.T)[0, 1]) < 0.05
+
+
+def test_an_eta_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    events = table()
+    events.loc[5, "eta"] = np.nan
+    with pytest.raises(RefusedError, match="data: the column eta does not hold numbers alone"):
+        read(tmp_path, events, crack=Crack("eta", 1.37, 1.52))
 
 
 def test_events_keep_their_split_whatever_their_order(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ class Cluster:
         deadline = time.monotonic() + PATIENCE
         while self.run("squeue", "-h") and time.monotonic() < deadline:
             time.sleep(0.1)
+        assert self.run("squeue", "-h") == ""
 
 
 @frozen

@@ -12,7 +12,7 @@ from seesawc.tables.values import (
     Fault,
     Positive,
     Rule,
-    at_least,
+    between,
     nonempty,
     option,
     required,
@@ -59,7 +59,7 @@ class FakesTable:
     bootstrap: bool | None = option(
         "Each member sees a Poisson bootstrap of the events. Left out: if there are several."
     )
-    mc_normalisation: Annotated[float, at_least(0)] = option(
+    mc_normalisation: Annotated[float, between(0, 1)] = option(
         "Relative uncertainty of the MC yields, by which members vary them.", 0.0
     )
     pt_slices: Annotated[list[Positive], Rule(_ascending)] = option(

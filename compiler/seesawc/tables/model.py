@@ -6,6 +6,13 @@ from attrs import frozen
 
 from seesawc.tables.values import Count, DataPath, Name, between, option
 
+NAMES = {
+    "signal": "sigBkgClassifier",
+    "numerator": "numModel",
+    "denominator": "denModel",
+    "ratio": "ratioModel",
+}
+
 
 @frozen(kw_only=True)
 class ArchitectureTable:
@@ -36,7 +43,9 @@ class ArchitectureTable:
 class ModelTable:
     """What the author wrote; None: left open."""
 
-    name: Name = option("Name of the model.", "sigBkgClassifier")
+    name: Name | None = option(
+        "Name of the model. Left out: sigBkgClassifier; fakes: numModel, denModel or ratioModel."
+    )
     load_checkpoint: DataPath | None = option(
         "Checkpoint to load; without continue_training the script only tests it."
     )
@@ -83,7 +92,7 @@ def resolve(
     written = table.architecture_config
     block_size = (written.block_size or 2) if written.model == "ResNet" else None
     return Model(
-        name=table.name,
+        name=table.name or NAMES.get(stage or task, "fakes"),
         load_checkpoint=table.load_checkpoint,
         continue_training=table.continue_training,
         architecture_config=Architecture(

@@ -1,0 +1,162 @@
+"""An exported network says what the trained one says, whatever it is made of."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from parts.activations import Activated, Softabs
+from parts.applications import deviation, mean, member_factors
+from parts.density_losses import tangent_link
+from parts.ensembles import Ensemble, Sliced
+from parts.exits import RefusedError
+from parts.exports import FakeFactor, export
+from parts.inputs import (
+    Embedded,
+    Inputs,
+    Logarithms,
+    NumericalOrMissing,
+    logarithms,
+    present,
+    quantile,
+    standard,
+)
+from parts.models import MLP, ResNet
+
+NAMES = {"numerical": ("pt", "eta"), "categorical": ("n_jets",)}
+MISSING = -999.0
+
+
+class LogRatioOf(nn.Module):
+    """A network and its link."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
+        return tangent_link(0.1 * self.network(numerical, categorical))
+
+
+def events(size: int = 300, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    numerical = torch.rand(size, 2, generator=generator, dtype=dtype) * 100 + 1
+    numerical[::7, 1] = MISSING
+    categorical = torch.randint(0, 5, (size, 1), generator=generator)
+    return {"numerical": numerical, "categorical": categorical}
+
+
+def network(numerical: Tensor, *, categories: bool = True) -> nn.Module:
+    """Everything that a fake factor can be made of."""
+    torch.manual_seed(2)
+    features = logarithms(present(numerical, MISSING), [0])
+    scalings = (
+        nn.Sequential(Logarithms([0], 2), quantile(features)),
+        nn.Sequential(Logarithms([0], 2), standard(features)),
+    )
+
+    def alone(index: int) -> nn.Module:
+        blocks: list[nn.Module] = [NumericalOrMissing(scalings[index % 2], MISSING)]
+        if categories:
+            # Not all that occur: the rest share one embedding.
+            blocks.append(Embedded(0, torch.tensor([0, 1, 3]), 3))
+        inputs, width = Inputs(blocks), 7 if categories else 4
+        if index % 2:
+            return Activated(MLP(inputs, width, 1, 1, 8, nn.SiLU, 0.1, nn.LayerNorm), Softabs())
+        return ResNet(inputs, width, 1, 2, 8, 2, nn.ReLU, 0.1, nn.BatchNorm1d)
+
+    members = (Sliced([alone(i), alone(i + 1)], 0, (30.0,)) for i in range(2))
+    return LogRatioOf(Ensemble(members)).to(numerical.dtype).eval()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("categories", [True, False])
+def test_the_file_says_what_the_network_says(
+    tmp_path: Path, dtype: torch.dtype, categories: bool
+) -> None:
+    features = events(dtype=dtype)
+    if not categories:
+        features["categorical"] = features["categorical"][:, :0]
+    names = NAMES if categories else NAMES | {"categorical": ()}
+    module = FakeFactor(network(features["numerical"], categories=categories))
+    with torch.no_grad():
+        wanted = module(*(t for t in features.values() if t.shape[1])).numpy()
+    export(module, tmp_path / "f.onnx", features, names, MISSING)
+    frame: Any = pd.DataFrame(
+        {
+            "pt": features["numerical"][:, 0].numpy(),
+            "eta": features["numerical"][:, 1].numpy(),
+            "n_jets": events()["categorical"][:, 0].numpy(),
+        }
+    )
+    found = member_factors(tmp_path / "f.onnx", frame)
+    assert wanted.shape == (300, 2)
+    assert found == pytest.approx(wanted, rel=1e-4)
+    # Other kinds of events, in any number, also none.
+    columns: dict[str, list[Any]] = {str(name): frame[name].tolist() for name in frame}
+    assert member_factors(tmp_path / "f.onnx", columns) == pytest.approx(found)
+    one = {name: values[:1] for name, values in columns.items()}
+    assert member_factors(tmp_path / "f.onnx", one) == pytest.approx(found[:1], rel=1e-4)
+    none = {name: values[:0] for name, values in columns.items()}
+    assert member_factors(tmp_path / "f.onnx", none).shape == (0, 2)
+
+
+def test_a_missing_column_and_a_jagged_one_are_named(tmp_path: Path) -> None:
+    features = events()
+    export(
+        FakeFactor(network(features["numerical"])), tmp_path / "f.onnx", features, NAMES, MISSING
+    )
+    with pytest.raises(RefusedError, match="no column eta"):
+        member_factors(tmp_path / "f.onnx", {"pt": [1.0], "n_jets": [1]})
+    with pytest.raises(RefusedError, match="no column eta of one number each"):
+        member_factors(tmp_path / "f.onnx", {"pt": [1.0], "eta": [[1.0, 2.0]], "n_jets": [1]})
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("pt", np.inf), ("eta", np.nan), ("n_jets", 1.5), ("n_jets", np.nan)]
+)
+def test_values_that_training_refuses_are_refused(
+    tmp_path: Path, column: str, value: float
+) -> None:
+    features = events()
+    export(FakeFactor(network(features["numerical"])), tmp_path / "f.onnx", features, NAMES, -999.0)
+    columns = {"pt": [10.0, 20.0], "eta": [0.0, MISSING], "n_jets": [1.0, 9.0]}
+    assert np.isfinite(member_factors(tmp_path / "f.onnx", columns)).all()
+    columns[column][0] = value
+    with pytest.raises(RefusedError, match=f"never seen in {column}$"):
+        member_factors(tmp_path / "f.onnx", columns)
+
+
+def test_a_file_that_differs_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = events()
+    module = FakeFactor(network(features["numerical"]))
+    original = np.allclose
+    monkeypatch.setattr(np, "allclose", lambda a, b, **k: original(a, 1.01 * np.asarray(b), **k))
+    with pytest.raises(RuntimeError, match="differs from the trained one"):
+        export(module, tmp_path / "f.onnx", features, NAMES, MISSING)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_metadata_name_the_columns(tmp_path: Path) -> None:
+    import onnx
+
+    features = events()
+    export(
+        FakeFactor(network(features["numerical"])), tmp_path / "f.onnx", features, NAMES, MISSING
+    )
+    found = {p.key: json.loads(p.value) for p in onnx.load(tmp_path / "f.onnx").metadata_props}
+    assert {name: tuple(found[name]) for name in NAMES} == NAMES
+
+
+def test_mean_and_deviation_over_members() -> None:
+    factors = np.array([[0.1, 0.3], [0.2, 0.2]])
+    assert mean(factors) == pytest.approx([0.2, 0.2])
+    assert deviation(factors) == pytest.approx([0.1 * np.sqrt(2), 0])
+    assert deviation(factors[:, :1]).tolist() == [0, 0]
