@@ -91,7 +91,7 @@ def test_the_file_says_what_the_network_says(
         {
             "pt": features["numerical"][:, 0].numpy(),
             "eta": features["numerical"][:, 1].numpy(),
-            "n_jets": events()["categorical"][:, 0].numpy(),
+            "n_jets": events(dtype=dtype)["categorical"][:, 0].numpy(),
         }
     )
     found = member_factors(tmp_path / "f.onnx", frame)
