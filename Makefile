@@ -12,6 +12,7 @@ demo: .venv/train
 
 demo-fakes: .venv/train specs/data/toy_pt.parquet
 	$(BIN)/train_fakes specs/fakes_pt.toml
+	$(BIN)/python specs/data/compare_toys.py
 
 specs/data/toy_pt.parquet: specs/data/make_toys.py
 	$(BIN)/python $< pt
