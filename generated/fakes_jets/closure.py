@@ -51,9 +51,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T131051Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261126T131611Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "721607f01a1ebe8adb4adeba523ffc8487e6e111fd827c2163d51fced84243db"
+RATIO = "03d4e4f20344dc2c2180b1a18b52e76eeb2a0d053625a38bb9ca9e93de8a3aea"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 

@@ -81,7 +81,7 @@ STAGE = "numerator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T131051Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261126T131611Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -2792,7 +2792,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_jets_MLP_20261126T131051Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261126T131611Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()

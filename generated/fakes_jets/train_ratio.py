@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T131051Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261126T131611Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,12 +117,12 @@ N_MEMBERS = 4
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_jets_MLP_20261126T131051Z-numerator",
-        "e73d7da4f25acb29101dd8040c60e5be22497e4d35a86def0bf67ffc5d8c1db9",
+        "fakes_jets_MLP_20261126T131611Z-numerator",
+        "9440e21029ca3ad32259bb2769c880ea4400c16ce78d5885e49641528eb3d228",
     ),
     "denominator": (
-        "fakes_jets_MLP_20261126T131051Z-denominator",
-        "147aa5f1578b3901ccba7bda8835c09b0e681f194c34122ff0aba47e28b43d2b",
+        "fakes_jets_MLP_20261126T131611Z-denominator",
+        "6eedab9278bc8510503a36a1b2735da182b570b972b5063b9b3b082d161d5dbd",
     ),
 }
 
@@ -2945,7 +2945,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     torch.set_float32_matmul_precision(FLOAT32_MATMUL_PRECISION)
     seed = seed_everything(SEED, workers=True, verbose=False)
     parents = find_parents(folder)
-    built_on = {stage: f"{path} {digest(path)}" for stage, path in parents.items()}
+    built_on = {stage: f"{path.parents[1].name} {digest(path)}" for stage, path in parents.items()}
     check_same_parents(folder, built_on)
     files = find_files(SAMPLES, SPEC_FOLDER)
     if rank > 0:
@@ -2968,7 +2968,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_jets_MLP_20261126T131051Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261126T131611Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()

@@ -51,9 +51,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T131052Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261126T131612Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "ca77988f2c5d85a909112982948c5df3336f80fbe23dd6d86b695f44d895ab7b"
+RATIO = "39c3af1e1cb1c6645aa4615f8b400278d55311ffafcf6c7d239b9f60a2727325"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 

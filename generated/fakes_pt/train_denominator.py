@@ -81,7 +81,7 @@ STAGE = "denominator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T131052Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261126T131612Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -2730,7 +2730,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_pt_MLP_20261126T131052Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261126T131612Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()

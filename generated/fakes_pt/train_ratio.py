@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T131052Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261126T131612Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,12 +116,12 @@ CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_pt_MLP_20261126T131052Z-numerator",
-        "56c5c7801c07aa1022f40132565b9981040198f671f30ec1835e6482aae0d5b7",
+        "fakes_pt_MLP_20261126T131612Z-numerator",
+        "eb57773f87a75ce12290cb4794de9e22a5876118d7d91dcc481a95ea427d8e6f",
     ),
     "denominator": (
-        "fakes_pt_MLP_20261126T131052Z-denominator",
-        "ee6f0fc35adaee9e52b3a092b692c71ab7b126097c8e4ae3404b343234ae01a6",
+        "fakes_pt_MLP_20261126T131612Z-denominator",
+        "8ba12541ee45c1076c57a1c79e5e65b44dd92ae5e20e94867e079680f686cad2",
     ),
 }
 
@@ -2896,7 +2896,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     torch.set_float32_matmul_precision(FLOAT32_MATMUL_PRECISION)
     seed = seed_everything(SEED, workers=True, verbose=False)
     parents = find_parents(folder)
-    built_on = {stage: f"{path} {digest(path)}" for stage, path in parents.items()}
+    built_on = {stage: f"{path.parents[1].name} {digest(path)}" for stage, path in parents.items()}
     check_same_parents(folder, built_on)
     files = find_files(SAMPLES, SPEC_FOLDER)
     if rank > 0:
@@ -2919,7 +2919,7 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     resolved = Path(__file__).with_name("resolved.toml")
     settings = own_settings(SETTINGS, resolved, "stages", STAGE)
     tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_pt_MLP_20261126T131052Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261126T131612Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     mirror = Mirror(folder, backend)
     mirror.start()

@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261126T130017Z"
+RUN_NAME = "h4l_multiclass_MLP_20261126T131613Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1

@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "b7edfaa7b4fb4e34",
+        "script": "cd52c7352a0c003c",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "ac65e97d87085781",
+        "script": "e75132d1ad97f66a",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -105,7 +105,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "5cf431bac86da39e",
+        "script": "1571122db22c1c04",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -115,7 +115,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "cdf31f0c872f3458",
+        "script": "4b1338f68c78ee08",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "39ae1ba566f857c8",
+        "script": "62b2bf22fbee64f0",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -133,7 +133,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "ef4b67afb1ee5e06",
+        "script": "fbdb12694207abfd",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -143,7 +143,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "af436cc1b6f26825",
+        "script": "e021917754f12f44",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -153,7 +153,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "af210b866cf93e02",
+        "script": "0ae9688ba6faefba",
     },
 }
 
@@ -229,7 +229,7 @@ def label(text: str) -> str:
 
 
 ARGUMENTS = parse_sweep_arguments(POINTS)
-SWEEP = "h4l_sweep_20261126T130018Z"
+SWEEP = "h4l_sweep_20261126T131614Z"
 IDENTITY = ARGUMENTS.point
 POINT = POINTS[IDENTITY]
 of_the_sweep = set(globals())
