@@ -103,7 +103,8 @@ def choose(submission: Submission, members: str | None) -> tuple[PlannedRun, ...
     if members is None:
         return planned
     if submission.array is None:
-        raise CompileError(Diagnostic(f"{submission.spec} makes no array of runs"))
+        what = "stages, and" if submission.is_chain else "one run, and"
+        raise CompileError(Diagnostic(f"{submission.spec} has {what} no array of them"))
     known = {run.index: run for run in planned}
     hint = f"some of {arrays.compress(known)}, such as 0,3-5 or 0-8:2"
     try:
