@@ -32,7 +32,7 @@ def digest(text: str) -> str:
 def differing(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Return the names that are missing in `folder`, differ there, or do not belong there."""
     present = folder.iterdir() if folder.is_dir() else ()
-    there = {path.name for path in present if not _is_job_output(path)}
+    there = {path.name for path in present if not (_is_job_output(path) or _is_cache(path))}
     changed = {
         name
         for name, text in files.items()
@@ -73,7 +73,7 @@ def refuse_loss(folder: Path, *, force: bool) -> None:
         message = f"{folder} was not written by seesawc"
         raise CompileError(Diagnostic(message, hint="another --out, or move it away"))
     for path in sorted(folder.iterdir()):
-        if path.name == RECORD or _is_job_output(path):
+        if path.name == RECORD or _is_job_output(path) or _is_cache(path):
             continue
         if path.name not in written:
             hint = "move it away, or --force removes it"
@@ -110,6 +110,11 @@ def _replace(folder: Path, files: Mapping[str, str]) -> None:
 def _is_job_output(path: Path) -> bool:
     """Whether SLURM wrote a file here, where a job was submitted."""
     return path.match("slurm-*.out")
+
+
+def _is_cache(path: Path) -> bool:
+    """Whether Python wrote it, for a script that was imported; it can be lost."""
+    return path.name == "__pycache__"
 
 
 def _aside(folder: Path) -> Path:

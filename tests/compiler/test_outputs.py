@@ -42,6 +42,22 @@ def alone(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left over"
 
 
+def test_what_python_keeps_of_an_imported_script_is_no_foreign_file(tmp_path: Path) -> None:
+    folder = tmp_path / "h4l"
+    files = {"apply.py": "x = 1\n", "resolved.toml": ""}
+    files["resolved.toml"] = (
+        f'[build]\nfiles = {{ "apply.py" = "{outputs.digest(files["apply.py"])}" }}\n'
+    )
+    outputs.write(folder, files, force=False)
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "apply.cpython-311.pyc").touch()
+    assert outputs.differing(folder, files) == []
+    assert not outputs.write(folder, files, force=False)
+    changed = files | {"apply.py": "x = 2\n"}
+    assert outputs.write(folder, changed, force=False)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(files)
+
+
 def test_a_new_folder_holds_the_files_and_nothing_else(folder: Path) -> None:
     assert held(folder) == files(FIRST)
     alone(folder)
