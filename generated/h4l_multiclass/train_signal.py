@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261126T131613Z"
+RUN_NAME = "h4l_multiclass_MLP_20261127T170023Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -1552,6 +1552,8 @@ def git_commit(folder: Path) -> str:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -1562,6 +1564,11 @@ class Outputs:
     label: Ints  # (event,)
     weight: Floats  # (event,)
     loss_weight: Floats  # (event,)
+
+
+def is_yield(total: Any, size: Any) -> Any:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return total > ROUNDING * size
 
 
 def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
@@ -1576,9 +1583,10 @@ def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
 def roc_curve(score: Floats, positive: Bools, weight: Floats) -> tuple[Floats, Floats]:
     """False and true positive rate of each distinct cut; NaN for a class without yield."""
     cuts = np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
-    sums = sums_above(score, np.array([weight * ~positive, weight * positive]), cuts)
-    totals = np.where(sums[:, -1] > 0, sums[:, -1], np.nan)
-    false_rate, true_rate = sums / totals[:, np.newaxis]
+    rows = np.array([weight * ~positive, weight * positive])
+    sums = sums_above(score, rows, cuts)
+    there = is_yield(sums[:, -1], np.abs(rows).sum(axis=1))
+    false_rate, true_rate = sums / np.where(there, sums[:, -1], np.nan)[:, np.newaxis]
     return false_rate, true_rate
 
 
@@ -1598,14 +1606,18 @@ def confusion_matrix(predicted: Ints, label: Ints, weight: Floats, n_classes: in
 def accuracy(predicted: Ints, label: Ints, weight: Floats) -> float:
     """Weighted fraction of events predicted correctly; NaN without a positive total weight."""
     total = weight.sum()
-    return float(weight[predicted == label].sum() / total) if total > 0 else math.nan
+    there = is_yield(total, np.abs(weight).sum())
+    return float(weight[predicted == label].sum() / total) if there else math.nan
 
 
 def f1(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> float:
     """Macro F1, mean of 2 TP / (2 TP + FP + FN); NaN if a class is neither true nor predicted."""
     matrix = confusion_matrix(predicted, label, weight, n_classes)
-    both = matrix.sum(axis=0) + matrix.sum(axis=1)
-    return float(np.mean(2 * np.diag(matrix) / np.where(both > 0, both, np.nan)))
+    both, sizes = (
+        each.sum(axis=0) + each.sum(axis=1)
+        for each in (matrix, confusion_matrix(predicted, label, np.abs(weight), n_classes))
+    )
+    return float(np.mean(2 * np.diag(matrix) / np.where(is_yield(both, sizes), both, np.nan)))
 
 
 def multiclass_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, float]:

@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "cd52c7352a0c003c",
+        "script": "2d6ba6bb82a1535b",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "e75132d1ad97f66a",
+        "script": "302dde55ab98513b",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -105,7 +105,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "1571122db22c1c04",
+        "script": "ec69abd674a5c8b5",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -115,7 +115,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "4b1338f68c78ee08",
+        "script": "c9b571f967707113",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "62b2bf22fbee64f0",
+        "script": "f88ad8e6603d69af",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -133,7 +133,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "fbdb12694207abfd",
+        "script": "accba425330d27cd",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -143,7 +143,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "e021917754f12f44",
+        "script": "cabd6cb9472d8471",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -153,7 +153,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "0ae9688ba6faefba",
+        "script": "e6d4bd31431ee604",
     },
 }
 
@@ -229,7 +229,7 @@ def label(text: str) -> str:
 
 
 ARGUMENTS = parse_sweep_arguments(POINTS)
-SWEEP = "h4l_sweep_20261126T131614Z"
+SWEEP = "h4l_sweep_20261127T170023Z"
 IDENTITY = ARGUMENTS.point
 POINT = POINTS[IDENTITY]
 of_the_sweep = set(globals())
@@ -1616,6 +1616,8 @@ def git_commit(folder: Path) -> str:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -1626,6 +1628,11 @@ class Outputs:
     label: Ints  # (event,)
     weight: Floats  # (event,)
     loss_weight: Floats  # (event,)
+
+
+def is_yield(total: Any, size: Any) -> Any:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return total > ROUNDING * size
 
 
 def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
@@ -1640,9 +1647,10 @@ def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
 def roc_curve(score: Floats, positive: Bools, weight: Floats) -> tuple[Floats, Floats]:
     """False and true positive rate of each distinct cut; NaN for a class without yield."""
     cuts = np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
-    sums = sums_above(score, np.array([weight * ~positive, weight * positive]), cuts)
-    totals = np.where(sums[:, -1] > 0, sums[:, -1], np.nan)
-    false_rate, true_rate = sums / totals[:, np.newaxis]
+    rows = np.array([weight * ~positive, weight * positive])
+    sums = sums_above(score, rows, cuts)
+    there = is_yield(sums[:, -1], np.abs(rows).sum(axis=1))
+    false_rate, true_rate = sums / np.where(there, sums[:, -1], np.nan)[:, np.newaxis]
     return false_rate, true_rate
 
 
@@ -1655,9 +1663,13 @@ def auc(score: Floats, positive: Bools, weight: Floats) -> float:
 def average_precision(score: Floats, positive: Bools, weight: Floats) -> float:
     """Mean precision over recall; precision is kept in 0..1, and 0 where a cut leaves no yield."""
     cuts = np.append(np.inf, np.unique(score)[::-1])
-    true, every = sums_above(score, np.array([weight * positive, weight]), cuts)
-    precision = np.clip(np.where(every > 0, true, 0) / np.where(every > 0, every, 1), 0, 1)
-    return float(np.diff(true) @ precision[1:] / true[-1]) if true[-1] > 0 else math.nan
+    size = np.abs(weight)
+    true, every, sizes = sums_above(score, np.array([weight * positive, weight, size]), cuts)
+    there = is_yield(every, sizes)
+    precision = np.clip(np.where(there, true, 0) / np.where(there, every, 1), 0, 1)
+    if not is_yield(true[-1], size[positive].sum()):
+        return math.nan
+    return float(np.diff(true) @ precision[1:] / true[-1])
 
 
 def confusion_matrix(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> Floats:
@@ -1670,7 +1682,8 @@ def confusion_matrix(predicted: Ints, label: Ints, weight: Floats, n_classes: in
 def accuracy(predicted: Ints, label: Ints, weight: Floats) -> float:
     """Weighted fraction of events predicted correctly; NaN without a positive total weight."""
     total = weight.sum()
-    return float(weight[predicted == label].sum() / total) if total > 0 else math.nan
+    there = is_yield(total, np.abs(weight).sum())
+    return float(weight[predicted == label].sum() / total) if there else math.nan
 
 
 def asimov_significance(s: Floats, b: Floats) -> Floats:
@@ -1711,8 +1724,12 @@ def binary_metrics(outputs: Outputs, cut: float | None = None) -> dict[str, floa
     if cut is None:
         significance, cut = best_significance(score, positive, weight)
     else:
-        s, b = (weight[positive == side] @ (score[positive == side] >= cut) for side in (1, 0))
-        significance = float(asimov_significance(np.array([s]), np.array([b]))[0])
+        s, b, size = (
+            row @ (score >= cut)
+            for row in (weight * positive, weight * ~positive, np.abs(weight * ~positive))
+        )
+        background = np.where(is_yield(b, size), b, np.nan)
+        significance = float(asimov_significance(np.array(s), background))
     return {
         "auc": auc(score, positive, weight),
         "average_precision": average_precision(score, positive, weight),

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,11 @@ class Outputs:
     label: Ints  # (event,)
     weight: Floats  # (event,)
     loss_weight: Floats  # (event,)
+
+
+def is_yield(total: Any, size: Any) -> Any:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return total > ROUNDING * size
 
 
 def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
@@ -34,9 +42,10 @@ def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
 def roc_curve(score: Floats, positive: Bools, weight: Floats) -> tuple[Floats, Floats]:
     """False and true positive rate of each distinct cut; NaN for a class without yield."""
     cuts = np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
-    sums = sums_above(score, np.array([weight * ~positive, weight * positive]), cuts)
-    totals = np.where(sums[:, -1] > 0, sums[:, -1], np.nan)
-    false_rate, true_rate = sums / totals[:, np.newaxis]
+    rows = np.array([weight * ~positive, weight * positive])
+    sums = sums_above(score, rows, cuts)
+    there = is_yield(sums[:, -1], np.abs(rows).sum(axis=1))
+    false_rate, true_rate = sums / np.where(there, sums[:, -1], np.nan)[:, np.newaxis]
     return false_rate, true_rate
 
 
@@ -49,9 +58,13 @@ def auc(score: Floats, positive: Bools, weight: Floats) -> float:
 def average_precision(score: Floats, positive: Bools, weight: Floats) -> float:
     """Mean precision over recall; precision is kept in 0..1, and 0 where a cut leaves no yield."""
     cuts = np.append(np.inf, np.unique(score)[::-1])
-    true, every = sums_above(score, np.array([weight * positive, weight]), cuts)
-    precision = np.clip(np.where(every > 0, true, 0) / np.where(every > 0, every, 1), 0, 1)
-    return float(np.diff(true) @ precision[1:] / true[-1]) if true[-1] > 0 else math.nan
+    size = np.abs(weight)
+    true, every, sizes = sums_above(score, np.array([weight * positive, weight, size]), cuts)
+    there = is_yield(every, sizes)
+    precision = np.clip(np.where(there, true, 0) / np.where(there, every, 1), 0, 1)
+    if not is_yield(true[-1], size[positive].sum()):
+        return math.nan
+    return float(np.diff(true) @ precision[1:] / true[-1])
 
 
 def confusion_matrix(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> Floats:
@@ -64,14 +77,18 @@ def confusion_matrix(predicted: Ints, label: Ints, weight: Floats, n_classes: in
 def accuracy(predicted: Ints, label: Ints, weight: Floats) -> float:
     """Weighted fraction of events predicted correctly; NaN without a positive total weight."""
     total = weight.sum()
-    return float(weight[predicted == label].sum() / total) if total > 0 else math.nan
+    there = is_yield(total, np.abs(weight).sum())
+    return float(weight[predicted == label].sum() / total) if there else math.nan
 
 
 def f1(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> float:
     """Macro F1, mean of 2 TP / (2 TP + FP + FN); NaN if a class is neither true nor predicted."""
     matrix = confusion_matrix(predicted, label, weight, n_classes)
-    both = matrix.sum(axis=0) + matrix.sum(axis=1)
-    return float(np.mean(2 * np.diag(matrix) / np.where(both > 0, both, np.nan)))
+    both, sizes = (
+        each.sum(axis=0) + each.sum(axis=1)
+        for each in (matrix, confusion_matrix(predicted, label, np.abs(weight), n_classes))
+    )
+    return float(np.mean(2 * np.diag(matrix) / np.where(is_yield(both, sizes), both, np.nan)))
 
 
 def asimov_significance(s: Floats, b: Floats) -> Floats:
@@ -112,8 +129,12 @@ def binary_metrics(outputs: Outputs, cut: float | None = None) -> dict[str, floa
     if cut is None:
         significance, cut = best_significance(score, positive, weight)
     else:
-        s, b = (weight[positive == side] @ (score[positive == side] >= cut) for side in (1, 0))
-        significance = float(asimov_significance(np.array([s]), np.array([b]))[0])
+        s, b, size = (
+            row @ (score >= cut)
+            for row in (weight * positive, weight * ~positive, np.abs(weight * ~positive))
+        )
+        background = np.where(is_yield(b, size), b, np.nan)
+        significance = float(asimov_significance(np.array(s), background))
     return {
         "auc": auc(score, positive, weight),
         "average_precision": average_precision(score, positive, weight),

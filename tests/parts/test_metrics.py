@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
@@ -122,6 +122,15 @@ def test_the_order_of_events_does_not_matter(sample: Events, random: Random) -> 
         assert metric(*shuffled) == pytest.approx(metric(*sample), rel=1e-9, nan_ok=True)
 
 
+# The weights above the first cut add up to 0 exactly, and not quite once they are scaled.
+CANCELLING = (
+    np.array([1, 1, 1, 1, 0, 0]) / 6,
+    np.array([True, False, False, False, True, False]),
+    np.array([0.5, 1.0, -1.0, -0.5, 40.0, 40.0]),
+)
+
+
+@example(CANCELLING, 1e-6)
 @given(events(), st.sampled_from([1e-6, 0.5, 3.0, 1e6]))
 def test_scaling_the_weights_does_not_change_the_ratios(sample: Events, factor: float) -> None:
     score, positive, weight = sample
@@ -168,6 +177,22 @@ def test_a_class_without_positive_yield_gives_nan() -> None:
     label = np.zeros(3, np.int64)
     assert math.isnan(accuracy(label, label, -weight))
     assert math.isnan(f1(label, label, weight, 2))
+
+
+def test_a_yield_that_is_rounding_is_none() -> None:
+    """As if the weights of a class had cancelled exactly."""
+    weight = np.array([0.5, 1.0, -1.0, -0.5]) * 1e-6
+    assert 0 < weight.sum() < 1e-20
+    score, label = np.array([0.2, 0.4, 0.6, 0.8]), np.ones(4, np.int64)
+    both = np.append(weight, 1.0)
+    for positive in (True, False):
+        first = np.append(np.full(4, positive), not positive)
+        assert math.isnan(auc(np.append(score, 0.5), first, both))
+    assert math.isnan(average_precision(np.append(score, 0.5), np.arange(5) < 4, both))
+    assert math.isnan(accuracy(label, label, weight))
+    assert math.isnan(f1(label, label, weight, 2))
+    outputs = made(np.array([[0.3, 0.7]] * 5), np.append(0 * label, 1), both)
+    assert math.isnan(binary_metrics(outputs, cut=0.5)["significance"])
 
 
 def test_no_events_give_nan() -> None:
