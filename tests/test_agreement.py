@@ -6,7 +6,7 @@ import pytest
 
 from parts import exits, places
 from parts import runs as script_runs
-from seesawc import runs
+from seesawc import cli, runs
 from seesawc.diagnostics import CompileError
 
 STATUSES = {
@@ -16,6 +16,10 @@ STATUSES = {
 
 def test_every_way_to_end_has_a_state() -> None:
     assert set(runs.ENDED) == STATUSES - {exits.DONE, exits.FAILED}
+
+
+def test_a_signal_ends_a_command_as_it_ends_a_script() -> None:
+    assert exits.SIGNALS == cli.SIGNALS
 
 
 def test_a_run_is_given_up_only_after_several_beats() -> None:

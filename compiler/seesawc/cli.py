@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ from seesawc.tables.fakes import STAGES
 
 SPEC = click.Path(path_type=Path)
 NOT_SUBMITTED = "nothing was submitted"
+# Exit statuses of scripts that signals have ended.
+SIGNALS: dict[int, int] = {signal.SIGTERM: 143, signal.SIGUSR2: 75, signal.SIGINT: 130}
 FORMAT = click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", help="How to report."
 )
@@ -335,21 +337,31 @@ def _built(spec: Path, task: str) -> Path:
 
 
 def _run(script: Path, arguments: tuple[str, ...]) -> int:
-    """Run a script to its end; signals that come meanwhile are its own to answer."""
+    """Run a script to its end; signals that come meanwhile are its own to answer.
+
+    Where it was over before it could, they end what comes after it.
+    """
     sys.stdout.flush()
+    asked: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: asked.append(number)) for number in SIGNALS
+    }
     process = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603
-
-    def pass_on(number: int, _: object) -> None:
-        process.send_signal(number)
-
-    # A terminal sends Ctrl-C to both; the script saves, and a second one would end it at once.
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
-    for number in (signal.SIGTERM, signal.SIGUSR2):
-        before[number] = signal.signal(number, pass_on)
-    status = process.wait()
+    passed, status = 0, None
+    while status is None:
+        for number in asked[passed:]:
+            # A terminal sends Ctrl-C to both; the script saves, and a second one would end it at
+            # once.
+            if number != signal.SIGINT:
+                process.send_signal(number)
+            passed += 1
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(timeout=0.1)
     # Between two scripts a signal ends this process, as it would any other.
     for number, handler in before.items():
         signal.signal(number, handler)
+    if asked and not status:
+        return SIGNALS[asked[-1]]
     return status if status >= 0 else 128 - status
 
 

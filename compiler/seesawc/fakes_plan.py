@@ -196,13 +196,15 @@ def _described(experiment: Experiment) -> list[Any]:
 AFTER = {
     "apply.py.jinja": (
         "applications.deviation", "applications.mean", "applications.member_factors",
-        "exits.RefusedError", "parents.parent_checkpoint", "places.expand",
+        "exits.RefusedError", "exits.StoppedError", "exits.listen", "exits.stop_listening",
+        "parents.parent_checkpoint", "places.expand",
         "places.write_atomically",
     ),
     "closure.py.jinja": (
         "applications.member_factors", "arguments.label", "closures.close",
         "closures.closure_figures", "closures.summary", "events.Sample", "events.find_files",
-        "events.fingerprints", "exits.RefusedError", "leptons.Category", "leptons.read_leptons",
+        "events.fingerprints", "exits.RefusedError", "exits.StoppedError", "exits.listen",
+        "exits.obey", "exits.stop_listening", "leptons.Category", "leptons.read_leptons",
         "parents.check_parent_data", "parents.parent_checkpoint", "places.expand",
         "reports.write_json",
     ),

@@ -17,16 +17,16 @@ from seesawc.tables.values import PLACE, is_relative
 
 # Definitions that every training of a classifier uses.
 ALWAYS = (
-    "arguments.parse_arguments", "backends.Mirror", "checkpoints.load", "classifiers.Classifier",
-    "classifiers.check_fit",
+    "arguments.parse_arguments", "backends.Mirror", "backends.is_mirrored", "checkpoints.load",
+    "classifiers.Classifier", "classifiers.check_fit",
     "events.Events", "events.Sample", "events.find_files", "events.fingerprints",
     "events.read_splits", "exits.DONE", "exits.FAILED", "exits.NotFiniteError",
-    "exits.RefusedError", "exits.StoppedError", "exits.how_it_ended",
+    "exits.RefusedError", "exits.StoppedError", "exits.how_it_ended", "exits.listen", "exits.obey",
+    "exits.stop_listening",
     "inputs.Inputs", "machines.git_commit", "machines.quieten", "machines.task_rank",
     "machines.steady_output", "machines.thread_count", "machines.versions", "metrics.Outputs",
     "places.digest", "places.expand", "records.Record", "reports.all_settings", "reports.report",
-    "reports.write_json", "runs.RunFolder", "runs.keep", "stops.listen", "stops.stop_at_once",
-    "trackers.Tracker",
+    "reports.write_json", "runs.RunFolder", "runs.keep", "trackers.Tracker",
 )  # fmt: skip
 # Those that a sweep uses besides, and its command line, which stands before the settings.
 SWEEP = ("sweeps.point_script", "reports.own_settings", "sweeps.train_all")

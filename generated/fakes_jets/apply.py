@@ -26,9 +26,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -39,17 +41,80 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T131611Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T170029Z-ratio"
 # The script of the ratio, by digest.
-RATIO = "03d4e4f20344dc2c2180b1a18b52e76eeb2a0d053625a38bb9ca9e93de8a3aea"
+RATIO = "6d1af1307db509d67e16eeb1ed34a884ed70399f4f651561edfba7ee234b9580"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 
-# How a run ends: exit statuses and the exceptions that lead to them.
+# How a run ends: exit statuses, the exceptions that lead to them, and the signals that ask for it.
+
+
+PREEMPTED = 75
+INTERRUPTED = 130
+CANCELLED = 143
+
+# What SLURM, a terminal and a user end a run with.
+SIGNALS = {
+    signal.SIGTERM: CANCELLED,
+    signal.SIGUSR2: PREEMPTED,
+    signal.SIGINT: INTERRUPTED,
+}
 
 
 class RefusedError(Exception):
     """The run cannot start, or cannot go on, as things stand; nothing was lost."""
+
+
+class StoppedError(Exception):
+    """A signal asked the run to stop; what it has reached is saved."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"stopped by a signal, exit status {status}")
+        self.status = status
+
+
+class Asked:
+    """What signals have asked of this process."""
+
+    def __init__(self) -> None:
+        # The exit status that the last of them leads to.
+        self.status = 0
+        # Whether tasks train together: then they stop together, at safe points of their own.
+        self.together = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
+
+        Processes that inherit this handler do nothing: they have no safe points.
+        """
+        self.status = SIGNALS[signal.Signals(number)]
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+
+
+ASKED = Asked()
+
+
+def listen() -> None:
+    """Note the signals that end a run, from now on."""
+    for number in SIGNALS:
+        signal.signal(number, ASKED.note)
+
+
+def stop_listening() -> None:
+    """Let no signal change how the process ends: Python gives back its handlers before it is over.
+
+    What is ignored stays so.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def obey() -> None:
+    """Raise `StoppedError` if a signal has come: called where nothing is half done."""
+    if ASKED.status and not ASKED.together:
+        raise StoppedError(ASKED.status)
 
 
 # The exported fake factor, applied to events of any kind that has columns by name.
@@ -92,10 +157,11 @@ def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64
             raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
         inputs[given.name] = columns.astype(kinds[given.type])
     size = len(next(iter(inputs.values())))
-    found = [
-        session.run(None, {name: array[start : start + CHUNK] for name, array in inputs.items()})[0]
-        for start in range(0, max(size, 1), CHUNK)
-    ]
+    found = []
+    for start in range(0, max(size, 1), CHUNK):
+        obey()
+        chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
+        found.append(session.run(None, chunk)[0])
     return np.concatenate(found).astype(np.float64)
 
 
@@ -251,6 +317,7 @@ def main() -> int:
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
+    listen()
     try:
         table = pq.read_table(sys.argv[1])
         if there := {"fake_factor", "fake_factor_spread"} & set(table.column_names):
@@ -262,11 +329,16 @@ def main() -> int:
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer)
         write_atomically(Path(sys.argv[2]), buffer.getvalue().to_pybytes())
+        print(f"wrote {sys.argv[2]}: {table.num_rows} events with fake_factor")
+        status = 0
     except (RefusedError, OSError, ValueError) as error:
         print(f"refused: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {sys.argv[2]}: {table.num_rows} events with fake_factor")
-    return 0
+        status = 1
+    except StoppedError as error:
+        print(error, file=sys.stderr)
+        status = error.status
+    stop_listening()
+    return status
 
 
 if __name__ == "__main__":

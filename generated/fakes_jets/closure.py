@@ -31,11 +31,13 @@ import math
 import os
 import re
 import shutil
+import signal
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -51,9 +53,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261126T131611Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T170029Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "03d4e4f20344dc2c2180b1a18b52e76eeb2a0d053625a38bb9ca9e93de8a3aea"
+RATIO = "6d1af1307db509d67e16eeb1ed34a884ed70399f4f651561edfba7ee234b9580"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
@@ -74,11 +76,74 @@ TOLERANCE = 0.05
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 
-# How a run ends: exit statuses and the exceptions that lead to them.
+# How a run ends: exit statuses, the exceptions that lead to them, and the signals that ask for it.
+
+
+PREEMPTED = 75
+INTERRUPTED = 130
+CANCELLED = 143
+
+# What SLURM, a terminal and a user end a run with.
+SIGNALS = {
+    signal.SIGTERM: CANCELLED,
+    signal.SIGUSR2: PREEMPTED,
+    signal.SIGINT: INTERRUPTED,
+}
 
 
 class RefusedError(Exception):
     """The run cannot start, or cannot go on, as things stand; nothing was lost."""
+
+
+class StoppedError(Exception):
+    """A signal asked the run to stop; what it has reached is saved."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"stopped by a signal, exit status {status}")
+        self.status = status
+
+
+class Asked:
+    """What signals have asked of this process."""
+
+    def __init__(self) -> None:
+        # The exit status that the last of them leads to.
+        self.status = 0
+        # Whether tasks train together: then they stop together, at safe points of their own.
+        self.together = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
+
+        Processes that inherit this handler do nothing: they have no safe points.
+        """
+        self.status = SIGNALS[signal.Signals(number)]
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+
+
+ASKED = Asked()
+
+
+def listen() -> None:
+    """Note the signals that end a run, from now on."""
+    for number in SIGNALS:
+        signal.signal(number, ASKED.note)
+
+
+def stop_listening() -> None:
+    """Let no signal change how the process ends: Python gives back its handlers before it is over.
+
+    What is ignored stays so.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def obey() -> None:
+    """Raise `StoppedError` if a signal has come: called where nothing is half done."""
+    if ASKED.status and not ASKED.together:
+        raise StoppedError(ASKED.status)
 
 
 # The exported fake factor, applied to events of any kind that has columns by name.
@@ -121,10 +186,11 @@ def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64
             raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
         inputs[given.name] = columns.astype(kinds[given.type])
     size = len(next(iter(inputs.values())))
-    found = [
-        session.run(None, {name: array[start : start + CHUNK] for name, array in inputs.items()})[0]
-        for start in range(0, max(size, 1), CHUNK)
-    ]
+    found = []
+    for start in range(0, max(size, 1), CHUNK):
+        obey()
+        chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
+        found.append(session.run(None, chunk)[0])
     return np.concatenate(found).astype(np.float64)
 
 
@@ -242,6 +308,8 @@ def digest(path: Path) -> str:
 
 
 SPLITS = ("train", "validation", "test")
+# Bytes of a file that are read at a time.
+READ_AT_ONCE = 2**24
 # What readers raise for a file that is damaged; the last two for a compressed one.
 UNREADABLE = (OSError, ValueError, EOFError, zlib.error)
 
@@ -274,6 +342,7 @@ def find_files(samples: Sequence[Sample], base: Path) -> dict[str, list[Path]]:
                 problems.append(f"{sample.name}: there is no file {place}")
     for sample in samples:
         for path in found[sample.name]:
+            obey()
             try:
                 lacking = sorted(set(sample.columns) - set(column_names(path)))
             except UNREADABLE as error:
@@ -295,6 +364,7 @@ def column_names(path: Path) -> list[str]:
 
 def read_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Return the columns of a file; raises `RefusedError`."""
+    obey()
     try:
         if path.suffix == ".parquet":
             table = pq.read_table(path, columns=list(columns), partitioning=None)
@@ -307,7 +377,17 @@ def read_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def fingerprints(files: dict[str, list[Path]]) -> dict[str, str]:
     """Return the SHA-256 of each file."""
-    return {str(path): digest(path) for paths in files.values() for path in paths}
+    return {str(path): data_digest(path) for paths in files.values() for path in paths}
+
+
+def data_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, which may be large."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(READ_AT_ONCE):
+            obey()
+            found.update(chunk)
+    return found.hexdigest()
 
 
 def read_sample(
@@ -1069,12 +1149,19 @@ def main() -> int:
     """Write closure.json and the plots; return the exit status."""
     again = arguments().again
     name = RUN_NAME + (f"+{again}" if again else "")
+    listen()
     try:
         folder = expand(SAVE_DIR, SPEC_FOLDER) / EXPERIMENT_NAME / name
-        return test_closure(folder, expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / name)
+        plots = expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / name
+        status = test_closure(folder, plots)
     except (RefusedError, OSError, ValueError) as error:
         print(f"refused: {error}", file=sys.stderr)
-        return 1
+        status = 1
+    except StoppedError as error:
+        print(error, file=sys.stderr)
+        status = error.status
+    stop_listening()
+    return status
 
 
 def test_closure(folder: Path, plots: Path) -> int:
@@ -1107,6 +1194,7 @@ def test_closure(folder: Path, plots: Path) -> int:
         tolerance=TOLERANCE,
         missing=None,
     )
+    obey()
     write_json(folder / "closure.json", closure.values())
     place = plots / "closure"
     place.mkdir(parents=True, exist_ok=True)

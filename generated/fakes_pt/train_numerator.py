@@ -81,7 +81,7 @@ STAGE = "numerator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261126T131612Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261127T170029Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -125,6 +125,7 @@ GRADIENT_CLIP_VAL = None
 PACKAGES = ("lightning", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "torch")
 SETTINGS = {name.lower(): value for name, value in globals().items() if name.isupper()}
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
+RESOLVED = Path(__file__).with_name("resolved.toml")
 
 
 # What a network's output goes through before it is a logit.
@@ -197,7 +198,7 @@ def label(text: str) -> str:
     return text
 
 
-# How a run ends: exit statuses and the exceptions that lead to them.
+# How a run ends: exit statuses, the exceptions that lead to them, and the signals that ask for it.
 
 
 DONE = 0
@@ -208,6 +209,13 @@ FAILED = 70
 PREEMPTED = 75
 INTERRUPTED = 130
 CANCELLED = 143
+
+# What SLURM, a terminal and a user end a run with.
+SIGNALS = {
+    signal.SIGTERM: CANCELLED,
+    signal.SIGUSR2: PREEMPTED,
+    signal.SIGINT: INTERRUPTED,
+}
 
 
 class RefusedError(Exception):
@@ -224,6 +232,49 @@ class StoppedError(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"stopped by a signal, exit status {status}")
         self.status = status
+
+
+class Asked:
+    """What signals have asked of this process."""
+
+    def __init__(self) -> None:
+        # The exit status that the last of them leads to.
+        self.status = 0
+        # Whether tasks train together: then they stop together, at safe points of their own.
+        self.together = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
+
+        Processes that inherit this handler do nothing: they have no safe points.
+        """
+        self.status = SIGNALS[signal.Signals(number)]
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+
+
+ASKED = Asked()
+
+
+def listen() -> None:
+    """Note the signals that end a run, from now on."""
+    for number in SIGNALS:
+        signal.signal(number, ASKED.note)
+
+
+def stop_listening() -> None:
+    """Let no signal change how the process ends: Python gives back its handlers before it is over.
+
+    What is ignored stays so.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def obey() -> None:
+    """Raise `StoppedError` if a signal has come: called where nothing is half done."""
+    if ASKED.status and not ASKED.together:
+        raise StoppedError(ASKED.status)
 
 
 def how_it_ended(error: BaseException) -> tuple[int, str]:
@@ -363,10 +414,12 @@ class Record:
         entries = [json.loads(line) for line in lines]
         return [Path(entry["artifact"]) for entry in entries if "artifact" in entry]
 
-    def history(self) -> dict[str, list[tuple[int, float]]]:
-        """Return (epoch, value) of every metric, in order."""
+    def history(self, size: int) -> dict[str, list[tuple[int, float]]]:
+        """Return (epoch, value) of every metric, in order, of the first `size` bytes."""
         series: dict[str, list[tuple[int, float]]] = {}
-        for line in self.path.read_text().splitlines():
+        with self.path.open("rb") as file:
+            lines = file.read(size).splitlines()
+        for line in lines:
             entry = json.loads(line)
             for name, value in entry.items():
                 if name not in ("step", "epoch", "time") and isinstance(value, float):
@@ -406,6 +459,7 @@ class RunFolder:
         self.done = path / "done"
         self.lock = path / "lock"
         self.ended = path / "ended.json"
+        self.mirrored = path / "mirrored.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -485,8 +539,13 @@ class RunFolder:
                 mine.unlink()
 
     def wait_until_released(self) -> None:
-        """Wait for the first task: srun ends a step some time after its first task has ended."""
-        while self.lock.exists():
+        """Wait for the first task, or until whoever started this one is gone.
+
+        srun ends a step some time after its first task has ended; Lightning kills the first task
+        after another one has failed.
+        """
+        parent = os.getppid()
+        while self.lock.exists() and os.getppid() == parent:
             time.sleep(0.2)
 
     def check_script(self, script: str) -> None:
@@ -513,6 +572,13 @@ class RunFolder:
                     " --accept-data goes on all the same"
                 )
         write_atomically(self.identity, json.dumps(identity, indent=1).encode())
+
+    def begun(self) -> dict[str, Any]:
+        """Return what the run is, as it began; raises `RefusedError` if it has not."""
+        if not self.identity.exists() or not self.record.exists():
+            raise RefusedError(f"{self.path} has not begun: there is nothing to send")
+        found: dict[str, Any] = json.loads(self.identity.read_text())
+        return found
 
 
 def keep(folder: RunFolder, record: Record, paths: tuple[Path, ...]) -> None:
@@ -581,16 +647,17 @@ class Mirror(threading.Thread):
     """Copies the record to a backend, on a thread of its own: a lock or an outage costs nothing.
 
     How far it came is kept in the run's folder, so what could not be sent is sent by a later start.
+    At its end it has `patience` seconds.
     """
 
-    def __init__(self, folder: RunFolder, backend: Any) -> None:
+    def __init__(self, folder: RunFolder, backend: Any, patience: float = 30.0) -> None:
         super().__init__(daemon=True)
-        self.record = folder.record
-        self.place = folder.path / "mirrored.json"
-        self.offset, self.last, self.steps = 0, "", dict[str, int]()
-        if self.place.exists():
-            self.offset, self.last, self.steps = json.loads(self.place.read_text())
+        self.folder = folder
         self.backend = backend
+        self.patience = patience
+        said = progress(folder)
+        self.offset, self.last = int(said["offset"]), str(said["last"])
+        self.steps = dict[str, int](said["steps"])
         self.status = ""
         self.closing = threading.Event()
 
@@ -606,6 +673,7 @@ class Mirror(threading.Thread):
                 self.send()
                 if closing:
                     self.backend.close(self.status)
+                    self.keep(self.status)
             # Whatever a tracker throws, the run goes on.
             except Exception as error:
                 if not warned:
@@ -619,7 +687,7 @@ class Mirror(threading.Thread):
 
     def send(self) -> None:
         """Send the whole lines behind `offset`; a step of a metric once, for MLflow keeps both."""
-        with self.record.open(encoding="ascii", newline="") as file:
+        with self.folder.record.open(encoding="ascii", newline="") as file:
             file.seek(self.offset - len(self.last))
             if file.read(len(self.last)) != self.last:
                 # The run went back to a checkpoint, and the record with it.
@@ -633,16 +701,35 @@ class Mirror(threading.Thread):
             self.backend.send(entries)
             self.offset, self.last = self.offset + sum(map(len, lines)), lines[-1]
             self.steps = steps
-            progress = json.dumps([self.offset, self.last, self.steps])
-            write_atomically(self.place, progress.encode())
+            self.keep("")
+
+    def keep(self, status: str) -> None:
+        """Keep how far the tracker is, and how it was told that the run ended, if it was."""
+        said = {"offset": self.offset, "last": self.last, "steps": self.steps, "status": status}
+        write_atomically(self.folder.mirrored, json.dumps(said).encode())
 
     def finish(self, status: str) -> None:
-        """Send the rest, as far as that goes within half a minute."""
+        """Send the rest and how the run ended, as far as that goes in time."""
         self.status = status
         self.closing.set()
-        self.join(timeout=30)
-        if self.offset < self.record.stat().st_size:
+        self.join(self.patience)
+        said = progress(self.folder)
+        if said["offset"] < self.folder.record.stat().st_size:
             print("warning: the tracker lacks a part of the record; --sync sends it later")
+        elif said["status"] != status:
+            print("warning: the tracker does not know how the run ended; --sync says it later")
+
+
+def progress(folder: RunFolder) -> dict[str, Any]:
+    """Return how far the tracker of a run is."""
+    start: dict[str, Any] = {"offset": 0, "last": "", "steps": {}, "status": ""}
+    return start | (json.loads(folder.mirrored.read_text()) if folder.mirrored.exists() else {})
+
+
+def is_mirrored(folder: RunFolder) -> bool:
+    """Whether the tracker has the whole record of a finished run, and knows that it finished."""
+    said = progress(folder)
+    return bool(said["status"] == "FINISHED" and said["offset"] >= folder.record.stat().st_size)
 
 
 class MlflowBackend:
@@ -766,6 +853,8 @@ def artifacts(entries: list[dict[str, Any]]) -> list[tuple[Path, str]]:
 
 
 SPLITS = ("train", "validation", "test")
+# Bytes of a file that are read at a time.
+READ_AT_ONCE = 2**24
 # What readers raise for a file that is damaged; the last two for a compressed one.
 UNREADABLE = (OSError, ValueError, EOFError, zlib.error)
 
@@ -813,6 +902,7 @@ def find_files(samples: Sequence[Sample], base: Path) -> dict[str, list[Path]]:
                 problems.append(f"{sample.name}: there is no file {place}")
     for sample in samples:
         for path in found[sample.name]:
+            obey()
             try:
                 lacking = sorted(set(sample.columns) - set(column_names(path)))
             except UNREADABLE as error:
@@ -834,6 +924,7 @@ def column_names(path: Path) -> list[str]:
 
 def read_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Return the columns of a file; raises `RefusedError`."""
+    obey()
     try:
         if path.suffix == ".parquet":
             table = pq.read_table(path, columns=list(columns), partitioning=None)
@@ -846,7 +937,17 @@ def read_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def fingerprints(files: dict[str, list[Path]]) -> dict[str, str]:
     """Return the SHA-256 of each file."""
-    return {str(path): digest(path) for paths in files.values() for path in paths}
+    return {str(path): data_digest(path) for paths in files.values() for path in paths}
+
+
+def data_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, which may be large."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(READ_AT_ONCE):
+            obey()
+            found.update(chunk)
+    return found.hexdigest()
 
 
 def read_sample(
@@ -2212,7 +2313,7 @@ class RandomStates(Callback):
                 torch.cuda.set_rng_state_all([each.cpu() for each in own["cuda"]])
 
 
-# Signals: they set a flag; the run saves at the next safe point and says how it ended.
+# Stops: tasks that train together save and stop together, between two steps.
 
 
 # Asks all tasks to save and to go on; larger numbers are exit statuses.
@@ -2232,26 +2333,42 @@ class SafeStop(Callback):
         self.checkpoints = checkpoints
         self.minutes = minutes
         self.settle = settle
-        self.owner = 0
-        self.status = 0
         self.saved = 0.0
 
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Have the tasks stop together from here on, by this callback alone.
+
+        Lightning would take SIGTERM between this and the first batch: its handler waits for the
+        other tasks (#20806), and ends the program with status 0.
+        """
+        ASKED.together = True
+        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
+
     def on_sanity_check_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take SIGTERM back from Lightning, whose handler waits for the other tasks (#20806)."""
-        listen(stop_at_once)
+        """Stop before anything is computed."""
+        obey_together(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop within a sanity check; a validation of trained weights is a part of its epoch."""
+        if trainer.sanity_checking:
+            obey_together(trainer)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take over the signals, after Lightning has taken them."""
-        self.owner = os.getpid()
+        """Start the clock."""
         self.saved = time.monotonic()
-        listen(self.note)
 
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Remember the signal; worker processes inherit this handler and do nothing."""
-        if os.getpid() == self.owner:
-            self.status = status_of(number)
-            # A second Ctrl-C ends the run where it stands.
-            signal.signal(signal.SIGINT, stop_at_once)
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop between two epochs: the end of the last one has been saved."""
+        self.saved = time.monotonic()
+        obey_together(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -2259,7 +2376,7 @@ class SafeStop(Callback):
         """Save within an epoch, and stop if asked to; its last step is left to its end (#19970)."""
         # A job may be killed without warning: it loses the minutes since it saved, and no more.
         due = SAVE if time.monotonic() - self.saved > 60 * self.minutes else 0
-        agreed = largest(trainer, self.status or due)
+        agreed = largest(trainer, ASKED.status or due)
         if not agreed or batch_idx + 1 == trainer.num_training_batches:
             return
         # Every checkpoint promises that the plots of the epochs before are there.
@@ -2269,42 +2386,28 @@ class SafeStop(Callback):
         if agreed > SAVE:
             raise StoppedError(agreed)
 
-    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Stop between two epochs: the end of the last one has been saved."""
-        self.saved = time.monotonic()
-        if agreed := largest(trainer, self.status):
-            raise StoppedError(agreed)
-
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop before the evaluation, which another start makes up for."""
-        agreed = largest(trainer, self.status)
-        listen(stop_at_once)
-        # A signal may have come in between.
-        if agreed := agreed or self.status:
-            raise StoppedError(agreed)
+        obey_together(trainer)
+        ASKED.together = False
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        """Train together no more."""
+        ASKED.together = False
+
+
+def obey_together(trainer: Trainer) -> None:
+    """Raise `StoppedError` in all tasks if a signal has come to any of them."""
+    if agreed := largest(trainer, ASKED.status):
+        raise StoppedError(agreed)
 
 
 def largest(trainer: Trainer, status: int) -> int:
     """Return the largest of the numbers that the tasks give, so that all of them act alike."""
     number = torch.tensor(status, device=trainer.strategy.root_device)
     return int(trainer.strategy.reduce(number, reduce_op="max"))
-
-
-def listen(handler: Callable[[int, FrameType | None], None]) -> None:
-    """Have the signals handled that end a run: of SLURM, and Ctrl-C."""
-    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
-        signal.signal(number, handler)
-
-
-def stop_at_once(number: int, frame: FrameType | None) -> None:
-    """Stop where nothing is to be saved: before training, and while its result is evaluated."""
-    raise StoppedError(status_of(number))
-
-
-def status_of(number: int) -> int:
-    """Return the exit status that a signal leads to."""
-    known = {signal.SIGUSR2: PREEMPTED, signal.SIGINT: INTERRUPTED}
-    return known.get(signal.Signals(number), CANCELLED)
 
 
 # The tracker: metrics and plots of the validation split during training.
@@ -2421,6 +2524,9 @@ class Tracker(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Record the epoch, print it, and have its plots drawn where they are due."""
         epoch = trainer.current_epoch + 1
+        # Whatever is drawn stands before the next epoch, in every run, and the checkpoint of this
+        # epoch promises that the plots of those before are there.
+        self.settle()
         losses, self.losses = self.losses, []
         values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
         self.record.write(trainer.global_step, epoch, **values)
@@ -2428,8 +2534,6 @@ class Tracker(Callback):
             text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             seconds = time.monotonic() - self.began
             print(f"epoch {epoch}/{trainer.max_epochs}: {text} ({seconds:.1f} s)", flush=True)
-        # The checkpoint of this epoch promises that the plots of those before are there.
-        self.settle()
         if self.validation is not None:
             if trainer.is_global_zero and self.is_due(self.plot_metrics_n_epoch, epoch):
                 self.plot(module, trainer.global_step, epoch, self.validation)
@@ -2446,7 +2550,11 @@ class Tracker(Callback):
         """Have the plots drawn behind the training's back."""
         train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
-        self.drawings.append(self.artist.submit(self.draw, train, validation, step, epoch, folder))
+        # What is drawn is what is known now, not what the training adds meanwhile.
+        known = self.record.size()
+        self.drawings.append(
+            self.artist.submit(self.draw, train, validation, known, step, epoch, folder)
+        )
         if not name:
             self.drawn = [step, epoch]
 
@@ -2461,12 +2569,14 @@ class Tracker(Callback):
         if epoch and f"epoch_{epoch:04d}" not in names:
             self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(self, train: Any, validation: Any, step: int, epoch: int, folder: Path) -> None:
-        """Draw and record one set of plots."""
+    def draw(
+        self, train: Any, validation: Any, known: int, step: int, epoch: int, folder: Path
+    ) -> None:
+        """Draw and record one set of plots; `known` bytes of the record make the history."""
         folder.mkdir(parents=True, exist_ok=True)
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
         figures = self.figures(train, validation, caption=caption)
-        history = self.record.history()
+        history = self.record.history(known)
         shown = {n: points for n, points in history.items() if n not in ("lr", "train_loss_step")}
         figures["history"] = plot_history(shown, caption)
         paths = {folder / f"{name}.png": figure for name, figure in figures.items()}
@@ -2553,6 +2663,7 @@ def predict(module: Any, events: Events, most: int | None = None) -> dict[str, N
     module.eval()
     found = []
     for batch in zip(*(torch.split(t[chosen], 65536) for t in events.tensors()), strict=True):
+        obey()
         logits = module.network(batch[0].to(module.device), batch[1].to(module.device))
         outputs = module.outputs(logits, batch)
         found.append({name: tensor.cpu() for name, tensor in outputs.items()})
@@ -2679,8 +2790,8 @@ def main() -> int:
     folder = None
     steady_output()
     name = RUN_NAME + (f"+{arguments.again}" if arguments.again else "")
+    listen()
     try:
-        listen(stop_at_once)
         save_dir = expand(SAVE_DIR, SPEC_FOLDER)
         folder = RunFolder(save_dir / EXPERIMENT_NAME / name)
         # The other tasks of a run work in the folder that the first one holds.
@@ -2688,16 +2799,17 @@ def main() -> int:
             status = run(arguments, folder, save_dir / "mlruns")
         if rank > 0 and arguments.srun:
             folder.wait_until_released()
-        return status
     except Exception as error:
         status, reason = how_it_ended(error)
         if status == FAILED:
             traceback.print_exc()
         if rank == 0:
             print(reason, file=sys.stderr)
-        elif arguments.srun and folder and isinstance(error, StoppedError | NotFiniteError):
+        elif folder and isinstance(error, StoppedError | NotFiniteError):
+            # Who started the tasks would end the first one if another had failed before it.
             folder.wait_until_released()
-        return status
+    stop_listening()
+    return status
 
 
 def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
@@ -2705,12 +2817,18 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     rank = task_rank(arguments.srun)
     script = digest(Path(__file__))
     folder.check_script(script)
-    if folder.done.exists() and not arguments.sync:
-        print(f"{folder.path} is finished; --again LABEL starts another run")
+    if folder.done.exists() or arguments.sync:
+        if not arguments.sync:
+            print(f"{folder.path} is finished; --again LABEL starts another run")
+        # Nothing of it is touched, but a tracker that lacks something gets that.
+        if rank == 0 and (arguments.sync or not is_mirrored(folder)):
+            quieten(rank)
+            mirror = mirror_of(folder, store, folder.begun())
+            mirror.start()
+            mirror.finish("FINISHED" if folder.done.exists() else "KILLED")
         return DONE
     quieten(rank)
-    if not arguments.sync:
-        check_hardware(ACCELERATOR, DEVICES)
+    check_hardware(ACCELERATOR, DEVICES)
     torch.set_num_threads(thread_count())
     torch.set_float32_matmul_precision(FLOAT32_MATMUL_PRECISION)
     seed = seed_everything(SEED, workers=True, verbose=False)
@@ -2727,26 +2845,29 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     }
     folder.identify(identity, arguments.accept_data)
     record = Record(folder.record)
-    resolved = Path(__file__).with_name("resolved.toml")
-    settings = own_settings(SETTINGS, resolved, "stages", STAGE)
-    tags = {"script": script, "commit": identity["commit"], "seed": str(seed)}
-    tags |= {"fakes": "fakes_pt_MLP_20261126T131612Z", "stage": STAGE}
-    backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
-    mirror = Mirror(folder, backend)
+    mirror = mirror_of(folder, store, identity)
     mirror.start()
     status = "FAILED"
     try:
-        if not arguments.sync:
-            folder.ended.unlink(missing_ok=True)
-            keep(folder, record, (Path(__file__), resolved))
-            train_and_test(folder, files, record, seed, arguments.srun)
-        status = "FINISHED" if folder.done.exists() else "KILLED"
+        folder.ended.unlink(missing_ok=True)
+        keep(folder, record, (Path(__file__), RESOLVED))
+        train_and_test(folder, files, record, seed, arguments.srun)
+        status = "FINISHED"
     except StoppedError:
         status = "KILLED"
         raise
     finally:
         mirror.finish(status)
     return DONE
+
+
+def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirror:
+    """Return the thread that copies the record to the tracker."""
+    settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
+    tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
+    tags |= {"fakes": "fakes_pt_MLP_20261127T170029Z", "stage": STAGE}
+    backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
+    return Mirror(folder, backend)
 
 
 def train_and_test(
@@ -2846,6 +2967,8 @@ def train_and_test(
         if trainer.is_global_zero:
             resume_after_training(tracker, classifier, load(resume))
     else:
+        # Not to start other tasks in vain.
+        obey()
         rank, world_size = trainer.global_rank, trainer.world_size
         batches = Batches(train, BATCH_SIZE, seed, rank, world_size)
         classifier.steps = MAX_EPOCHS * len(batches)
@@ -2871,6 +2994,8 @@ def train_and_test(
     record.write(step, epoch, **{f"test_{name}": value for name, value in metrics["test"].items()})
     tracker.plot(classifier, step, epoch, outputs["test"], "test")
     tracker.finish()
+    # The last place to stop at: from here on the run ends, whatever signals come.
+    obey()
     write_json(folder.path / "metrics.json", {"checkpoint": str(best), "metrics": metrics})
     write_json(
         folder.done,

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from parts.exits import RefusedError
+from parts.exits import RefusedError, obey
 
 # Events at a time, which bounds the memory.
 CHUNK = 262_144
@@ -49,10 +49,11 @@ def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64
             raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
         inputs[given.name] = columns.astype(kinds[given.type])
     size = len(next(iter(inputs.values())))
-    found = [
-        session.run(None, {name: array[start : start + CHUNK] for name, array in inputs.items()})[0]
-        for start in range(0, max(size, 1), CHUNK)
-    ]
+    found = []
+    for start in range(0, max(size, 1), CHUNK):
+        obey()
+        chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
+        found.append(session.run(None, chunk)[0])
     return np.concatenate(found).astype(np.float64)
 
 

@@ -16,16 +16,17 @@ class Mirror(threading.Thread):
     """Copies the record to a backend, on a thread of its own: a lock or an outage costs nothing.
 
     How far it came is kept in the run's folder, so what could not be sent is sent by a later start.
+    At its end it has `patience` seconds.
     """
 
-    def __init__(self, folder: RunFolder, backend: Any) -> None:
+    def __init__(self, folder: RunFolder, backend: Any, patience: float = 30.0) -> None:
         super().__init__(daemon=True)
-        self.record = folder.record
-        self.place = folder.path / "mirrored.json"
-        self.offset, self.last, self.steps = 0, "", dict[str, int]()
-        if self.place.exists():
-            self.offset, self.last, self.steps = json.loads(self.place.read_text())
+        self.folder = folder
         self.backend = backend
+        self.patience = patience
+        said = progress(folder)
+        self.offset, self.last = int(said["offset"]), str(said["last"])
+        self.steps = dict[str, int](said["steps"])
         self.status = ""
         self.closing = threading.Event()
 
@@ -41,6 +42,7 @@ class Mirror(threading.Thread):
                 self.send()
                 if closing:
                     self.backend.close(self.status)
+                    self.keep(self.status)
             # Whatever a tracker throws, the run goes on.
             except Exception as error:
                 if not warned:
@@ -54,7 +56,7 @@ class Mirror(threading.Thread):
 
     def send(self) -> None:
         """Send the whole lines behind `offset`; a step of a metric once, for MLflow keeps both."""
-        with self.record.open(encoding="ascii", newline="") as file:
+        with self.folder.record.open(encoding="ascii", newline="") as file:
             file.seek(self.offset - len(self.last))
             if file.read(len(self.last)) != self.last:
                 # The run went back to a checkpoint, and the record with it.
@@ -68,16 +70,35 @@ class Mirror(threading.Thread):
             self.backend.send(entries)
             self.offset, self.last = self.offset + sum(map(len, lines)), lines[-1]
             self.steps = steps
-            progress = json.dumps([self.offset, self.last, self.steps])
-            write_atomically(self.place, progress.encode())
+            self.keep("")
+
+    def keep(self, status: str) -> None:
+        """Keep how far the tracker is, and how it was told that the run ended, if it was."""
+        said = {"offset": self.offset, "last": self.last, "steps": self.steps, "status": status}
+        write_atomically(self.folder.mirrored, json.dumps(said).encode())
 
     def finish(self, status: str) -> None:
-        """Send the rest, as far as that goes within half a minute."""
+        """Send the rest and how the run ended, as far as that goes in time."""
         self.status = status
         self.closing.set()
-        self.join(timeout=30)
-        if self.offset < self.record.stat().st_size:
+        self.join(self.patience)
+        said = progress(self.folder)
+        if said["offset"] < self.folder.record.stat().st_size:
             print("warning: the tracker lacks a part of the record; --sync sends it later")
+        elif said["status"] != status:
+            print("warning: the tracker does not know how the run ended; --sync says it later")
+
+
+def progress(folder: RunFolder) -> dict[str, Any]:
+    """Return how far the tracker of a run is."""
+    start: dict[str, Any] = {"offset": 0, "last": "", "steps": {}, "status": ""}
+    return start | (json.loads(folder.mirrored.read_text()) if folder.mirrored.exists() else {})
+
+
+def is_mirrored(folder: RunFolder) -> bool:
+    """Whether the tracker has the whole record of a finished run, and knows that it finished."""
+    said = progress(folder)
+    return bool(said["status"] == "FINISHED" and said["offset"] >= folder.record.stat().st_size)
 
 
 class MlflowBackend:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from parts.events import Events
+from parts.exits import obey
 from parts.leptons import Leptons
 
 
@@ -51,9 +52,11 @@ def subtraction_weights(leptons: Leptons, numerator: nn.Module, denominator: nn.
         torch.split(leptons.is_tight, 65536),
         strict=True,
     )
-    log_ratio = torch.cat(
-        [torch.where(tight[:, None], numerator(x, c), denominator(x, c)) for x, c, tight in parts]
-    )
+    found = []
+    for x, c, tight in parts:
+        obey()
+        found.append(torch.where(tight[:, None], numerator(x, c), denominator(x, c)))
+    log_ratio = torch.cat(found)
     return torch.where(leptons.is_data[:, None], -torch.expm1(-log_ratio), torch.expm1(log_ratio))
 
 

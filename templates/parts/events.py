@@ -1,5 +1,6 @@
 """Events from files: read, checked, split by a stable hash, and given their weights."""
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parts.exits import RefusedError
-from parts.places import digest, expand
+from parts.exits import RefusedError, obey
+from parts.places import expand
 
 SPLITS = ("train", "validation", "test")
+# Bytes of a file that are read at a time.
+READ_AT_ONCE = 2**24
 # What readers raise for a file that is damaged; the last two for a compressed one.
 UNREADABLE = (OSError, ValueError, EOFError, zlib.error)
 
@@ -63,6 +66,7 @@ def find_files(samples: Sequence[Sample], base: Path) -> dict[str, list[Path]]:
                 problems.append(f"{sample.name}: there is no file {place}")
     for sample in samples:
         for path in found[sample.name]:
+            obey()
             try:
                 lacking = sorted(set(sample.columns) - set(column_names(path)))
             except UNREADABLE as error:
@@ -84,6 +88,7 @@ def column_names(path: Path) -> list[str]:
 
 def read_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Return the columns of a file; raises `RefusedError`."""
+    obey()
     try:
         if path.suffix == ".parquet":
             table = pq.read_table(path, columns=list(columns), partitioning=None)
@@ -96,7 +101,17 @@ def read_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def fingerprints(files: dict[str, list[Path]]) -> dict[str, str]:
     """Return the SHA-256 of each file."""
-    return {str(path): digest(path) for paths in files.values() for path in paths}
+    return {str(path): data_digest(path) for paths in files.values() for path in paths}
+
+
+def data_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, which may be large."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(READ_AT_ONCE):
+            obey()
+            found.update(chunk)
+    return found.hexdigest()
 
 
 def check_fingerprints(found: dict[str, str], pinned: dict[str, str], base: Path) -> None:

@@ -1,6 +1,12 @@
-"""How a run ends: exit statuses and the exceptions that lead to them."""
+"""How a run ends: exit statuses, the exceptions that lead to them, and the signals that ask for it.
+
+A handler runs wherever the program happens to be, so it only notes what is asked. What it asks is
+done at safe points, where nothing is half written: between steps, chunks of files, and phases.
+"""
 
 import errno
+import signal
+from types import FrameType
 
 DONE = 0
 REFUSED = 1
@@ -10,6 +16,13 @@ FAILED = 70
 PREEMPTED = 75
 INTERRUPTED = 130
 CANCELLED = 143
+
+# What SLURM, a terminal and a user end a run with.
+SIGNALS = {
+    signal.SIGTERM: CANCELLED,
+    signal.SIGUSR2: PREEMPTED,
+    signal.SIGINT: INTERRUPTED,
+}
 
 
 class RefusedError(Exception):
@@ -26,6 +39,49 @@ class StoppedError(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"stopped by a signal, exit status {status}")
         self.status = status
+
+
+class Asked:
+    """What signals have asked of this process."""
+
+    def __init__(self) -> None:
+        # The exit status that the last of them leads to.
+        self.status = 0
+        # Whether tasks train together: then they stop together, at safe points of their own.
+        self.together = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
+
+        Processes that inherit this handler do nothing: they have no safe points.
+        """
+        self.status = SIGNALS[signal.Signals(number)]
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+
+
+ASKED = Asked()
+
+
+def listen() -> None:
+    """Note the signals that end a run, from now on."""
+    for number in SIGNALS:
+        signal.signal(number, ASKED.note)
+
+
+def stop_listening() -> None:
+    """Let no signal change how the process ends: Python gives back its handlers before it is over.
+
+    What is ignored stays so.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def obey() -> None:
+    """Raise `StoppedError` if a signal has come: called where nothing is half done."""
+    if ASKED.status and not ASKED.together:
+        raise StoppedError(ASKED.status)
 
 
 def how_it_ended(error: BaseException) -> tuple[int, str]:

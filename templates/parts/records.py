@@ -63,10 +63,12 @@ class Record:
         entries = [json.loads(line) for line in lines]
         return [Path(entry["artifact"]) for entry in entries if "artifact" in entry]
 
-    def history(self) -> dict[str, list[tuple[int, float]]]:
-        """Return (epoch, value) of every metric, in order."""
+    def history(self, size: int) -> dict[str, list[tuple[int, float]]]:
+        """Return (epoch, value) of every metric, in order, of the first `size` bytes."""
         series: dict[str, list[tuple[int, float]]] = {}
-        for line in self.path.read_text().splitlines():
+        with self.path.open("rb") as file:
+            lines = file.read(size).splitlines()
+        for line in lines:
             entry = json.loads(line)
             for name, value in entry.items():
                 if name not in ("step", "epoch", "time") and isinstance(value, float):

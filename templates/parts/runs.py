@@ -34,6 +34,7 @@ class RunFolder:
         self.done = path / "done"
         self.lock = path / "lock"
         self.ended = path / "ended.json"
+        self.mirrored = path / "mirrored.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -113,8 +114,13 @@ class RunFolder:
                 mine.unlink()
 
     def wait_until_released(self) -> None:
-        """Wait for the first task: srun ends a step some time after its first task has ended."""
-        while self.lock.exists():
+        """Wait for the first task, or until whoever started this one is gone.
+
+        srun ends a step some time after its first task has ended; Lightning kills the first task
+        after another one has failed.
+        """
+        parent = os.getppid()
+        while self.lock.exists() and os.getppid() == parent:
             time.sleep(0.2)
 
     def check_script(self, script: str) -> None:
@@ -141,6 +147,13 @@ class RunFolder:
                     " --accept-data goes on all the same"
                 )
         write_atomically(self.identity, json.dumps(identity, indent=1).encode())
+
+    def begun(self) -> dict[str, Any]:
+        """Return what the run is, as it began; raises `RefusedError` if it has not."""
+        if not self.identity.exists() or not self.record.exists():
+            raise RefusedError(f"{self.path} has not begun: there is nothing to send")
+        found: dict[str, Any] = json.loads(self.identity.read_text())
+        return found
 
 
 def begun_seed(identity: Path) -> int:

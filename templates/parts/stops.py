@@ -1,10 +1,7 @@
-"""Signals: they set a flag; the run saves at the next safe point and says how it ended."""
+"""Stops: tasks that train together save and stop together, between two steps."""
 
-import os
-import signal
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import torch
@@ -12,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from parts.checkpoints import LastCheckpoints
-from parts.exits import CANCELLED, INTERRUPTED, PREEMPTED, StoppedError
+from parts.exits import ASKED, StoppedError
 
 # Asks all tasks to save and to go on; larger numbers are exit statuses.
 SAVE = 1
@@ -31,26 +28,42 @@ class SafeStop(Callback):
         self.checkpoints = checkpoints
         self.minutes = minutes
         self.settle = settle
-        self.owner = 0
-        self.status = 0
         self.saved = 0.0
 
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Have the tasks stop together from here on, by this callback alone.
+
+        Lightning would take SIGTERM between this and the first batch: its handler waits for the
+        other tasks (#20806), and ends the program with status 0.
+        """
+        ASKED.together = True
+        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
+
     def on_sanity_check_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take SIGTERM back from Lightning, whose handler waits for the other tasks (#20806)."""
-        listen(stop_at_once)
+        """Stop before anything is computed."""
+        obey_together(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop within a sanity check; a validation of trained weights is a part of its epoch."""
+        if trainer.sanity_checking:
+            obey_together(trainer)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take over the signals, after Lightning has taken them."""
-        self.owner = os.getpid()
+        """Start the clock."""
         self.saved = time.monotonic()
-        listen(self.note)
 
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Remember the signal; worker processes inherit this handler and do nothing."""
-        if os.getpid() == self.owner:
-            self.status = status_of(number)
-            # A second Ctrl-C ends the run where it stands.
-            signal.signal(signal.SIGINT, stop_at_once)
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop between two epochs: the end of the last one has been saved."""
+        self.saved = time.monotonic()
+        obey_together(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -58,7 +71,7 @@ class SafeStop(Callback):
         """Save within an epoch, and stop if asked to; its last step is left to its end (#19970)."""
         # A job may be killed without warning: it loses the minutes since it saved, and no more.
         due = SAVE if time.monotonic() - self.saved > 60 * self.minutes else 0
-        agreed = largest(trainer, self.status or due)
+        agreed = largest(trainer, ASKED.status or due)
         if not agreed or batch_idx + 1 == trainer.num_training_batches:
             return
         # Every checkpoint promises that the plots of the epochs before are there.
@@ -68,39 +81,25 @@ class SafeStop(Callback):
         if agreed > SAVE:
             raise StoppedError(agreed)
 
-    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Stop between two epochs: the end of the last one has been saved."""
-        self.saved = time.monotonic()
-        if agreed := largest(trainer, self.status):
-            raise StoppedError(agreed)
-
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop before the evaluation, which another start makes up for."""
-        agreed = largest(trainer, self.status)
-        listen(stop_at_once)
-        # A signal may have come in between.
-        if agreed := agreed or self.status:
-            raise StoppedError(agreed)
+        obey_together(trainer)
+        ASKED.together = False
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        """Train together no more."""
+        ASKED.together = False
+
+
+def obey_together(trainer: Trainer) -> None:
+    """Raise `StoppedError` in all tasks if a signal has come to any of them."""
+    if agreed := largest(trainer, ASKED.status):
+        raise StoppedError(agreed)
 
 
 def largest(trainer: Trainer, status: int) -> int:
     """Return the largest of the numbers that the tasks give, so that all of them act alike."""
     number = torch.tensor(status, device=trainer.strategy.root_device)
     return int(trainer.strategy.reduce(number, reduce_op="max"))
-
-
-def listen(handler: Callable[[int, FrameType | None], None]) -> None:
-    """Have the signals handled that end a run: of SLURM, and Ctrl-C."""
-    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
-        signal.signal(number, handler)
-
-
-def stop_at_once(number: int, frame: FrameType | None) -> None:
-    """Stop where nothing is to be saved: before training, and while its result is evaluated."""
-    raise StoppedError(status_of(number))
-
-
-def status_of(number: int) -> int:
-    """Return the exit status that a signal leads to."""
-    known = {signal.SIGUSR2: PREEMPTED, signal.SIGINT: INTERRUPTED}
-    return known.get(signal.Signals(number), CANCELLED)

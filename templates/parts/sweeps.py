@@ -4,13 +4,13 @@ import signal
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from parts.arguments import shown
+from parts.exits import SIGNALS, stop_listening
 from parts.places import digest
-from parts.stops import status_of
 
 
 def point_script(script: Path, planned: str) -> str:
@@ -30,16 +30,9 @@ def train_all(script: Path, points: dict[str, dict[str, Any]]) -> int:
     """
     arguments = [argument for argument in sys.argv[1:] if argument != "--all"]
     statuses: dict[str, int] = {}
-    running: list[subprocess.Popen[bytes]] = []
     asked: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        for process in running:
-            process.send_signal(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        signal.signal(number, pass_on)
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: asked.append(number))
     for identity in points:
         if asked:
             break
@@ -47,17 +40,25 @@ def train_all(script: Path, points: dict[str, dict[str, Any]]) -> int:
         command = [sys.executable, str(script), "--point", identity, *arguments]
         # In a group of its own: a Ctrl-C would reach it twice, and the second one does not save.
         process = subprocess.Popen(command, process_group=0)  # noqa: S603
-        running[:] = [process]
-        if asked:
-            process.send_signal(asked[-1])
-        status = process.wait()
-        # A process that a signal has ended has its negative number.
-        statuses[identity] = status if status >= 0 else 128 - status
-        running.clear()
+        statuses[identity] = wait_and_pass_on(process, asked)
+    stop_listening()
     print()
     for identity, point in points.items():
         ended = f"exit status {statuses[identity]}" if identity in statuses else "not started"
         print(f"{ended:15}  {shown(identity, point)}")
     if asked and len(statuses) < len(points):
-        return next(reversed(statuses.values()), 0) or status_of(asked[-1])
+        return next(reversed(statuses.values()), 0) or SIGNALS[signal.Signals(asked[-1])]
     return next(filter(None, statuses.values()), 0)
+
+
+def wait_and_pass_on(process: subprocess.Popen[bytes], asked: list[int]) -> int:
+    """Return the exit status of a process, which gets all signals of the list as they come."""
+    passed = 0
+    while True:
+        for number in asked[passed:]:
+            process.send_signal(number)
+            passed += 1
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(timeout=0.1)
+            # A process that a signal has ended has its negative number.
+            return status if status >= 0 else 128 - status

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parts.events import Events
-from parts.exits import NotFiniteError
+from parts.exits import NotFiniteError, obey
 from parts.plots import plot_history
 from parts.records import Record
 from parts.tasks import of_all_tasks
@@ -130,6 +130,9 @@ class Tracker(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Record the epoch, print it, and have its plots drawn where they are due."""
         epoch = trainer.current_epoch + 1
+        # Whatever is drawn stands before the next epoch, in every run, and the checkpoint of this
+        # epoch promises that the plots of those before are there.
+        self.settle()
         losses, self.losses = self.losses, []
         values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
         self.record.write(trainer.global_step, epoch, **values)
@@ -137,8 +140,6 @@ class Tracker(Callback):
             text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             seconds = time.monotonic() - self.began
             print(f"epoch {epoch}/{trainer.max_epochs}: {text} ({seconds:.1f} s)", flush=True)
-        # The checkpoint of this epoch promises that the plots of those before are there.
-        self.settle()
         if self.validation is not None:
             if trainer.is_global_zero and self.is_due(self.plot_metrics_n_epoch, epoch):
                 self.plot(module, trainer.global_step, epoch, self.validation)
@@ -155,7 +156,11 @@ class Tracker(Callback):
         """Have the plots drawn behind the training's back."""
         train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
-        self.drawings.append(self.artist.submit(self.draw, train, validation, step, epoch, folder))
+        # What is drawn is what is known now, not what the training adds meanwhile.
+        known = self.record.size()
+        self.drawings.append(
+            self.artist.submit(self.draw, train, validation, known, step, epoch, folder)
+        )
         if not name:
             self.drawn = [step, epoch]
 
@@ -170,12 +175,14 @@ class Tracker(Callback):
         if epoch and f"epoch_{epoch:04d}" not in names:
             self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(self, train: Any, validation: Any, step: int, epoch: int, folder: Path) -> None:
-        """Draw and record one set of plots."""
+    def draw(
+        self, train: Any, validation: Any, known: int, step: int, epoch: int, folder: Path
+    ) -> None:
+        """Draw and record one set of plots; `known` bytes of the record make the history."""
         folder.mkdir(parents=True, exist_ok=True)
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
         figures = self.figures(train, validation, caption=caption)
-        history = self.record.history()
+        history = self.record.history(known)
         shown = {n: points for n, points in history.items() if n not in ("lr", "train_loss_step")}
         figures["history"] = plot_history(shown, caption)
         paths = {folder / f"{name}.png": figure for name, figure in figures.items()}
@@ -262,6 +269,7 @@ def predict(module: Any, events: Events, most: int | None = None) -> dict[str, N
     module.eval()
     found = []
     for batch in zip(*(torch.split(t[chosen], 65536) for t in events.tensors()), strict=True):
+        obey()
         logits = module.network(batch[0].to(module.device), batch[1].to(module.device))
         outputs = module.outputs(logits, batch)
         found.append({name: tensor.cpu() for name, tensor in outputs.items()})

@@ -95,7 +95,12 @@ def test_the_history_is_of_metrics_by_epoch(record: Record) -> None:
     record.write(5, 1, train_loss=0.5, val_auc=math.nan)
     record.write(5, 1, artifact="x.png")
     record.write(10, 2, train_loss=0.4, val_auc=0.9)
-    assert record.history() == {"train_loss": [(1, 0.5), (2, 0.4)], "val_auc": [(2, 0.9)]}
+    size = record.size()
+    record.write(15, 3, train_loss=0.3)
+    known = {"train_loss": [(1, 0.5), (2, 0.4)], "val_auc": [(2, 0.9)]}
+    # Whatever comes later.
+    assert record.history(size) == known
+    assert record.history(record.size()) == known | {"train_loss": [(1, 0.5), (2, 0.4), (3, 0.3)]}
 
 
 def test_ranks_without_a_record_write_into_nothing() -> None:

@@ -1,9 +1,9 @@
-"""Signals set a flag and nothing else; the run stops at a safe point with the right status."""
+"""Between two steps a run that was told to stops, with all that it has reached saved."""
 
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from parts.checkpoints import AtomicCheckpointIO, LastCheckpoints, pointer
-from parts.exits import CANCELLED, INTERRUPTED, PREEMPTED, StoppedError
-from parts.stops import SafeStop, listen, stop_at_once
+from parts.exits import ASKED, CANCELLED, INTERRUPTED, PREEMPTED, StoppedError, listen, obey
+from parts.stops import SafeStop
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
 N_BATCHES = 4
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """Give the signals back."""
-    numbers = signal.SIGTERM, signal.SIGUSR2, signal.SIGINT
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
 
 
 class Line(LightningModule):
@@ -43,6 +33,10 @@ class Line(LightningModule):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         """Return a loss."""
         return ((self.slope - batch[0]) ** 2).mean()
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        """Return a loss."""
+        return self.training_step(batch, batch_idx)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return an optimizer."""
@@ -66,8 +60,13 @@ def nothing() -> None:
 
 
 def fit(
-    folder: Path, *callbacks: Callback, minutes: float = 10, settle: Callable[[], None] = nothing
+    folder: Path,
+    *callbacks: Callback,
+    minutes: float = 10,
+    settle: Callable[[], None] = nothing,
+    sanity: int = 0,
 ) -> None:
+    listen()
     best = ModelCheckpoint(folder, save_top_k=0)
     last = LastCheckpoints(folder, best)
     trainer = Trainer(
@@ -78,9 +77,10 @@ def fit(
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        num_sanity_val_steps=sanity,
     )
     data: DataLoader[tuple[Tensor, ...]] = DataLoader(TensorDataset(torch.ones(N_BATCHES)))
-    trainer.fit(Line(), data)
+    trainer.fit(Line(), data, data)
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,89 @@ def test_a_signal_at_the_very_last_step_leaves_the_evaluation_to_the_next_start(
     assert pointer(tmp_path)["trained"]
 
 
-def test_a_signal_before_training_or_after_it_stops_at_once(tmp_path: Path) -> None:
-    listen(stop_at_once)
-    for number, status in ((signal.SIGUSR2, PREEMPTED), (signal.SIGINT, INTERRUPTED)):
-        with pytest.raises(StoppedError) as stop:
-            os.kill(os.getpid(), number)
-        assert stop.value.status == status
-    fit(tmp_path)
+class SenderAt(Callback):
+    """Sends a signal to this process in a hook, and counts the validation batches after it."""
+
+    def __init__(self, hook: str, number: int = signal.SIGTERM, batch: int = 0) -> None:
+        self.number, self.batch, self.validated = number, batch, 0
+        setattr(self, hook, self.send)
+
+    def send(self, *arguments: Any, **_: Any) -> None:
+        """Send it; hooks of batches have the batch's number behind the others."""
+        if len(arguments) < 4 or arguments[3] == self.batch:
+            os.kill(os.getpid(), self.number)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """Count."""
+        self.validated += ASKED.status != 0
+
+
+@pytest.mark.parametrize(
+    ("hook", "validated"),
+    [
+        ("setup", 0),
+        ("on_fit_start", 0),
+        ("on_sanity_check_start", 0),
+        ("on_validation_start", 1),
+        ("on_validation_batch_start", 1),
+    ],
+)
+def test_a_signal_before_or_in_the_sanity_check_is_obeyed_after_the_batch_in_hand(
+    tmp_path: Path, hook: str, validated: int
+) -> None:
+    sender = SenderAt(hook)
     with pytest.raises(StoppedError):
-        os.kill(os.getpid(), signal.SIGTERM)
+        fit(tmp_path, sender, sanity=3)
+    assert sender.validated == validated
+    assert pointer(tmp_path) == {}
+
+
+@pytest.mark.parametrize("hook", ["setup", "on_fit_start", "on_train_start"])
+def test_a_signal_before_the_first_step_is_obeyed_before_it(tmp_path: Path, hook: str) -> None:
+    with pytest.raises(StoppedError):
+        fit(tmp_path, SenderAt(hook))
+    assert pointer(tmp_path) == {}
+
+
+def test_a_signal_in_the_validation_of_an_epoch_is_obeyed_after_it(tmp_path: Path) -> None:
+    """A start that goes on would leave out the rest of it."""
+    sender = SenderAt("on_validation_batch_start")
+    with pytest.raises(StoppedError):
+        fit(tmp_path, sender)
+    assert sender.validated == N_BATCHES
+    assert pointer(tmp_path)["step"] == N_BATCHES
+
+
+def test_lightning_leaves_the_signals_alone(tmp_path: Path) -> None:
+    """Its own handler of SIGTERM waits for other tasks, and ends the program with status 0."""
+    found = set()
+
+    class Look(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            found.add(signal.getsignal(signal.SIGTERM))
+
+    fit(tmp_path, Look())
+    assert found == {ASKED.note}
+    assert signal.getsignal(signal.SIGTERM) == ASKED.note
+
+
+def test_a_signal_after_training_is_obeyed_at_the_next_safe_point(tmp_path: Path) -> None:
+    fit(tmp_path)
+    obey()
+    os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(StoppedError) as stop:
+        obey()
+    assert stop.value.status == INTERRUPTED
+
+
+def test_a_training_that_fails_ends_the_tasks_agreement(tmp_path: Path) -> None:
+    class Fault(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        fit(tmp_path, Fault())
+    assert not ASKED.together
 
 
 class Saved(Callback):
@@ -150,21 +224,3 @@ def test_a_checkpoint_is_saved_every_few_minutes_once_plots_are_there(tmp_path: 
     saved.folder = rarely
     fit(rarely, saved, minutes=10, settle=saved.settle)
     assert saved.events == ["0: 0", "1: 0", "2: 0", "3: 0", "4: 4", "5: 4", "6: 4", "7: 4"]
-
-
-def test_the_handler_only_sets_a_flag(tmp_path: Path) -> None:
-    stop = SafeStop(LastCheckpoints(tmp_path, ModelCheckpoint(tmp_path)), 10, nothing)
-    stop.owner = os.getpid()
-    assert stop.status == 0
-    stop.note(signal.SIGUSR2, None)
-    assert stop.status == PREEMPTED
-    stop.note(signal.SIGTERM, None)
-    assert stop.status == CANCELLED
-    assert not list(tmp_path.iterdir())
-
-
-def test_worker_processes_do_not_take_the_signal(tmp_path: Path) -> None:
-    stop = SafeStop(LastCheckpoints(tmp_path, ModelCheckpoint(tmp_path)), 10, nothing)
-    stop.owner = os.getpid() + 1
-    stop.note(signal.SIGTERM, None)
-    assert stop.status == 0

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -23,7 +24,7 @@ from parts.batches import Batches
 from parts.checkpoints import AtomicCheckpointIO, LastCheckpoints, newest
 from parts.classifiers import WarmedUpClassifier, linear_warmup
 from parts.events import Events
-from parts.exits import NotFiniteError, StoppedError
+from parts.exits import ASKED, NotFiniteError, StoppedError
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
 from parts.metrics import Outputs, binary_metrics
@@ -240,16 +241,42 @@ def test_drawing_changes_neither_random_states_nor_the_training(tmp_path: Path) 
     assert (tmp_path / "b" / "plots" / "epoch_0002" / "history.png").exists()
 
 
+def slowly(*_: Any, **__: Any) -> dict[str, Figure]:
+    time.sleep(0.3)
+    return {}
+
+
+def test_plots_show_what_was_known_when_they_were_due(tmp_path: Path) -> None:
+    """Not what the record gets while they are drawn."""
+    pictures = []
+    for name, later in (("a", {}), ("b", {"test_auc": 0.5})):
+        tracker = build(tmp_path / name, plot_metrics_n_epoch=2, figures=slowly)
+        fit(tracker, epochs=2)
+        tracker.record.write(12, 2, **later)
+        tracker.finish()
+        pictures.append((tracker.folder / "epoch_0002" / "history.png").read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_plots_are_recorded_between_their_epoch_and_the_next(tmp_path: Path) -> None:
+    tracker = build(tmp_path, plot_metrics_n_epoch=1, figures=slowly)
+    fit(tracker, epochs=3)
+    tracker.finish()
+    lines = [e for e in entries(tracker) if "train_loss" in e or "artifact" in e]
+    written = [(e["epoch"], "artifact" in e) for e in lines]
+    assert written == [(n, drawn) for n in (1, 2, 3) for drawn in (False, True)]
+
+
 class StopAt(Callback):
     """Asks for a stop at a step, as a signal would."""
 
-    def __init__(self, stop: SafeStop, step: int) -> None:
-        self.stop, self.step = stop, step
+    def __init__(self, step: int) -> None:
+        self.step = step
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Set the flag."""
         if trainer.global_step == self.step:
-            self.stop.status = 143
+            ASKED.status = 143
 
 
 @pytest.mark.parametrize("steps", [(2,), (8, 9), (5, 11, 13)])
@@ -264,7 +291,8 @@ def test_a_run_that_was_stopped_ends_as_a_straight_one(
         best = ModelCheckpoint(checkpoints, save_top_k=0)
         last = LastCheckpoints(checkpoints, best)
         stop = SafeStop(last, 10, lambda: None)
-        others = [RandomStates(), StopAt(stop, step), best, last, stop]
+        others = [RandomStates(), StopAt(step), best, last, stop]
+        ASKED.status = 0
         # Each start has a tracker of its own.
         stopped = build(tmp_path / "b")
         with pytest.raises(StoppedError) if step >= 0 else nullcontext():

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import tomlkit
 import torch
-from attrs import frozen
+from attrs import astuple, frozen
 from mlflow import MlflowClient
 from mlflow.entities import Run as Entry
 
@@ -205,6 +205,17 @@ class Started:
 
 
 @frozen
+class Strike:
+    """Where a script is struck by a signal: see isolation/strikes.py."""
+
+    event: str
+    pattern: str
+    count: int
+    number: int
+    rank: int = 0
+
+
+@frozen
 class Run:
     """The folder of a run."""
 
@@ -239,6 +250,15 @@ class Run:
         """Return the last two parts of each artifact's path, in alphabetical order."""
         paths = [Path(line["artifact"]) for line in self.lines() if "artifact" in line]
         return sorted(f"{path.parent.name}/{path.name}" for path in paths)
+
+    def plots(self) -> dict[str, str]:
+        """Return the digest of each plot, by the last two parts of its path."""
+        paths = [Path(line["artifact"]) for line in self.lines() if "artifact" in line]
+        return {
+            f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in paths
+            if path.suffix == ".png"
+        }
 
     def checkpoint(self, name: str = "") -> dict[str, Any]:
         """Return a checkpoint, the newest if none is named."""
@@ -331,9 +351,12 @@ class Workshop:
         uid: int | None = None,
         unset: Iterable[str] = (),
         variables: Mapping[str, str] | None = None,
+        strike: Strike | None = None,
         **more: str,
     ) -> Started:
         """Start a script where seesawc cannot be imported; `terminal` takes what it says."""
+        if strike is not None:
+            more["TOY_STRIKE"] = json.dumps(astuple(strike))
         number = len(list(self.folder.glob("*.out")))
         output, error = (self.folder / f"{script.parent.name}.{number}.{n}" for n in ("out", "err"))
         output.touch()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.experiments import Run, Workshop, isolated, same, wait_for_step
+from tests.runs.experiments import Run, Strike, Workshop, isolated, same, wait_for_step
 
 LONG = {"training_config": {"max_epochs": 2000}}
 
@@ -107,20 +107,27 @@ def test_a_clock_that_jumps_back_changes_nothing(workshop: Workshop) -> None:
     assert same(run.weights(), expected.weights())
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize(
+    ("devices", "event", "pattern"),
+    [
+        (1, "os.rename", "*/run.json"),
+        (2, "os.rename", "*/run.json"),
+        (2, "subprocess.Popen", "*python*"),
+    ],
+)
 def test_a_signal_at_the_very_start_leaves_nothing_running(
-    workshop: Workshop, devices: int
+    workshop: Workshop, devices: int, event: str, pattern: str
 ) -> None:
-    script = workshop.build(f"early{devices}", **LONG, experiment_config={"devices": devices})
-    run = workshop.found(f"early{devices}")
-    process = workshop.start(script)
-    while not (run.path / "run.json").exists():
-        assert not process.over(), process.wait()
-    ended = process.signal(signal.SIGTERM)
+    """Before the second task is started, and while it is."""
+    name = f"early{devices}{event[:2]}"
+    script = workshop.build(name, **LONG, experiment_config={"devices": devices})
+    run = workshop.found(name)
+    ended = workshop.run(script, strike=Strike(event, pattern, 1, signal.SIGTERM))
     assert ended.status == 143, ended
     ended.quiet()
     assert run.json("ended.json")["status"] == 143
     assert not (run.path / "lock").exists()
+    assert run.measured() == []
     wait_for_none(script)
 
 

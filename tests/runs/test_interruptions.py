@@ -1,26 +1,22 @@
 """Runs that are interrupted and started again end as if they had not been."""
 
-import json
 import random
 import re
 import signal
+import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.runs.experiments import PATIENCE, Run, Started, Workshop, same, wait_for_step
+from tests.runs.experiments import PATIENCE, Run, Strike, Workshop, same
 
 STEPS = 25  # Of an epoch: 248 training events in batches of 10.
-# Wide enough that a step takes long enough to be interrupted.
 CHANGES: dict[str, Any] = {
-    "experiment_config": {"log_every_n_steps": 1, "plot_metrics_n_epoch": 2},
+    "experiment_config": {"log_every_n_steps": 1},
     "dataset_config": {"batch_size": 10},
-    "model_config": {
-        "architecture_config": {"n_layers": 4, "n_hidden": 256, "batchnorm": True, "dropout": 0.2}
-    },
+    "model_config": {"architecture_config": {"batchnorm": True, "dropout": 0.2}},
     "training_config": {
         "max_epochs": 6,
         "early_stop_patience": 2,
@@ -28,6 +24,13 @@ CHANGES: dict[str, Any] = {
         "scheduler": {"scheduler_name": "OneCycleLR", "scheduler_params": {"max_lr": 0.003}},
         "warmup": {"epochs": 1.5},
     },
+}
+PLOTTED = CHANGES | {"experiment_config": {"log_every_n_steps": 1, "plot_metrics_n_epoch": 3}}
+STATUSES: dict[int, int] = {
+    signal.SIGTERM: 143,
+    signal.SIGUSR2: 75,
+    signal.SIGINT: 130,
+    signal.SIGKILL: -9,
 }
 
 
@@ -38,24 +41,40 @@ def script(workshop: Workshop) -> Path:
 
 @pytest.fixture(scope="module")
 def straight(workshop: Workshop, script: Path) -> Run:
-    """The run that nothing interrupts."""
+    """The run that nothing interrupts: it stops early, in its fourth epoch or later."""
     workshop.run(script).done()
     run = workshop.found("run")
-    assert run.json("checkpoints/newest.json")["trained"]
+    newest = run.json("checkpoints/newest.json")
+    assert newest["trained"]
+    assert STEPS * 4 <= newest["step"] < STEPS * 6
     return run
 
 
-def place(workshop: Workshop, name: str) -> tuple[dict[str, str], Run]:
-    """Return the variables that send the script elsewhere, and the run that it makes there."""
+@pytest.fixture(scope="module")
+def plotted(workshop: Workshop) -> Path:
+    return workshop.build("plotted", **PLOTTED)
+
+
+@pytest.fixture(scope="module")
+def straight_plotted(workshop: Workshop, plotted: Path) -> Run:
+    """The run with plots that nothing interrupts."""
+    workshop.run(plotted).done()
+    return workshop.found("plotted")
+
+
+def place(workshop: Workshop, run: Run, name: str) -> tuple[dict[str, str], Run]:
+    """Return the variables that send a run's script elsewhere, and the run that it makes there."""
     logs, results = workshop.folder / name, workshop.folder / f"{name}-results"
     variables = {"ANALYSIS_ML_LOGS_DIR": str(logs), "ANALYSIS_ML_RESULTS_DIR": str(results)}
-    return variables, workshop.found("run", name)
+    return variables, workshop.found(run.path.name, name)
 
 
 def kept(run: Run, entry: str) -> set[str]:
     """Return the last two parts of the path of each artifact in MLflow."""
     folder = Path(run.client().download_artifacts(entry, ""))
-    return {f"{path.parent.name}/{path.name}" for path in folder.rglob("*") if path.is_file()}
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    # Files that are no plots lie in "run" there, and in the run's folder here.
+    return {str(path).replace("run/", f"{run.path.name}/") for path in paths}
 
 
 def assert_equal(run: Run, straight: Run) -> None:
@@ -68,179 +87,213 @@ def assert_equal(run: Run, straight: Run) -> None:
     assert [a[name] for name in ("file", "trained", "best")] == [
         b[name] for name in ("file", "trained", "best")
     ]
-    assert run.logged() == run.recorded()
-    (entry,) = run.entries()
-    assert entry.info.status == "FINISHED"
-    sent = {name for name in kept(run, entry.info.run_id) if name.endswith(".png")}
-    assert sent == {name for name in run.artifacts() if name.endswith(".png")}
+    assert_mirrored(run)
+    assert run.artifacts() == straight.artifacts()
+    assert run.plots() == straight.plots()
     # The checkpoint before the newest is of another step if the run was stopped in between.
     best = sorted(path.name for path in (straight.path / "checkpoints").glob("best-*"))
     there = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert there[: len(best)] == best
     assert len(there) == len(best) + 3
+    assert not list(run.path.rglob(".*"))
+    assert not (run.path / "lock").exists()
 
 
-def test_signals(workshop: Workshop, script: Path, straight: Run) -> None:
-    """Within the first epoch, about its end, and within the second."""
-    variables, run = place(workshop, "signals")
-    stops = ((5, signal.SIGTERM, 143), (STEPS, signal.SIGTERM, 143), (34, signal.SIGUSR2, 75))
-    for step, number, status in stops:
-        process = workshop.start(script, variables=variables)
-        wait_for_step(run, process, step)
-        ended = process.signal(number)
-        assert ended.status == status, ended
+def assert_mirrored(run: Run) -> None:
+    """Assert that MLflow has all of a finished run, once."""
+    assert run.logged() == run.recorded()
+    (entry,) = run.entries()
+    assert entry.info.status == "FINISHED"
+    assert kept(run, entry.info.run_id) == set(run.artifacts())
+
+
+def assert_stopped(run: Run) -> None:
+    """Assert that a start that was told to stop has left everything in order."""
+    assert not (run.path / "lock").exists()
+    assert not list(run.path.rglob(".*"))
+    if run.store.exists():
+        assert {entry.info.status for entry in run.entries()} <= {"KILLED"}
+
+
+def test_signals_within_an_epoch_at_its_end_and_within_the_next(
+    workshop: Workshop, script: Path, straight: Run
+) -> None:
+    variables, run = place(workshop, straight, "signals")
+    stops = (
+        (5, signal.SIGTERM, 5),
+        # At its last step, an epoch is ended first.
+        (STEPS - 5, signal.SIGTERM, STEPS),
+        (9, signal.SIGUSR2, STEPS + 9),
+        (2 * STEPS - 10, signal.SIGINT, 3 * STEPS - 1),
+    )
+    for steps, number, reached in stops:
+        ended = workshop.run(script, strike=Strike("step", "*", steps, number), variables=variables)
+        assert ended.status == STATUSES[number], ended
         ended.quiet()
         assert "start again to go on" in ended.error
-        newest = run.json("checkpoints/newest.json")
-        assert newest["step"] >= step
+        assert run.json("checkpoints/newest.json")["step"] == reached
         # The metrics of the step at which it stopped are there.
-        assert max(run.series("train_loss_step")) == newest["step"]
+        assert max(run.series("train_loss_step")) == reached
+        assert run.logged() == run.recorded()
         (entry,) = run.entries()
         assert entry.info.status == "KILLED"
-        assert run.logged() == run.recorded()
-        assert not (run.path / "lock").exists()
+        assert_stopped(run)
     workshop.run(script, variables=variables).done()
     assert_equal(run, straight)
-    assert run.artifacts() == straight.artifacts()
 
 
 def test_kill_and_damage(workshop: Workshop, script: Path, straight: Run) -> None:
     """At any moment, and the newest checkpoint damaged at last."""
-    variables, run = place(workshop, "killed")
-    chance = random.Random(3)  # noqa: S311
-    for step in (chance.randrange(2, STEPS), chance.randrange(STEPS + 2, 3 * STEPS)):
-        process = workshop.start(script, variables=variables)
-        wait_for_step(run, process, step)
-        assert process.signal(signal.SIGKILL).status == -signal.SIGKILL
-        # What a kill within the writing of a checkpoint would leave.
-        (run.path / "checkpoints" / f".last-000000099.ckpt.{process.pid}").touch()
-    process = workshop.start(script, variables=variables)
-    wait_for_step(run, process, max(run.series("train_loss_step")) + 3)
-    assert process.signal(signal.SIGTERM).status == 143
+    variables, run = place(workshop, straight, "killed")
+    for steps in (17, 2 * STEPS + 3):
+        strike = Strike("step", "*", steps, signal.SIGKILL)
+        assert workshop.run(script, strike=strike, variables=variables).status == -9
+    # What a kill within the writing of a checkpoint would leave.
+    (run.path / "checkpoints" / ".last-000000099.ckpt.4711").touch()
+    strike = Strike("step", "*", 8, signal.SIGTERM)
+    assert workshop.run(script, strike=strike, variables=variables).status == 143
     newest = run.path / "checkpoints" / str(run.json("checkpoints/newest.json")["file"])
     newest.write_bytes(newest.read_bytes()[:-100])
     ended = workshop.run(script, variables=variables).done()
     assert f"{newest} is damaged; going on from" in ended.output
     assert_equal(run, straight)
-    assert run.artifacts() == straight.artifacts()
-    assert not list(run.path.rglob(".*"))
 
 
-Moment = Callable[[Run, Started], bool]
+# Before anything is trained, each in a start of its own.
+EARLY = (
+    ("os.link", "*/lock"),
+    ("open", "*/toy.csv"),
+    ("open", "*/toy.parquet"),
+    ("os.rename", "*/run.json"),
+    ("open", "*/metrics.jsonl"),
+)
 
 
-def held(run: Run, process: Started) -> bool:
-    """Whether the start has begun to hold the folder."""
-    path = run.path / "lock"
-    return path.exists() and f'"pid": {process.pid},' in path.read_text()
+def test_a_signal_before_training_is_obeyed_before_it(
+    workshop: Workshop, script: Path, straight: Run
+) -> None:
+    variables, run = place(workshop, straight, "early")
+    for index, (event, pattern) in enumerate(EARLY):
+        number = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)[index % 3]
+        strike = Strike(event, pattern, 1, number)
+        ended = workshop.run(script, strike=strike, variables=variables)
+        assert ended.status == STATUSES[number], (strike, ended)
+        ended.quiet()
+        assert run.json("ended.json")["status"] == ended.status
+        assert_stopped(run)
+        assert not (run.path / "metrics.jsonl").exists() or run.measured() == []
+    workshop.run(script, variables=variables).done()
+    assert_equal(run, straight)
 
 
-def ending(run: Run, _: Started) -> bool:
-    """Whether the first epoch is about to end."""
-    path = run.path / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return bool(lines) and bool(re.match('{"step": 2[0-4],', lines[-1]))
-
-
-def saving(run: Run, process: Started) -> bool:
-    """Whether a checkpoint is half written."""
-    return any((run.path / "checkpoints").glob(f".*.ckpt.{process.pid}"))
-
-
-def drawing(run: Run, _: Started) -> bool:
-    """Whether plots are half drawn."""
-    results = run.path.parents[1].with_name(run.path.parents[1].name + "-results")
-    pictures = results.rglob("epoch_*/*.png")
-    path = run.path / "metrics.jsonl"
-    return path.exists() and any(str(picture) not in path.read_text() for picture in pictures)
-
-
-def evaluating(run: Run, _: Started) -> bool:
-    """Whether training has come to its end, and the run has not."""
-    path = run.path / "checkpoints" / "newest.json"
-    return path.exists() and bool(json.loads(path.read_text())["trained"])
-
-
-def strike(run: Run, process: Started, moment: Moment, number: int) -> bool:
-    """Send a signal at a moment; returns whether the process was there to get it."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if process.over():
-            assert process.wait().status == 0, process.wait()
-            return False
-        if held(run, process) and moment(run, process):
-            ended = process.signal(number)
-            # It may also come when all is done.
-            assert ended.status in (ENDS[number], 0), ended
-            ended.quiet()
-            return ended.status != 0
-        time.sleep(0.001)
-    raise AssertionError("the moment did not come")
-
-
-ENDS: dict[int, int] = {
-    signal.SIGTERM: 143,
-    signal.SIGUSR2: 75,
-    signal.SIGINT: 130,
-    signal.SIGKILL: -9,
-}
-STRIKES: tuple[tuple[Moment, int], ...] = (
-    (held, signal.SIGTERM),
-    (saving, signal.SIGKILL),
-    (ending, signal.SIGTERM),
-    (saving, signal.SIGUSR2),
-    (drawing, signal.SIGKILL),
-    (held, signal.SIGKILL),
-    (drawing, signal.SIGTERM),
-    (evaluating, signal.SIGKILL),
-    (evaluating, signal.SIGUSR2),
+# While a checkpoint is written, a plot is drawn, the best one is read to be tested, and so on: each
+# in a start of its own that goes on from the one before.
+WEAKEST = (
+    Strike("os.link", "*/lock", 1, signal.SIGKILL),
+    Strike("open", "*/checkpoints/.last-*", 1, signal.SIGKILL),
+    Strike("os.rename", "*/checkpoints/last-*", 1, signal.SIGKILL),
+    Strike("os.rename", "*/checkpoints/newest.json", 1, signal.SIGTERM),
+    Strike("os.rename", "*/checkpoints/best-*", 1, signal.SIGKILL),
+    Strike("open", "*/checkpoints/.last-*", 1, signal.SIGUSR2),
+    Strike("open", "*/epoch_0003/roc.png", 1, signal.SIGKILL),
+    Strike("open", "*/epoch_0003/history.png", 1, signal.SIGTERM),
+    Strike("open", "*/checkpoints/best-*", 1, signal.SIGKILL),
+    Strike("open", "*/checkpoints/best-*", 1, signal.SIGUSR2),
+    Strike("open", "*/test/roc.png", 1, signal.SIGTERM),
+    Strike("open", "*/test/history.png", 1, signal.SIGKILL),
+    Strike("os.rename", "*/metrics.json", 1, signal.SIGKILL),
 )
 
 
 def test_a_run_that_is_struck_at_its_weakest_moments(
-    workshop: Workshop, script: Path, straight: Run
+    workshop: Workshop, plotted: Path, straight_plotted: Run
 ) -> None:
-    """While a checkpoint is written, a plot is drawn, before the first step, after the last."""
-    left = list(STRIKES)
-    # A moment may be missed on a busy machine; another run then offers it again.
-    for number in range(5):
-        variables, run = place(workshop, f"struck{number}")
-        variables["TOY_SLOW_DISK"] = "0.03"
-        while left and strike(run, workshop.start(script, variables=variables), *left[0]):
-            left.pop(0)
-        workshop.run(script, variables=variables).done()
-        assert_equal(run, straight)
-        assert run.artifacts() == straight.artifacts()
-        if not left:
-            break
-    assert not left
+    variables, run = place(workshop, straight_plotted, "struck")
+    for strike in WEAKEST:
+        ended = workshop.run(plotted, strike=strike, variables=variables)
+        assert ended.status == STATUSES[strike.number], (strike, ended)
+        ended.quiet()
+        if strike.number != signal.SIGKILL:
+            assert_stopped(run)
+    workshop.run(plotted, variables=variables).done()
+    assert_equal(run, straight_plotted)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_that_is_struck_at_random(
     workshop: Workshop, script: Path, straight: Run, seed: int
 ) -> None:
-    variables, run = place(workshop, f"random{seed}")
+    variables, run = place(workshop, straight, f"random{seed}")
     chance = random.Random(seed)  # noqa: S311
-    for strikes in range(6):
-        process = workshop.start(script, variables=variables)
-        # From the start of the process on; each may come further than the one before.
-        time.sleep(chance.uniform(0, 2 + 0.5 * strikes))
-        ended = process.signal(chance.choice(list(ENDS)))
-        assert "Traceback" not in ended.error, ended
-    workshop.run(script, variables=variables).done()
+    for _ in range(6):
+        event, most = chance.choice((("step", 60), ("open", 40), ("os.rename", 20)))
+        number = chance.choice(list(STATUSES))
+        strike = Strike(event, "*", chance.randrange(1, most), number)
+        ended = workshop.run(script, strike=strike, variables=variables)
+        # It may also come when all is done.
+        assert ended.status in (STATUSES[number], 0), (strike, ended)
+        ended.quiet()
+        if number != signal.SIGKILL and ended.status:
+            assert_stopped(run)
+    workshop.run(script, variables=variables)
     assert_equal(run, straight)
-    assert run.artifacts() == straight.artifacts()
+
+
+# From the moment that the result is written, a run ends whatever signals come.
+ENDING = (
+    ("os.rename", "*/metrics.json"),
+    ("os.rename", "*/done"),
+    ("os.rename", "*/mirrored.json"),
+    ("os.remove", "*/lock"),
+)
+
+
+def test_a_signal_while_a_run_ends_changes_nothing(
+    workshop: Workshop, script: Path, straight: Run
+) -> None:
+    variables, run = place(workshop, straight, "ending")
+    for index, (event, pattern) in enumerate(ENDING):
+        number = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)[index % 3]
+        strike = Strike(event, pattern, 1, number)
+        workshop.run(script, strike=strike, variables=variables).done()
+        assert_equal(run, straight)
+        # Another start then has the evaluation to do, and to end.
+        (run.path / "done").unlink()
+
+
+def test_a_start_on_a_finished_run_sends_the_tracker_what_it_lacks(
+    workshop: Workshop, script: Path, straight: Run
+) -> None:
+    """Killed while a tracker that does not answer was waited for; the data have gone since."""
+    variables, run = place(workshop, straight, "lacking")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent_uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = workshop.start(script, variables=variables, MLFLOW_TRACKING_URI=silent_uri)
+        deadline = time.monotonic() + PATIENCE
+        while not (run.path / "done").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert process.signal(signal.SIGKILL).status == -9
+    data = workshop.folder / "data"
+    data.rename(data.with_name("gone"))
+    try:
+        before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+        for _ in range(2):
+            ended = workshop.run(script, variables=variables).done()
+            assert ended.output == f"{run.path} is finished; --again LABEL starts another run\n"
+            assert_mirrored(run)
+    finally:
+        data.with_name("gone").rename(data)
+    after = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    changed = {path.name for path in before.keys() | after if before.get(path) != after.get(path)}
+    assert changed == {"lock", "mirrored.json", "mlflow.json"}
 
 
 def test_an_unseeded_run_goes_on_with_its_seed(workshop: Workshop) -> None:
     options = CHANGES["experiment_config"] | {"seed": None}
     script = workshop.build("unseeded", **CHANGES | {"experiment_config": options})
-    process = workshop.start(script)
-    run = workshop.found("unseeded")
-    wait_for_step(run, process, 5)
     # Ctrl-C saves, too.
-    assert process.signal(signal.SIGINT).status == 130
+    assert workshop.run(script, strike=Strike("step", "*", 5, signal.SIGINT)).status == 130
+    run = workshop.found("unseeded")
     seed = run.json("run.json")["seed"]
     workshop.run(script).done()
     assert run.json("run.json")["seed"] == seed
@@ -248,14 +301,15 @@ def test_an_unseeded_run_goes_on_with_its_seed(workshop: Workshop) -> None:
 
 
 def test_two_processes_stop_together(workshop: Workshop) -> None:
+    """Also if only one of them is told to."""
     options = CHANGES["experiment_config"] | {"devices": 2}
     script = workshop.build("pair", **CHANGES | {"experiment_config": options})
     run = workshop.found("pair")
-    process = workshop.start(script)
-    wait_for_step(run, process, 3)
-    ended = process.signal(signal.SIGTERM)
+    ended = workshop.run(script, strike=Strike("step", "*", 3, signal.SIGTERM, rank=1))
     assert ended.status == 143, ended
     ended.quiet()
+    assert run.json("checkpoints/newest.json")["step"] == 3
+    assert_stopped(run)
     workshop.run(script).done()
     assert list(run.series("train_loss_step")) == list(range(1, max(run.series("val_loss")) + 1))
     assert run.logged() == run.recorded()

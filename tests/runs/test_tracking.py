@@ -108,10 +108,16 @@ def test_two_starts_in_two_places_are_equal_bit_for_bit(
 ) -> None:
     run, _ = finished
     script = workshop.folder / "generated" / "finished" / "train_signal.py"
-    workshop.run(script, ANALYSIS_ML_LOGS_DIR=str(workshop.folder / "second")).done()
-    second = workshop.found("finished", "second")
+    folders = {
+        f"ANALYSIS_ML_{name}_DIR": str(workshop.folder / f"second{name}")
+        for name in ("LOGS", "RESULTS")
+    }
+    workshop.run(script, variables=folders).done()
+    second = workshop.found("finished", "secondLOGS")
     assert same(run.weights(), second.weights())
     assert run.measured() == second.measured()
+    assert run.plots() == second.plots()
+    assert len(run.plots()) == 3 * len(FIGURES)
     assert run.json("metrics.json")["metrics"] == second.json("metrics.json")["metrics"]
     assert run.json("done") == second.json("done")
 

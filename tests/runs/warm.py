@@ -11,9 +11,10 @@ import os
 import runpy
 import select
 import sys
-import time
 from pathlib import Path
 from typing import Any
+
+import strikes
 
 LIBRARIES = (
     "lightning.pytorch",
@@ -64,15 +65,8 @@ def become(request: dict[str, Any]) -> None:
         os.dup2(os.open(name, flags, 0o644), descriptor)
     os.environ.clear()
     os.environ |= request["variables"]
-    if delay := os.environ.get("TOY_SLOW_DISK"):
-        # So slow that what is being written can be met.
-        fsync = os.fsync
-
-        def slow(fd: int) -> None:
-            time.sleep(float(delay))
-            fsync(fd)
-
-        setattr(os, "fsync", slow)  # noqa: B010
+    # As it would have been at the start of an interpreter.
+    strikes.arm()
     os.chdir(request["folder"])
     if request["uid"] is not None:
         os.setgroups([])

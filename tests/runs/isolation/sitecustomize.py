@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import strikes
+
 
 class Blocker:
     """Refuses the compiler's packages, wherever they might be found."""
@@ -34,3 +36,4 @@ sys.meta_path.insert(0, Blocker())
 # The checkout's compiler is on the path of the environment; nothing is to be read from there.
 sys.path[:] = [entry for entry in sys.path if not (Path(entry) / "seesawc/cli.py").exists()]
 atexit.register(witness)
+strikes.arm()
