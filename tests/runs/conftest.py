@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.experiments import Warm, Workshop, events, isolated
+from tests.runs.fakes import FakesWorkshop, leptons
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,13 @@ def warm() -> Iterator[Warm]:
 def workshop(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Workshop:
     """A folder with the data of two classes, for all tests of a file."""
     return new_workshop(tmp_path_factory.mktemp("workshop"), warm)
+
+
+@pytest.fixture(scope="module")
+def fakes(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> FakesWorkshop:
+    found = FakesWorkshop(new_workshop(tmp_path_factory.mktemp("fakes"), warm))
+    found.write(leptons())
+    return found
 
 
 def new_workshop(folder: Path, warm: Warm) -> Workshop:

@@ -88,6 +88,15 @@ def merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def reading(stem: str, **changes: Any) -> dict[str, Any]:
+    """Return the tables of a spec that reads other files."""
+    samples = [
+        merged(sample, {"files": [sample["files"][0].replace("toy", stem)]})
+        for sample in SPEC["dataset_config"]["samples"]
+    ]
+    return {"dataset_config": {"samples": samples} | changes}
+
+
 @frozen
 class Ended:
     """How a start of a script ended."""

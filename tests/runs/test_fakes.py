@@ -14,16 +14,8 @@ import pytest
 import torch
 
 from specs.data import make_toys
-from tests.runs.conftest import new_workshop
-from tests.runs.experiments import Warm, Workshop, merged, same, wait_for_step
+from tests.runs.experiments import Workshop, merged, same, wait_for_step
 from tests.runs.fakes import EVERYTHING, RUN, STAGES, VARIANTS, FakesWorkshop, leptons
-
-
-@pytest.fixture(scope="module")
-def fakes(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> FakesWorkshop:
-    found = FakesWorkshop(new_workshop(tmp_path_factory.mktemp("fakes"), warm))
-    found.write(leptons())
-    return found
 
 
 @pytest.mark.parametrize("name", RUN)

@@ -5,25 +5,15 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.runs.conftest import new_workshop
-from tests.runs.experiments import NOBODY, SPEC, Warm, Workshop, events, merged
+from tests.runs.experiments import NOBODY, Warm, Workshop, events, reading
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
-
-
-def reading(stem: str, **changes: Any) -> dict[str, Any]:
-    """Return the tables of a spec that reads other files."""
-    samples = [
-        merged(sample, {"files": [sample["files"][0].replace("toy", stem)]})
-        for sample in SPEC["dataset_config"]["samples"]
-    ]
-    return {"dataset_config": {"samples": samples} | changes}
 
 
 def with_values(**columns: float) -> Change:
