@@ -20,6 +20,10 @@ MEMBERS = some.sets(some.integers(0, 120), min_size=1, max_size=14)
         ([8, 9, 10, 11, 20], "8-11,20"),
         (range(10_000), "0-9999"),
         ([*range(0, 300, 3), 301, 302], "0-297:3,301,302"),
+        # One member fewer in the first range, and the second is shorter.
+        ([1, 3, 5, 7, 9, 10, 11], "1-7:2,9-11"),
+        ([0, 2, 4, 5, 6], "0,2,4-6"),
+        ([0, 1, 2], "0-2"),
     ],
 )
 def test_lists_are_short(members: list[int], text: str) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from seesawc import cli, runs
 from seesawc.cli import main, track, train_fakes, train_signal
+from tests.spec_tables import edited
 
 BASE = (Path(__file__).parents[1] / "errors" / "base.toml").read_text(encoding="utf-8")
 SPEC = Path("specs/h4l.toml")
@@ -60,9 +61,7 @@ def run_name(folder: Path = FOLDER) -> str:
 
 
 def change(old: str, new: str) -> None:
-    text = SPEC.read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    SPEC.write_text(text.replace(old, new), encoding="utf-8")
+    SPEC.write_text(edited(SPEC.read_text(encoding="utf-8"), old, new), encoding="utf-8")
 
 
 def test_check_says_so_and_writes_nothing() -> None:
@@ -209,7 +208,7 @@ def test_a_time_that_is_none_is_refused_in_words(
 
 
 def test_a_mistake_in_one_spec_and_none_is_written() -> None:
-    Path("specs/bad.toml").write_text(BASE.replace("seed = 1", "seed = -1"))
+    Path("specs/bad.toml").write_text(edited(BASE, "seed = 1", "seed = -1"))
     message = refused("build", str(SPEC), "specs/bad.toml")
     assert "specs/bad.toml:5:8: error: -1 is out of range" in message
     assert message.endswith("1 mistake; nothing was written\n")

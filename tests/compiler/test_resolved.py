@@ -6,6 +6,7 @@ import pytest
 
 from seesawc import pipeline, resolved
 from seesawc.experiment import options
+from tests.spec_tables import edited
 
 BASE = (Path(__file__).parents[1] / "errors" / "base.toml").read_text(encoding="utf-8")
 SEED = "seed = 1\n"
@@ -97,7 +98,7 @@ def test_a_record_of_a_record_is_possible(tmp_path: Path) -> None:
     text = record(BASE, tmp_path).split("\n[build]")[0]
     for name in ("tasks_per_node",):
         text = "\n".join(ln for ln in text.split("\n") if not ln.startswith(f"{name} = "))
-    text = text.replace("loss_params = {}", "")
+    text = edited(text, "loss_params = {}", "")
     assert numbers(text, tmp_path) == numbers(BASE, tmp_path)
 
 
@@ -114,7 +115,7 @@ def test_a_record_of_a_record_is_possible(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_only_shown_or_stored_changes_no_numbers(change: str, tmp_path: Path) -> None:
-    changed = numbers(BASE.replace(SEED, f"{SEED}{change}\n"), tmp_path)
+    changed = numbers(edited(BASE, SEED, f"{SEED}{change}\n"), tmp_path)
     assert changed == numbers(BASE, tmp_path)
 
 
@@ -135,12 +136,11 @@ def test_what_is_only_shown_or_stored_changes_no_numbers(change: str, tmp_path: 
     ],
 )
 def test_what_is_trained_changes_the_numbers(old: str, new: str, tmp_path: Path) -> None:
-    assert old in BASE
     assert numbers(BASE.replace(old, new), tmp_path) != numbers(BASE, tmp_path)
 
 
 def test_the_batch_job_changes_no_numbers(tmp_path: Path) -> None:
-    assert numbers(BASE.replace("04:00:00", "05:00:00"), tmp_path) == numbers(BASE, tmp_path)
+    assert numbers(edited(BASE, "04:00:00", "05:00:00"), tmp_path) == numbers(BASE, tmp_path)
 
 
 @pytest.mark.parametrize("requeue", ["true", "false"])

@@ -7,20 +7,18 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import tomlkit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seesawc import outputs, pipeline
-from tests.runs.experiments import merged
 from tests.runs.fakes import SPEC, STAGES
+from tests.spec_tables import merged, write_spec
 
 ROOT = Path(__file__).parents[2]
 
 
 def compiled(folder: Path, **changes: Any) -> pipeline.Compiled:
-    path = folder / "leptons.toml"
-    path.write_text(tomlkit.dumps(merged(SPEC, changes)))
+    path = write_spec(folder / "leptons.toml", merged(SPEC, changes))
     return pipeline.compile_spec(path, folder / "leptons")
 
 

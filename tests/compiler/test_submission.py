@@ -18,6 +18,7 @@ from seesawc.diagnostics import CompileError
 from seesawc.pipeline import Compiled
 from seesawc.scripts import BATCH, PlannedRun
 from tests.compiler.test_cli import BASE, FOLDER, SPEC
+from tests.spec_tables import edited
 
 NAME = "h4l_MLP_20010909T014640Z"
 
@@ -81,7 +82,7 @@ def test_files_that_are_not_what_the_spec_compiles_to_are_refused(command: list[
 
 
 def test_a_spec_without_a_batch_table_is_refused() -> None:
-    SPEC.write_text(BASE.replace('\n[slurm_config]\ntime = "04:00:00"\n', ""))
+    SPEC.write_text(edited(BASE, '\n[slurm_config]\ntime = "04:00:00"\n', ""))
     result = seesawc("submit", str(SPEC))
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"{SPEC} asks for no batch job" in result.stderr
@@ -287,12 +288,12 @@ def test_status_shows_the_run_without_slurm_and_says_what_is_not_built(
     )
     (record,) = json.loads(seesawc("status", "--format", "json", str(SPEC)).stdout)
     assert (record["state"], record["best"], record["name"]) == ("done", 0.25, NAME)
-    SPEC.write_text(BASE.replace("seed = 1", "seed = 2"), encoding="utf-8")
+    SPEC.write_text(edited(BASE, "seed = 1", "seed = 2"), encoding="utf-8")
     assert f"{FOLDER} is not what {SPEC} compiles to" in seesawc("status", str(SPEC)).stderr
 
 
 def test_status_of_a_wrong_spec_is_told_as_json() -> None:
-    SPEC.write_text(BASE.replace("seed = 1", "seed = -1"), encoding="utf-8")
+    SPEC.write_text(edited(BASE, "seed = 1", "seed = -1"), encoding="utf-8")
     result = seesawc("status", "--format", "json", str(SPEC))
     assert result.exit_code == 1
     assert [fault["message"] for fault in json.loads(result.stdout)] == ["-1 is out of range"]

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from seesawc import outputs, pipeline, scripts
 from seesawc.pipeline import Compiled
-from tests.runs.experiments import SPEC, merged
+from tests.runs.experiments import SPEC
 from tests.runs.variants import THREE
+from tests.spec_tables import merged, write_spec
 
 GRIDS: dict[str, dict[str, Any]] = {
     "lr": {"training_config": {"optimizer": {"optimizer_params": {"lr": [0.1, 1e-3]}}}},
@@ -74,9 +75,7 @@ POINTS["schedule"]["training_config"]["scheduler"]["scheduler_params"] = {"step_
 
 
 def compiled(folder: Path, tables: Mapping[str, Any], name: str = "toy") -> Compiled:
-    path = folder / "specs" / f"{name}.toml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(tomlkit.dumps(tables))
+    path = write_spec(folder / "specs" / f"{name}.toml", tables)
     return pipeline.compile_spec(path, folder / "generated" / "toy")
 
 

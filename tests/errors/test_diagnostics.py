@@ -14,6 +14,7 @@ import seesawc
 from seesawc.cli import main
 from tests.errors import fakes_cases
 from tests.errors.cases import BASE, CASES, LITERAL_KEYS, SECRET, SEED, spec
+from tests.spec_tables import edited
 
 TEXTS = {name: spec(edits) for name, edits in CASES.items()} | {
     f"fakes-{name}": fakes_cases.spec(edits) for name, edits in fakes_cases.CASES.items()
@@ -144,7 +145,7 @@ def test_mistakes_of_rules_come_in_the_order_of_the_file_too() -> None:
 
 
 def test_a_mistake_in_one_spec_does_not_hide_those_of_another() -> None:
-    Path("one.toml").write_text(BASE.replace(SEED, "seed = -1\n"))
+    Path("one.toml").write_text(edited(BASE, SEED, "seed = -1\n"))
     Path("two.toml").write_text(BASE.replace('"h4l"', '"h 4 l"'))
     result = CliRunner().invoke(main, ["check", "one.toml", "two.toml"])
     assert result.exit_code == 1
@@ -155,7 +156,7 @@ def test_a_mistake_in_one_spec_does_not_hide_those_of_another() -> None:
 @pytest.mark.parametrize("line", LITERAL_KEYS.values(), ids=LITERAL_KEYS)
 @pytest.mark.parametrize("options", [["check"], ["check", "--format", "json"], ["build"]])
 def test_a_literal_key_is_refused_and_never_shown(line: str, options: list[str]) -> None:
-    Path("spec.toml").write_text(BASE.replace(SEED, f"{line}\n{SEED}"), encoding="utf-8")
+    Path("spec.toml").write_text(edited(BASE, SEED, f"{line}\n{SEED}"), encoding="utf-8")
     result = CliRunner().invoke(main, [*options, "spec.toml"])
     assert result.exit_code == 1
     assert "spec.toml" in result.output
@@ -168,7 +169,7 @@ def test_what_stands_beside_a_reference_to_a_key_is_shown() -> None:
     line = 'comet_api_key = "${COMET_API_KEY}" # the group\'s'
     result = check(BASE.replace(SEED, f"{line}\ncomet_api_key = 1\n"))
     assert '"comet_api_key" is given twice: it stands in line 5 already' in result.stderr
-    fault = check(BASE.replace(SEED, f"{line}\n{SEED}") + 'monitor_key = "x"\n')
+    fault = check(edited(BASE, SEED, f"{line}\n{SEED}") + 'monitor_key = "x"\n')
     assert 'unknown option "monitor_key"' in fault.stderr
     assert "monitor_key = ***" in fault.stderr
 

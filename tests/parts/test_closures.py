@@ -4,33 +4,21 @@ import json
 import math
 import re
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 
 from parts.binnings import even_edges
 from parts.closures import Closure, cells_of, close, closure_figures, deviations, summary, totals
 from parts.leptons import Leptons
 from parts.metrics import Floats
+from tests.figures import legends, png
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 NAMES = ("pt", "x", "n jets/event")
 CAPTION = "h4l fakes, closure"
-
-
-def png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    return buffer.getvalue()
-
-
-def legends(figure: Figure) -> list[str]:
-    found = [axes.get_legend() for axes in figure.get_axes()]
-    return [text.get_text() for legend in found if legend for text in legend.get_texts()]
 
 
 def leptons(seed: int, n: int) -> Leptons:

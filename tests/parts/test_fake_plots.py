@@ -3,7 +3,6 @@
 import math
 import re
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -25,22 +24,12 @@ from parts.estimates import Estimates
 from parts.fake_plots import VARIABLES_DRAWN, centers, density_figures, profiles, ratio_figures
 from parts.leptons import Leptons
 from parts.metrics import Floats
+from tests.figures import legends, png
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 CAPTION = "toy_MLP_20260114T101500Z, epoch 25"
 NAMES = ("pt", "x", "n jets/event")
-
-
-def png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    return buffer.getvalue()
-
-
-def legends(figure: Figure) -> list[str]:
-    found = [axes.get_legend() for axes in figure.get_axes()]
-    return [text.get_text() for legend in found if legend for text in legend.get_texts()]
 
 
 def signed(random: np.random.Generator, n: int) -> Floats:

@@ -6,14 +6,13 @@ import resource
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from parts.exits import RefusedError
 from parts.places import digest, expand, write_atomically
+from parts.records import Record
 
 PARTS = Path(__file__).parents[2] / "templates"
 
@@ -74,49 +73,77 @@ import sys
 from pathlib import Path
 from parts.places import write_atomically
 path, n = Path(sys.argv[1]), 0
-print(flush=True)
 while True:
     n += 1
-    write_atomically(path, bytes([n % 256]) * 3_000_000)
+    write_atomically(path, bytes([n % 256]) * 300_000)
+    print(n, flush=True)
 """
 
 
 def test_a_kill_never_leaves_a_torn_file(tmp_path: Path) -> None:
+    """Killed after so many files, while one of the next is written."""
     path = tmp_path / "file"
-    write_atomically(path, b"\x00" * 3_000_000)
-    seen = set()
-    for attempt in range(12):
+    for count in (1, 2, 5, 9, 20, 33):
         command = [sys.executable, "-c", WRITER, str(path)]
         environment = {**os.environ, "PYTHONPATH": str(PARTS)}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(0.01 + 0.007 * attempt)
+            for _ in range(count):
+                process.stdout.readline()
             process.send_signal(signal.SIGKILL)
         content = path.read_bytes()
-        assert len(content) == 3_000_000
+        assert len(content) == 300_000
         assert content == content[:1] * len(content)
-        seen.add(content[0])
-    assert len(seen) > 1
+        assert content[0] >= count
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a megabyte, where this process may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
-    if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("cannot mount")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """What is flushed to the disk, and what gets its name, in turn."""
+    found: list[tuple[str, Path]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def flush(descriptor: int) -> None:
+        found.append(("fsync", Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    def rename(old: Path, new: Path) -> None:
+        found.append(("replace", Path(new)))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    return found
+
+
+def test_content_and_name_are_on_the_disk_in_this_order(
+    tmp_path: Path, calls: list[tuple[str, Path]]
+) -> None:
+    """Without either, a crash of the machine may leave an empty file, or none."""
+    path = tmp_path / "last.ckpt"
+    write_atomically(path, b"new")
+    (first, temporary), *rest = calls
+    assert first == "fsync"
+    assert temporary.parent == tmp_path
+    assert temporary != path
+    assert rest == [("replace", path), ("fsync", tmp_path)]
+
+
+def test_the_record_is_on_the_disk_before_a_checkpoint_counts_on_it(
+    tmp_path: Path, calls: list[tuple[str, Path]]
+) -> None:
+    record = Record(tmp_path / "metrics.jsonl")
+    record.write(1, 1, loss=0.5)
+    assert calls == []
+    assert record.size() == record.path.stat().st_size
+    assert calls == [("fsync", record.path)]
 
 
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_behind(small_disk: Path) -> None:
     path = small_disk / "last.ckpt"
     write_atomically(path, b"old")
-    with pytest.raises(OSError, match=r"no space left for .*last.ckpt: 2000000 bytes needed"):
-        write_atomically(path, b"n" * 2_000_000)
+    with pytest.raises(OSError, match=r"no space left for .*last.ckpt: 6000000 bytes needed"):
+        write_atomically(path, b"n" * 6_000_000)
     assert path.read_bytes() == b"old"
     assert list(small_disk.iterdir()) == [path]
     write_atomically(path, b"new")

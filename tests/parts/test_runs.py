@@ -153,6 +153,20 @@ def test_a_lock_shows_that_its_holder_lives(
     assert time.time() - folder.lock.stat().st_mtime < 60
 
 
+def test_a_held_lock_beats_until_it_is_released(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parts.runs.BEAT", 0.01)
+    with folder.locked():
+        for _ in range(2):
+            os.utime(folder.lock, (0, 0))
+            deadline = time.monotonic() + 60
+            while folder.lock.stat().st_mtime < 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert time.time() - folder.lock.stat().st_mtime < 60
+    assert not folder.lock.exists()
+
+
 def test_a_job_that_slurm_has_started_again_takes_its_own_lock(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

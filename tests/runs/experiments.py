@@ -9,19 +9,18 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import tomlkit
 import torch
 from attrs import astuple, frozen
 from mlflow import MlflowClient
 from mlflow.entities import Run as Entry
 
-from seesawc import outputs, pipeline, scripts
+from seesawc import scripts
+from tests.spec_tables import build, merged
 
 HERE = Path(__file__).parent
 EXPERIMENT = "toy"
@@ -73,19 +72,6 @@ def events(size: int, n_classes: int = 2) -> pd.DataFrame:
             "process": process,
         }
     )
-
-
-def merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return tables with options changed; None takes one out."""
-    result = deepcopy(base)
-    for name, value in changes.items():
-        if value is None:
-            result.pop(name, None)
-        elif isinstance(value, dict):
-            result[name] = merged(result.get(name, {}), value)
-        else:
-            result[name] = value
-    return result
 
 
 def reading(stem: str, **changes: Any) -> dict[str, Any]:
@@ -343,13 +329,8 @@ class Workshop:
     def build(self, name: str, **changes: Any) -> Path:
         """Compile the spec with tables changed, under the run name `name`; return the script."""
         named = {"experiment_config": {"run_name": name}}
-        tables = merged(merged(SPEC, named), changes)
         path = self.folder / "specs" / f"{name}.toml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(tomlkit.dumps(tables))
-        folder = pipeline.output_folder(path)
-        outputs.write(folder, pipeline.compile_spec(path, folder).files, force=False)
-        return (folder / scripts.SCRIPT).absolute()
+        return build(path, merged(merged(SPEC, named), changes)) / scripts.SCRIPT
 
     def start(
         self,

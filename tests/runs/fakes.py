@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import tomlkit
 from attrs import frozen
 
-from seesawc import outputs, pipeline
 from specs.data import make_toys
-from tests.runs.experiments import EXPERIMENT, Ended, Run, Workshop, merged
+from tests.runs.experiments import EXPERIMENT, Ended, Run, Workshop
+from tests.spec_tables import build, merged
 
 STAGES = ("numerator", "denominator", "ratio")
 SPEC: dict[str, Any] = {
@@ -106,12 +105,7 @@ class FakesWorkshop:
     def build(self, name: str, **changes: Any) -> Path:
         """Compile the spec with tables changed, under the run name `name`; return the folder."""
         tables = merged(merged(SPEC, {"experiment_config": {"run_name": name}}), changes)
-        path = self.workshop.folder / "specs" / f"{name}.toml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(tomlkit.dumps(tables))
-        folder = pipeline.output_folder(path)
-        outputs.write(folder, pipeline.compile_spec(path, folder).files, force=False)
-        return folder.absolute()
+        return build(self.workshop.folder / "specs" / f"{name}.toml", tables)
 
     def run(self, folder: Path, script: str, *arguments: str, **options: Any) -> Ended:
         """Run one of the scripts: a stage, `closure` or `apply`."""

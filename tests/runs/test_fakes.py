@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from specs.data import make_toys
-from tests.runs.experiments import Workshop, merged, same, wait_for_step
+from tests.runs.experiments import Workshop, same, wait_for_step
 from tests.runs.fakes import EVERYTHING, RUN, STAGES, VARIANTS, FakesWorkshop, leptons
+from tests.spec_tables import merged
 
 
 @pytest.mark.parametrize("name", RUN)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.runs.experiments import Run, merged
+from tests.runs.experiments import Run
 from tests.runs.fakes import STAGES, FakesWorkshop, leptons
 from tests.runs.recomputed import Floats, best_epoch, columns, network, own, share, splits
+from tests.spec_tables import merged
 
 NUMERICAL, CATEGORICAL = ["pt", "eta"], ["n_jets"]
 TIGHT = 0

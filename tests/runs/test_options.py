@@ -161,8 +161,14 @@ def test_each_epoch_has_an_order_of_its_own(workshop: Workshop) -> None:
     assert first == second
 
 
-def test_seed_left_out(workshop: Workshop) -> None:
-    runs = [workshop.train(name, **experiment(seed=None)) for name in ("unseeded1", "unseeded2")]
+def test_seed_left_out(workshop: Workshop, plain: tuple[Run, Ended]) -> None:
+    runs = [workshop.train("unseeded1", **experiment(seed=None))]
+    script, witness = workshop.build("unseeded2", **experiment(seed=None)), workshop.folder / "free"
+    workshop.run(script, WITNESS_FOLDER=str(witness)).done()
+    runs.append(workshop.found("unseeded2"))
+    # What is to be repeated is computed so that it can be.
+    assert [w["deterministic"] for w in witnesses(witness)] == [False]
+    assert [w["deterministic"] for w in witnesses(workshop.folder / "plain")] == [True]
     assert not same(runs[0].weights(), runs[1].weights())
     seeds = [run.json("run.json")["seed"] for run in runs]
     assert seeds[0] != seeds[1]
@@ -200,6 +206,10 @@ def test_devices(workshop: Workshop) -> None:
     assert sorted(w["rank"] for w in witnesses(witness)) == ["0", "1"]
     assert [w["ours"] for w in witnesses(witness)] == [[], []]
     two = workshop.found("two")
+    # Dropout masks, for which there is no use here, are each task's own.
+    states = two.checkpoint()["callbacks"]["RandomStates"]["tasks"]
+    assert len(states) == 2
+    assert not torch.equal(states[0]["cpu"], states[1]["cpu"])
     assert one.series("val_loss")[STEPS] == one.series("val_loss")[2 * STEPS]
     assert two.epochs("val_loss") == [1, 2]
     for name in ("train_loss_step", "val_loss", "val_auc", "val_accuracy", "val_significance"):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.runs.experiments import Run, Workshop, same, wait_for_step
+from tests.spec_tables import edited
 
 LR = {"training_config": {"optimizer": {"optimizer_params": {"lr": [0.01, 0.003]}}}}
 NETWORKS: dict[str, Any] = {"model_config": {"architecture_config": {"model": ["MLP", "ResNet"]}}}
@@ -117,7 +118,7 @@ def test_a_script_that_was_edited_is_another_one(workshop: Workshop) -> None:
     changes: dict[str, Any] = {"training_config": {"max_epochs": 1}}
     script = workshop.build("edited", sweep_config={"grid": LR}, **changes)
     workshop.run(script, "--point", "0").done()
-    script.write_text(script.read_text().replace("DROPOUT = 0.1", "DROPOUT = 0.3"))
+    script.write_text(edited(script.read_text(), "DROPOUT = 0.1", "DROPOUT = 0.3"))
     workshop.run(script, "--point", "0").refused("another version of this script")
     workshop.run(script, "--point", "1").done()
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.runs.experiments import Run, Workshop, events, merged, reading
+from tests.runs.experiments import Run, Workshop, events, reading
 from tests.runs.recomputed import (
     Floats,
     auc,
@@ -22,6 +22,7 @@ from tests.runs.recomputed import (
     stopped_after,
     yields,
 )
+from tests.spec_tables import merged
 
 NUMERICAL, CATEGORICAL = ["x", "y", "z"], ["n_jets"]
 # Nothing is learnt, so that every loss is one of the weights that the checkpoint has.

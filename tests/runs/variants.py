@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.runs.experiments import merged
+from tests.spec_tables import merged
 
 SAMPLES: list[dict[str, Any]] = [
     {"name": name, "class": name, "files": ["../data/three.csv"], "selection": f"process == {i}"}

@@ -1,5 +1,6 @@
 """A real SLURM of this machine's own, and a repository whose batch files it runs."""
 
+import json
 import os
 import re
 import shutil
@@ -10,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tomlkit
+import pytest
 from attrs import field, frozen
 
-from seesawc import outputs, pipeline
-from tests.runs.experiments import EXPERIMENT, SPEC, Run, events, isolated, merged
+import seesawc
+from tests.runs.experiments import EXPERIMENT, SPEC, Run, events, isolated
+from tests.spec_tables import build, merged
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "slurm-local"
@@ -24,6 +26,28 @@ PATIENCE = 180.0
 VENV = Path(sys.executable).parent
 # A job of no features: the least that a batch file needs.
 JOB = {"time": "00:10:00"}
+# Says where it is and what it was given, once for each task.
+TELL = 'echo "task $SLURM_PROCID of $SLURM_NTASKS: $(basename "$0") $*"'
+# As awkward as a path may be.
+NASTY = "a 'b' \"c\" `d` !e *;&|(#"
+FULL = {
+    "partition": "short",
+    "account": "atlas",
+    "qos": "normal",
+    "constraint": "avx2&ib",
+    "time": "00:30:00",
+    "nodes": 2,
+    "gpus": 2,
+    "cpus": 3,
+    "memory": "5G",
+    "signal_lead": 60,
+    "mail_user": "higgs@example.org",
+    "mail_type": ["END", "FAIL"],
+    "extra": ["--exclusive", "--comment=h4l"],
+}
+ON_GPUS = {"experiment_config": {"accelerator": "gpu", "devices": 2}}
+PACKAGE = Path(seesawc.__file__).parents[1]
+SEESAWC = (sys.executable, "-m", "seesawc")
 
 
 @frozen
@@ -133,27 +157,11 @@ class Repository:
 
     def build(self, name: str, slurm: Mapping[str, Any] = JOB, **changes: Any) -> Path:
         """Compile the spec with tables changed, under the run name `name`; returns its folder."""
-        data = self.folder / "data"
-        data.mkdir(parents=True, exist_ok=True)
-        events(400).to_parquet(data / "toy.parquet")
-        named = {"run_name": name, "log_every_n_steps": 1}
-        files = {"files": ["../data/toy.parquet"]}
-        tables = merged(SPEC, {"experiment_config": named, "slurm_config": dict(slurm)})
-        for sample in tables["dataset_config"]["samples"]:
-            sample |= files
-        path = self.folder / "specs" / f"{name}.toml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(tomlkit.dumps(merged(tables, changes)))
-        folder = pipeline.output_folder(path)
-        outputs.write(folder, pipeline.compile_spec(path, folder).files, force=False)
-        return folder.resolve()
+        return build_job(self.folder, name, slurm, **changes)
 
     def stand_in(self, name: str, text: str) -> None:
         """Put a program of the test's in front of the machine's."""
-        self.bin.mkdir(exist_ok=True)
-        program = self.bin / name
-        program.write_text(f"#!/bin/bash\n{text}\n")
-        program.chmod(0o755)
+        stand_in(self.bin, name, text)
 
     def environment(self, unset: str = "", **variables: str) -> dict[str, str]:
         """Return the environment that a job is submitted from."""
@@ -188,6 +196,52 @@ class Repository:
         number = ended.stdout.strip()
         run = Run(self.logs / EXPERIMENT / file.parent.name)
         return Job(self.cluster, number, place / f"slurm-{number}.out", run)
+
+
+def build_job(place: Path, name: str, slurm: Mapping[str, Any] = JOB, **changes: Any) -> Path:
+    """Compile a spec with a batch file, and write its data, in a repository at `place`."""
+    data = place / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    events(400).to_parquet(data / "toy.parquet")
+    named = {"run_name": name, "log_every_n_steps": 1}
+    tables = merged(SPEC, {"experiment_config": named, "slurm_config": dict(slurm)})
+    for sample in tables["dataset_config"]["samples"]:
+        sample["files"] = ["../data/toy.parquet"]
+    return build(place / "specs" / f"{name}.toml", merged(tables, changes))
+
+
+def stand_in(folder: Path, name: str, text: str) -> None:
+    """Write a program of the test's."""
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/bash\n{text}\n")
+    program.chmod(0o755)
+
+
+def tool(name: str) -> str:
+    """Return a program's path, or skip the test."""
+    if (path := shutil.which(name)) is None:
+        pytest.skip(f"{name} is not installed: apt-get install {name}")
+    return path
+
+
+def command(
+    repository: Repository, *arguments: str, status: int = 0, unset: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run seesawc at the top of the repository."""
+    variables = repository.environment(unset) | {"PYTHONPATH": str(PACKAGE)}
+    ended = subprocess.run(
+        [*SEESAWC, *arguments], cwd=repository.folder, env=variables, capture_output=True, text=True
+    )
+    assert ended.returncode == status, ended
+    assert "Traceback" not in ended.stderr, ended
+    return ended
+
+
+def recorded(job: Job) -> list[str]:
+    """Return the jobs that seesawc has recorded for a run."""
+    lines = (job.run.path / "jobs.jsonl").read_text().splitlines()
+    return [json.loads(line)["job"] for line in lines]
 
 
 def missing() -> bool:

@@ -1,6 +1,5 @@
 """What the tests of batch files share: one cluster for a session, a repository for each test."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,10 +13,7 @@ from tests.slurm.cluster import Cluster, Repository, missing
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     if missing():
-        message = "SLURM is not installed: tests/slurm/slurm-local install"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip("SLURM is not installed: tests/slurm/slurm-local install")
     # SLURM keeps UNIX sockets there, whose paths must be short.
     found = Cluster(Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp")))
     found.control("start")

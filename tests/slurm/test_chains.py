@@ -7,27 +7,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import tomlkit
 
-from seesawc import outputs, pipeline
-from tests.runs.experiments import EXPERIMENT, Run, merged
+from tests.runs.experiments import EXPERIMENT, Run
 from tests.runs.fakes import SPEC, STAGES, leptons
-from tests.slurm.cluster import JOB, Job, Repository
-from tests.slurm.test_submitted_jobs import command, recorded
+from tests.slurm.cluster import JOB, Job, Repository, command, recorded
+from tests.spec_tables import build, merged
 
 
-def build(repository: Repository, name: str) -> Path:
+def build_chain(repository: Repository, name: str) -> Path:
     """Compile a spec of fakes, and write its data; returns the generated folder."""
     data = repository.folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     leptons().to_parquet(data / "jets.parquet")
     named = {"experiment_config": {"run_name": name}, "slurm_config": JOB | {"requeue": False}}
-    path = repository.folder / "specs" / f"{name}.toml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(tomlkit.dumps(merged(SPEC, named)))
-    folder = pipeline.output_folder(path)
-    outputs.write(folder, pipeline.compile_spec(path, folder).files, force=False)
-    return folder.resolve()
+    return build(repository.folder / "specs" / f"{name}.toml", merged(SPEC, named))
 
 
 def submitted(repository: Repository, name: str, said: str) -> dict[str, Job]:
@@ -50,7 +43,7 @@ def states(repository: Repository, name: str) -> dict[str, str]:
 
 
 def test_a_ratio_starts_when_both_parents_are_done(repository: Repository) -> None:
-    build(repository, "chain")
+    build_chain(repository, "chain")
     spec = "specs/chain.toml"
     asked = command(repository, "submit", "--test-only", spec).stdout
     assert asked.count("to start at") == 3
@@ -73,7 +66,7 @@ def test_a_ratio_starts_when_both_parents_are_done(repository: Repository) -> No
 
 
 def test_a_ratio_whose_parent_fails_never_starts(repository: Repository) -> None:
-    folder = build(repository, "failing")
+    folder = build_chain(repository, "failing")
     data = repository.folder / "data" / "jets.parquet"
     frame = leptons()
     # A numerator needs tight data.
@@ -101,7 +94,7 @@ def test_a_ratio_whose_parent_fails_never_starts(repository: Repository) -> None
 
 
 def test_the_chain_by_hand_from_anywhere(repository: Repository, tmp_path: Path) -> None:
-    folder = build(repository, "by_hand")
+    folder = build_chain(repository, "by_hand")
     # Stands in for training.
     repository.stand_in("python", "sleep 0.2")
     ended = subprocess.run(
@@ -123,7 +116,7 @@ def test_the_chain_by_hand_from_anywhere(repository: Repository, tmp_path: Path)
 def test_a_chain_that_cannot_be_submitted_as_a_whole_is_taken_back(
     repository: Repository, good: int
 ) -> None:
-    folder = build(repository, "half")
+    folder = build_chain(repository, "half")
     # It takes so many jobs, as on a site that limits them.
     count = repository.bin / "n"
     repository.stand_in(

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.runs.experiments import EXPERIMENT, Run
-from tests.slurm.cluster import Cluster, Job, Repository
-from tests.slurm.test_batch_lines import TELL, shellcheck
+from tests.slurm.cluster import TELL, Cluster, Job, Repository
 
 GRID = {"training_config": {"optimizer": {"optimizer_params": {"lr": [0.01, 0.003]}}}}
 SWEEP: dict[str, Any] = {"seeds": [1, 2], "max_parallel": 2, "grid": GRID}
@@ -44,7 +43,6 @@ def most_at_a_time(cluster: Cluster, number: str) -> str:
 
 def test_an_array_trains_every_point(repository: Repository) -> None:
     folder = repository.build("swept", sweep_config=SWEEP)
-    assert not shellcheck(folder / "submit.sbatch")
     job = repository.submit(folder / "submit.sbatch")
     assert "ArrayTaskThrottle=2" in most_at_a_time(repository.cluster, job.number)
     runs = []

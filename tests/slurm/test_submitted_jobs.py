@@ -2,29 +2,9 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-import seesawc
 from tests.runs.experiments import EXPERIMENT, Run
-from tests.slurm.cluster import JOB, Job, Repository
-
-PACKAGE = Path(seesawc.__file__).parents[1]
-SEESAWC = (sys.executable, "-m", "seesawc")
-
-
-def command(
-    repository: Repository, *arguments: str, status: int = 0, unset: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """Run seesawc at the top of the repository."""
-    variables = repository.environment(unset) | {"PYTHONPATH": str(PACKAGE)}
-    ended = subprocess.run(
-        [*SEESAWC, *arguments], cwd=repository.folder, env=variables, capture_output=True, text=True
-    )
-    assert ended.returncode == status, ended
-    assert "Traceback" not in ended.stderr, ended
-    return ended
+from tests.slurm.cluster import JOB, PACKAGE, SEESAWC, Job, Repository, command, recorded
 
 
 def found(repository: Repository, name: str, said: str) -> Job:
@@ -36,11 +16,6 @@ def found(repository: Repository, name: str, said: str) -> Job:
     job = Job(repository.cluster, number, repository.folder / f"slurm-{number}.out", run)
     assert match[2] == str(job.log)
     return job
-
-
-def recorded(job: Job) -> list[str]:
-    lines = (job.run.path / "jobs.jsonl").read_text().splitlines()
-    return [json.loads(line)["job"] for line in lines]
 
 
 def state(repository: Repository, name: str) -> str:

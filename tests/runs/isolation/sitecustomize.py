@@ -26,6 +26,7 @@ def witness() -> None:
     content = {
         "rank": os.environ.get("LOCAL_RANK", "0"),
         "precision": torch.get_float32_matmul_precision() if torch else None,
+        "deterministic": torch.are_deterministic_algorithms_enabled() if torch else None,
         "ours": [name for name in sys.modules if name.partition(".")[0] in ("seesawc", "parts")],
     }
     folder.mkdir(parents=True, exist_ok=True)
