@@ -306,6 +306,16 @@ def test_a_closure_that_misses_the_tolerance(fakes: FakesWorkshop) -> None:
     assert fakes.found("missed", "ratio").json("closure.json")["passed"] is False
 
 
+def test_a_closure_of_other_data_is_refused(fakes: FakesWorkshop) -> None:
+    folder = fakes.train("plain", **VARIANTS["plain"])
+    before = leptons()
+    fakes.write(before.iloc[:-10])
+    try:
+        fakes.run(folder, "closure").refused("was trained on other data")
+    finally:
+        fakes.write(before)
+
+
 def test_a_closure_of_another_split_is_refused(fakes: FakesWorkshop) -> None:
     """It would be tested on what the networks have learnt from."""
     fakes.train("resplit")

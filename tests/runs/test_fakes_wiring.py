@@ -27,10 +27,12 @@ FROZEN: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def every(fakes: FakesWorkshop) -> pd.DataFrame:
-    """All leptons; of those of training, pt is a little larger."""
+    """All leptons: those of training have a larger pt, each split a category of its own."""
     frame = leptons(0.02)
     train = splits(frame)["train"].index
     frame.loc[train, "pt"] += 1
+    for category, part in enumerate(splits(frame).values(), 20):
+        frame.loc[part.index[::50], "n_jets"] = category
     # As large as their sum, not one by one.
     frame["weight"] *= np.random.default_rng(3).uniform(0.5, 1.5, len(frame))
     fakes.write(frame)
@@ -104,6 +106,16 @@ def test_the_scaling_is_that_of_all_training_leptons(
     (center,) = (t for name, t in weights.items() if name.endswith("scaling.1.center"))
     expected = [np.log(train["pt"]).mean(), train["eta"].mean()]
     assert center.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_categories_are_those_of_all_training_leptons(
+    fakes: FakesWorkshop, trained: Path, every: pd.DataFrame, stage: str
+) -> None:
+    known = sorted(set(splits(every)["train"]["n_jets"]))
+    assert 20 in known
+    assert not {21, 22} & set(known)
+    assert fakes.found("wired", stage).checkpoint()["knows"]["categories"] == [known]
 
 
 def subtraction(fakes: FakesWorkshop, name: str, frame: pd.DataFrame) -> Tensor:
@@ -294,6 +306,27 @@ def test_the_losses_of_the_ratio_weigh_leptons_as_their_options_say(
 
     run = fakes.workshop.found(f"{parents}-ratio+{label}")
     assert_losses(run, parts, is_tight, fake, name, torch.zeros(0))
+
+
+LINKS: dict[str, Any] = {
+    "bce": torch.exp,
+    "savage": torch.exp,
+    "exponential": lambda f: (2 * f).exp(),
+    "tangent": lambda f: (0.5 + f.atan()) / (0.5 - f.atan()),
+}
+
+
+@pytest.mark.parametrize("loss", LINKS)
+def test_a_loss_has_its_own_link(fakes: FakesWorkshop, every: pd.DataFrame, loss: str) -> None:
+    """From what a network says to the ratio of densities: seen in MC times r over data."""
+    folder = fakes.build(f"linked_{loss}", **merged(FROZEN, {"training_config": {"loss": loss}}))
+    fakes.run(folder, "denominator").done()
+    run = fakes.found(f"linked_{loss}", "denominator")
+    frame = region(splits(every)["test"], "denominator")
+    ratio, data = LINKS[loss](logits(run, frame)), is_data(frame)
+    wanted = (weight(frame) * ratio)[~data].sum() / weight(frame)[data].sum()
+    found = run.json("metrics.json")["metrics"]["test"]["ratio"]
+    assert found == pytest.approx(float(wanted), rel=1e-4)
 
 
 def test_penalties_belong_to_training_alone(fakes: FakesWorkshop, every: pd.DataFrame) -> None:

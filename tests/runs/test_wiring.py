@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from parts.plots import plot_confusion
 from tests.runs.experiments import Run, Workshop, events, reading
 from tests.runs.recomputed import (
     Floats,
@@ -179,6 +180,19 @@ def test_metrics_are_those_of_the_best_epoch_on_their_split(
     assert found["average_precision"] == pytest.approx(average, rel=1e-4)
 
 
+def test_the_plots_of_the_test_show_test_events(workshop: Workshop, every: pd.DataFrame) -> None:
+    """The table of predicted classes is drawn anew, with what the network says of them."""
+    run = train(workshop, "pictured", FROZEN, {"experiment_config": {"plot_metrics_n_epoch": 50}})
+    part = splits(every)["test"]
+    predicted = (logits(run, part)[:, 0] > 0).long().numpy()
+    matrix = np.zeros((2, 2))
+    np.add.at(matrix, (part["process"].to_numpy(), predicted), yields(part, every))
+    drawn = workshop.folder / "drawn.png"
+    plot_confusion(matrix, ("background", "signal"), "pictured, test").savefig(drawn, dpi=120)
+    found = workshop.folder / "results" / "toy" / "pictured" / "test" / "confusion.png"
+    assert drawn.read_bytes() == found.read_bytes()
+
+
 def test_the_cut_is_the_best_one_of_validation(noisy: Run, every: pd.DataFrame) -> None:
     result = noisy.json("metrics.json")
     cuts = {name: found["significance_cut"] for name, found in result["metrics"].items()}
@@ -339,6 +353,14 @@ def test_losses_of_several_classes_are_those_that_their_options_say(
         expected = mean_loss(each, weights[part.index], split == "validation")
         (found,) = run.series(series).values()
         assert found == pytest.approx(expected, rel=1e-5), series
+    for split in ("validation", "test"):
+        metrics = run.json("metrics.json")["metrics"][split]
+        part = splits(every)[split]
+        score = torch.softmax(logits(run, part), 1).numpy()
+        for index, class_name in enumerate(("ggH", "VBF", "W_jets")):
+            positive = (part["process"] == index).to_numpy()
+            wanted = auc(score[:, index], positive, yields(part, every))
+            assert metrics[f"auc_{class_name}"] == pytest.approx(wanted, rel=1e-4), split
 
 
 @pytest.mark.parametrize(
@@ -427,6 +449,26 @@ def test_a_schedule_moves_when_its_interval_says(workshop: Workshop, interval: s
     rates = run.series("lr")
     passed = np.arange(len(rates)) // (len(rates) // 2 if interval == "epoch" else 1)
     assert list(rates.values()) == pytest.approx((0.01 * 0.5**passed).tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+def test_a_schedule_is_as_long_as_the_training(workshop: Workshop, interval: str) -> None:
+    """Where a spec leaves its length out."""
+    scheduler = {"scheduler_name": "CosineAnnealingLR", "interval": interval}
+    run = train(
+        workshop,
+        f"long_{interval}",
+        {
+            "experiment_config": {"log_every_n_steps": 1},
+            "training_config": {"max_epochs": 3, "scheduler": scheduler},
+        },
+    )
+    rates = run.series("lr")
+    passed = np.arange(len(rates))
+    if interval == "epoch":
+        passed = passed // (len(rates) // 3) * (len(rates) // 3)
+    rise = (1 + np.cos(np.pi * passed / len(rates))) / 2
+    assert list(rates.values()) == pytest.approx((0.01 * rise).tolist(), rel=1e-5)
 
 
 def test_the_optimizer_has_its_parameters(workshop: Workshop) -> None:
