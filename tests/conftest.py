@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
+
+from tests.sweeps import WHOLE
 
 pytest_plugins = ["tests.skips"]
 # The same examples on every machine, whichever folder is run and whatever failed there before, and
-# no deadlines: the machines are busy. `make explore` searches at random, and for longer.
+# no deadlines: the machines are busy. `make sweeps` searches at random, and for longer.
 settings.register_profile(
     "steady",
     derandomize=True,
@@ -22,11 +24,11 @@ settings.register_profile(
     "explore",
     deadline=None,
     database=None,
-    max_examples=2000,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    max_examples=1000,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("steady")
+settings.load_profile("explore" if WHOLE else "steady")
 
 
 @pytest.fixture

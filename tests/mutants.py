@@ -122,7 +122,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "        train,\n        validation,\n        outputs=Outputs,",
             "        train,\n        test,\n        outputs=Outputs,",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
+            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
         ),
         (
             "check_metrics_n_epoch=CHECK_METRICS_N_EPOCH,",

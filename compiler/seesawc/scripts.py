@@ -50,15 +50,11 @@ class Scripts:
         self.folder = folder.name
         between = os.path.relpath(path.parent.absolute(), folder.absolute())
         self.spec_folder = Path(between).as_posix()
-        self.templates = Templates(templates())
-        self.linked: dict[tuple[tuple[str, ...], tuple[str, ...]], Linked] = {}
+        self.templates = outlines(templates())
 
     def link(self, definitions: tuple[str, ...], imports: tuple[str, ...] = ()) -> Linked:
-        """Return the linked definitions; most points of a sweep ask for the same."""
-        key = definitions, imports
-        if key not in self.linked:
-            self.linked[key] = linker.link(templates() / "parts", definitions, imports)
-        return self.linked[key]
+        """Return the linked definitions."""
+        return linked(templates() / "parts", definitions, imports)
 
     def numbers(self, trained: Iterable[Experiment]) -> str:
         """Return the digest of all that can change runs' numbers; a sweep's points are not."""
@@ -227,6 +223,18 @@ def _blocks(linked: Linked) -> list[dict[str, Verbatim]]:
 
 def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def outlines(folder: Path) -> Templates:
+    """Return the outlines in a folder, which are read once."""
+    return Templates(folder)
+
+
+@cache
+def linked(folder: Path, definitions: tuple[str, ...], imports: tuple[str, ...]) -> Linked:
+    """Return linked definitions; many specs, and most points of a sweep, ask for the same."""
+    return linker.link(folder, definitions, imports)
 
 
 @cache

@@ -3,7 +3,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seesawc.literals import WIDTH, Literal, lay_out, literal
@@ -32,7 +32,6 @@ def laid_out(line: str, *values: Any) -> str:
     return lay_out(line, list(values))
 
 
-@settings(derandomize=True, database=None, deadline=None)
 @given(VALUES)
 def test_a_literal_evaluates_to_its_value(value: Any) -> None:
     text = literal(value)
@@ -42,7 +41,6 @@ def test_a_literal_evaluates_to_its_value(value: Any) -> None:
     assert type(ast.literal_eval(text)) is type(value)
 
 
-@settings(derandomize=True, database=None, deadline=None)
 @given(VALUES, st.integers(0, 8))
 def test_a_value_laid_out_over_lines_is_the_same(value: Any, indent: int) -> None:
     text = laid_out(f"{' ' * 4 * indent}NAME = @", value)

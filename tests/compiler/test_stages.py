@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from seesawc import outputs, pipeline
 from tests.runs.fakes import SPEC, STAGES
 from tests.spec_tables import merged, write_spec
+from tests.sweeps import examples
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,9 +143,7 @@ def test_any_spec_compiles_to_scripts_that_ruff_would_not_touch(
     folder = tmp_path_factory.mktemp("any")
     count = 0
 
-    @settings(
-        max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=examples(8, 25), suppress_health_check=list(HealthCheck))
     @given(fakes=FAKES, network=NETWORK, training=TRAINING, data=DATA)
     def build(
         fakes: dict[str, Any], network: dict[str, Any], training: dict[str, Any], data: Any
@@ -166,7 +165,7 @@ def test_any_spec_compiles_to_scripts_that_ruff_would_not_touch(
                 (place / name).write_text(text)
 
     build()
-    assert count >= 20
+    assert count >= examples(6, 20)
     config = f"--config={ROOT / 'pyproject.toml'}"
     rules = "--select=E,F,I,UP,B,S,PLE,RUF001,RUF100"
     for command in (["format", "--check"], ["check", rules, "--ignore=S101"]):

@@ -20,6 +20,7 @@ from seesawc.pipeline import Compiled
 from tests.runs.experiments import SPEC
 from tests.runs.variants import THREE
 from tests.spec_tables import merged, write_spec
+from tests.sweeps import examples, sampled
 
 GRIDS: dict[str, dict[str, Any]] = {
     "lr": {"training_config": {"optimizer": {"optimizer_params": {"lr": [0.1, 1e-3]}}}},
@@ -191,12 +192,12 @@ OWN = {
     "arguments = ARGUMENTS": "arguments = parse_arguments()",
     "    if arguments.all:\n        return train_all(Path(__file__), POINTS)\n": "",
     'point_script(Path(__file__), POINT["script"])': "digest(Path(__file__))",
-    "own_settings(SETTINGS, resolved, \"points\", IDENTITY)": "all_settings(SETTINGS, resolved)",
+    "own_settings(SETTINGS, RESOLVED, \"points\", IDENTITY)": "all_settings(SETTINGS, RESOLVED)",
     '    tags |= {"sweep": SWEEP, "point": IDENTITY}\n': "",
 }  # fmt: skip
 HEAD = {
     "POINTS", "ARGUMENTS", "SWEEP", "IDENTITY", "POINT", "of_the_sweep", "parse_sweep_arguments",
-    "shown", "point_script", "own_settings", "train_all",
+    "shown", "point_script", "own_settings", "train_all", "wait_and_pass_on",
 }  # fmt: skip
 
 
@@ -255,12 +256,12 @@ def settings_of(script: str) -> set[str]:
     return set(re.findall(r"^ *([A-Z_]+)(?:: Final)? = ", above, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", sampled(GRIDS, 3))
 def test_each_option_alone_is_swept_faithfully(name: str, tmp_path: Path) -> None:
     assert_merged(tmp_path, sweep(grid=GRIDS[name]))
 
 
-@pytest.mark.parametrize("name", POINTS)
+@pytest.mark.parametrize("name", sampled(POINTS, 2))
 def test_each_explicit_point_is_as_its_plain_script(name: str, tmp_path: Path) -> None:
     assert_merged(tmp_path, sweep(points=[{}, POINTS[name]], seeds=[3, 4]))
 
@@ -269,7 +270,7 @@ def test_each_explicit_point_is_as_its_plain_script(name: str, tmp_path: Path) -
 COMBINED = sorted(GRIDS.keys() - {"samples", "numerical", "loss", "optimizer", "scheduler"})
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(1, 5))
 @given(names=st.lists(st.sampled_from(COMBINED), min_size=2, max_size=2, unique=True))
 def test_options_together_are_swept_faithfully(
     names: list[str], tmp_path_factory: pytest.TempPathFactory
