@@ -106,30 +106,33 @@ def test_the_file_says_what_the_network_says(
     assert member_factors(tmp_path / "f.onnx", none).shape == (0, 2)
 
 
-def test_a_missing_column_and_a_jagged_one_are_named(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a network, for all tests that only apply it."""
+    path = tmp_path_factory.mktemp("exported") / "f.onnx"
     features = events()
-    export(
-        FakeFactor(network(features["numerical"])), tmp_path / "f.onnx", features, NAMES, MISSING
-    )
+    export(FakeFactor(network(features["numerical"])), path, features, NAMES, MISSING)
+    return path
+
+
+def test_a_missing_column_and_a_jagged_one_are_named(exported: Path) -> None:
     with pytest.raises(RefusedError, match="no column eta"):
-        member_factors(tmp_path / "f.onnx", {"pt": [1.0], "n_jets": [1]})
+        member_factors(exported, {"pt": [1.0], "n_jets": [1]})
     with pytest.raises(RefusedError, match="no column eta of one number each"):
-        member_factors(tmp_path / "f.onnx", {"pt": [1.0], "eta": [[1.0, 2.0]], "n_jets": [1]})
+        member_factors(exported, {"pt": [1.0], "eta": [[1.0, 2.0]], "n_jets": [1]})
 
 
 @pytest.mark.parametrize(
     ("column", "value"), [("pt", np.inf), ("eta", np.nan), ("n_jets", 1.5), ("n_jets", np.nan)]
 )
 def test_values_that_training_refuses_are_refused(
-    tmp_path: Path, column: str, value: float
+    exported: Path, column: str, value: float
 ) -> None:
-    features = events()
-    export(FakeFactor(network(features["numerical"])), tmp_path / "f.onnx", features, NAMES, -999.0)
     columns = {"pt": [10.0, 20.0], "eta": [0.0, MISSING], "n_jets": [1.0, 9.0]}
-    assert np.isfinite(member_factors(tmp_path / "f.onnx", columns)).all()
+    assert np.isfinite(member_factors(exported, columns)).all()
     columns[column][0] = value
     with pytest.raises(RefusedError, match=f"never seen in {column}$"):
-        member_factors(tmp_path / "f.onnx", columns)
+        member_factors(exported, columns)
 
 
 def test_a_file_that_differs_is_not_written(
@@ -144,14 +147,10 @@ def test_a_file_that_differs_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_metadata_name_the_columns(tmp_path: Path) -> None:
+def test_the_metadata_name_the_columns(exported: Path) -> None:
     import onnx
 
-    features = events()
-    export(
-        FakeFactor(network(features["numerical"])), tmp_path / "f.onnx", features, NAMES, MISSING
-    )
-    found = {p.key: json.loads(p.value) for p in onnx.load(tmp_path / "f.onnx").metadata_props}
+    found = {p.key: json.loads(p.value) for p in onnx.load(exported).metadata_props}
     assert {name: tuple(found[name]) for name in NAMES} == NAMES
 
 

@@ -87,9 +87,10 @@ def test_binary_figures_are_drawn(validation: Outputs) -> None:
     assert_drawn({"scores": plot_scores(validation, sample(1, 3000), [1], BINARY, CAPTION)})
 
 
-@pytest.mark.parametrize("n_classes", [3, 5])
-@pytest.mark.parametrize("labels", [(), (0, 2)], ids=["ordinary", "a_class_absent"])
-@pytest.mark.parametrize("n", [4, 2000])
+@pytest.mark.parametrize(
+    ("n", "labels", "n_classes"),
+    [(2000, (), 3), (2000, (0, 2), 5), (4, (), 5), (4, (0, 2), 3)],
+)
 def test_multiclass_figures_are_drawn(n: int, labels: tuple[int, ...], n_classes: int) -> None:
     figures = multiclass_figures(
         sample(1, 2 * n, n_classes),
@@ -232,14 +233,15 @@ kept = []
 def draw(n):
     for _ in range(n):
         figure = plot_significance(np.linspace(0, 1, 50), np.ones(50), "ggH", "")
-        figure.savefig(BytesIO(), format="png", dpi=40)
+        figure.savefig(BytesIO(), format="png")
         if {leak}:
             kept.append(figure)
-    gc.collect()
+        del figure
+        gc.collect()
     # Not ru_maxrss, which a process inherits.
     return int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0])
-before = draw(10)
-print(draw(40) - before)
+before = draw(4)
+print(draw(12) - before)
 """
 
 
@@ -254,7 +256,7 @@ def test_memory_stays_flat(leak: bool) -> None:
         text=True,
         check=True,
     )
-    assert (int(ended.stdout) > 8_000) is leak  # KiB
+    assert (int(ended.stdout) > 10_000) is leak  # KiB
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])

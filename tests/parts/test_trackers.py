@@ -1,9 +1,6 @@
 """The tracker in real trainings: cadences, several ranks, plots that fail, and going on."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -198,23 +195,6 @@ def test_the_validation_loss_and_metrics_are_of_all_events(
     assert f"epoch 1/1: train_loss {line['train_loss']:.4g}" in capsys.readouterr().out
 
 
-def test_two_ranks_find_what_one_does(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "templates")}
-    for devices in (1, 2):
-        command = [sys.executable, __file__, str(tmp_path / str(devices)), str(devices)]
-        found = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert found.returncode == 0, found.stderr
-    one, two = (entries(build(tmp_path / name)) for name in ("1", "2"))
-    assert len(one) == len(two) > 3
-    for a, b in zip(one, two, strict=True):
-        assert a.keys() == b.keys()
-        for name in a.keys() - {"time"}:
-            expected = b[name] if b[name] is None else pytest.approx(b[name], rel=1e-4)
-            assert a[name] == expected, name
-
-
 def failing(*_: Any, **__: Any) -> dict[str, Figure]:
     raise RuntimeError("no ink")
 
@@ -239,6 +219,10 @@ def test_drawing_changes_neither_random_states_nor_the_training(tmp_path: Path) 
     assert states[0] == states[1]
     assert all(torch.equal(tensor, networks[1][name]) for name, tensor in networks[0].items())
     assert (tmp_path / "b" / "plots" / "epoch_0002" / "history.png").exists()
+
+
+def empty(*_: Any, **__: Any) -> dict[str, Figure]:
+    return {"nothing": Figure((1, 1))}
 
 
 def slowly(*_: Any, **__: Any) -> dict[str, Figure]:
@@ -373,7 +357,7 @@ def test_what_was_recorded_after_the_checkpoint_is_dropped(tmp_path: Path) -> No
 
 def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path: Path) -> None:
     """The state is that of the end of the second epoch; another start has drawn the first."""
-    first = build(tmp_path, plot_metrics_n_epoch=1)
+    first = build(tmp_path, plot_metrics_n_epoch=1, figures=empty)
     classifier = fit(first, epochs=2)
     first.finish()
     state = json.loads(json.dumps(first.state_dict()))
@@ -385,7 +369,7 @@ def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path:
     state["record"] = len("".join(kept))
     for _ in range(2):
         # Once drawn, they are not drawn again.
-        later = build(tmp_path)
+        later = build(tmp_path, figures=empty)
         checkpoint = {"state_dict": classifier.state_dict(), "callbacks": {"Tracker": state}}
         resume_after_training(later, classifier, checkpoint)
         later.finish()
@@ -410,10 +394,3 @@ def test_a_checkpoint_of_another_run_cuts_nothing(tmp_path: Path) -> None:
     tracker.record.write(4, 1, train_loss=0.5)
     tracker.load_state_dict(state | {"run": "another"})
     assert len(entries(tracker)) == 1
-
-
-if __name__ == "__main__":
-    on_rank_0 = os.environ.get("LOCAL_RANK", "0") == "0"
-    ours = build(Path(sys.argv[1]))
-    ours.record = ours.record if on_rank_0 else Record(Path(os.devnull))
-    fit(ours, epochs=2, devices=int(sys.argv[2]), dropout=0.0)

@@ -42,7 +42,7 @@ SPEC: dict[str, Any] = {
     "training_config": {"max_epochs": 2, "optimizer": {"optimizer_params": {"lr": 0.005}}},
 }
 EVERYTHING: dict[str, Any] = {
-    "experiment_config": {"plot_metrics_n_epoch": 1, "log_every_n_steps": 5},
+    "experiment_config": {"log_every_n_steps": 5},
     "dataset_config": {"scaling": "quantile"},
     "fakes_config": {
         "n_members": 2,
@@ -64,22 +64,25 @@ EVERYTHING: dict[str, Any] = {
     },
 }
 VARIANTS: dict[str, dict[str, Any]] = {
-    "plain": {"experiment_config": {"plot_metrics_n_epoch": 1}},
+    # With plots of its test.
+    "plain": {"experiment_config": {"plot_metrics_n_epoch": 50}},
     "everything": EVERYTHING,
     "from_mc": {
-        "fakes_config": {"use_data_in_ratio": False, "n_members": 2, "mc_normalisation": 0.1},
+        "fakes_config": {
+            "use_data_in_ratio": False,
+            "n_members": 2,
+            "bootstrap": False,
+            "mc_normalisation": 0.1,
+        },
+        "training_config": {"loss": "exponential"},
         "dataset_config": {"logarithmic": None, "scaling": "none", "categorical": []},
     },
-    "unbootstrapped": {
-        "fakes_config": {"n_members": 2, "bootstrap": False},
-        "training_config": {"loss": "exponential"},
-    },
-    "tangent": {
+    "double": {
+        "experiment_config": {"precision": 64, "seed": None},
         "training_config": {"loss": "tangent"},
         "dataset_config": {"scaling": "none", "missing": -999.0},
         "model_config": {"architecture_config": {"layernorm": True, "act_out": "none"}},
     },
-    "double": {"experiment_config": {"precision": 64, "seed": None}},
     # To be read rather than run.
     "comet": {
         "experiment_config": {"comet_api_key": "${COMET_API_KEY}"},
