@@ -1,10 +1,13 @@
-# One command each: demo, demo-fakes, test, lint, regenerate, bench. All in .venv, at the pinned versions.
+# One command each: demo, demo-fakes, test, lint, sweeps, mutants, regenerate, bench. All in .venv, at
+# the pinned versions.
 PYTHON ?= python3
 # OpenMP threads spin at barriers: two of them beside another busy process are 250 times slower.
 export OMP_NUM_THREADS ?= 1
 BIN := .venv/bin
+# One more than there are processors: some tests wait for SLURM's clock.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: demo demo-fakes test lint regenerate bench
+.PHONY: demo demo-fakes test lint sweeps mutants regenerate bench
 
 demo: .venv/train
 	$(BIN)/seesawc build specs/h4l.toml
@@ -17,13 +20,21 @@ demo-fakes: .venv/train specs/data/toy_pt.parquet
 specs/data/toy_pt.parquet: specs/data/make_toys.py
 	$(BIN)/python $< pt
 
-test: .venv/test lint
-	$(BIN)/pytest -n auto
+# A fault of style does not keep the tests from running, and fails all the same.
+test: .venv/test
+	status=0; $(MAKE) --no-print-directory lint || status=$$?; \
+	$(BIN)/pytest -n $(WORKERS) && exit $$status
 
 lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy compiler/seesawc templates/parts tests specs/data
+
+sweeps: .venv/test
+	SEESAWC_SWEEPS=whole $(BIN)/pytest -n $(WORKERS) tests/compiler tests/parts
+
+mutants: .venv/test
+	$(BIN)/python tests/mutants.py
 
 regenerate: .venv/test
 	$(BIN)/seesawc build --force specs/*.toml

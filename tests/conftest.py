@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.runs.starts import Warm
 from tests.sweeps import WHOLE
 
 pytest_plugins = ["tests.skips"]
@@ -29,6 +30,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("explore" if WHOLE else "steady")
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """An interpreter without seesawc whose forks run scripts."""
+    interpreter = Warm()
+    yield interpreter
+    interpreter.close()
 
 
 @pytest.fixture

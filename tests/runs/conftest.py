@@ -1,20 +1,12 @@
-"""What the tests of generated scripts share: an interpreter, and a folder with data."""
+"""What the tests of generated scripts share: folders with data."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.runs.experiments import Warm, Workshop, events, isolated
+from tests.runs.experiments import Workshop, events
 from tests.runs.fakes import FakesWorkshop, leptons
-
-
-@pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
-    """An interpreter without seesawc whose forks run scripts."""
-    interpreter = Warm(isolated())
-    yield interpreter
-    interpreter.close()
+from tests.runs.starts import Warm
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as Entry
 
 from seesawc import scripts
+from tests.runs.starts import PATIENCE, Cold, Ended, Started, Strike, Warm, isolated
 from tests.spec_tables import build, merged
 
-HERE = Path(__file__).parent
 EXPERIMENT = "toy"
 NOBODY = 65534
-# An interrupted start or a hung one must not hang the tests.
-PATIENCE = 120.0
 
 SPEC: dict[str, Any] = {
     "task": "signal",
@@ -81,133 +78,6 @@ def reading(stem: str, **changes: Any) -> dict[str, Any]:
         for sample in SPEC["dataset_config"]["samples"]
     ]
     return {"dataset_config": {"samples": samples} | changes}
-
-
-@frozen
-class Ended:
-    """How a start of a script ended."""
-
-    status: int
-    output: str
-    error: str
-
-    def refused(self, *words: str) -> None:
-        """Assert that the start was refused in so many words, not by a traceback."""
-        assert self.status == 1, self
-        assert self.error.count("refused:") == 1, self
-        for word in words:
-            assert word in self.error, self
-        self.quiet()
-
-    def quiet(self) -> None:
-        """Assert that no traceback was shown."""
-        assert "Traceback" not in self.output + self.error, self
-
-    def done(self) -> "Ended":
-        """Assert that the start came to its end without a warning from the tracker."""
-        assert self.status == 0, self
-        assert "tracker" not in self.error
-        assert "warning: " not in self.output, self
-        self.quiet()
-        return self
-
-
-class Warm:
-    """The interpreter that starts scripts in forks of its own; one for all tests of a process."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        command = [sys.executable, str(HERE / "warm.py")]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables)
-        self.ended: dict[int, int] = {}
-        self.pids: list[int] = []
-        self.deaf = False
-        self.news = threading.Condition()
-        threading.Thread(target=self.listen, daemon=True).start()
-
-    def listen(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            pid, status = json.loads(line)
-            with self.news:
-                if status is None:
-                    self.pids.append(pid)
-                else:
-                    self.ended[pid] = status
-                self.news.notify_all()
-        with self.news:
-            self.deaf = True
-            self.news.notify_all()
-
-    def start(self, request: Mapping[str, Any]) -> int:
-        """Return the process of a script."""
-        assert self.process.stdin
-        with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-            self.process.stdin.flush()
-        with self.news:
-            assert self.news.wait_for(lambda: self.pids or self.deaf, PATIENCE)
-            assert self.pids, "the interpreter has ended: pytest -s shows its error"
-            return self.pids.pop()
-
-    def wait(self, pid: int) -> int:
-        """Return the exit status."""
-        with self.news:
-            assert self.news.wait_for(lambda: pid in self.ended or self.deaf, PATIENCE), (
-                "the script hangs"
-            )
-            return self.ended[pid]
-
-    def close(self) -> None:
-        """End the interpreter; what it has started has ended before."""
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait(PATIENCE)
-
-
-@frozen
-class Started:
-    """A script that runs."""
-
-    pid: int
-    output: Path
-    error: Path
-    warm: Warm | None
-    cold: subprocess.Popen[bytes] | None = None
-
-    def wait(self) -> Ended:
-        """Return how it ended."""
-        if self.cold is not None:
-            status = self.cold.wait(PATIENCE)
-        else:
-            assert self.warm is not None
-            status = self.warm.wait(self.pid)
-        texts = ["" if p.is_char_device() else p.read_text() for p in (self.output, self.error)]
-        return Ended(status, *texts)
-
-    def over(self) -> bool:
-        """Whether it has ended."""
-        if self.cold is not None:
-            return self.cold.poll() is not None
-        assert self.warm is not None
-        return self.pid in self.warm.ended
-
-    def signal(self, number: int) -> Ended:
-        """Send a signal, and return how it ended; it may have ended before."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-        return self.wait()
-
-
-@frozen
-class Strike:
-    """Where a script is struck by a signal: see isolation/strikes.py."""
-
-    event: str
-    pattern: str
-    count: int
-    number: int
-    rank: int = 0
 
 
 @frozen
@@ -285,8 +155,7 @@ class Run:
         """Return the entries of MLflow that have the run's name."""
         client = self.client()
         found = client.get_experiment_by_name(experiment)
-        assert found is not None
-        entries = client.search_runs([found.experiment_id])
+        entries = client.search_runs([found.experiment_id]) if found else []
         return [entry for entry in entries if entry.info.run_name == self.path.name]
 
     def logged(self) -> dict[str, list[tuple[int, float]]]:
@@ -310,6 +179,23 @@ class Run:
 def same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
     """Whether weights are equal bit for bit."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@cache
+def empty_store() -> bytes:
+    """Return MLflow's store before its first run; to make one takes a second or two."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "mlflow.db"
+        MlflowClient(tracking_uri=f"sqlite:///{store}").search_experiments(max_results=1)
+        return store.read_bytes()
+
+
+def give_store(save_dir: Path) -> None:
+    """Put an empty store where runs below `save_dir` will look for one, unless one is there."""
+    place = save_dir / "mlruns" / "mlflow.db"
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(empty_store())
 
 
 @frozen
@@ -338,7 +224,6 @@ class Workshop:
         *arguments: str,
         cold: bool = False,
         terminal: str = "",
-        uid: int | None = None,
         unset: Iterable[str] = (),
         variables: Mapping[str, str] | None = None,
         strike: Strike | None = None,
@@ -363,17 +248,9 @@ class Workshop:
                 process = subprocess.Popen(
                     command, stdout=out, stderr=err, env=environment, cwd=self.folder
                 )
-            return Started(process.pid, output, error, None, process)
-        request = {
-            "script": str(script),
-            "arguments": arguments,
-            "variables": environment,
-            "folder": str(self.folder),
-            "output": terminal or str(output),
-            "error": terminal or str(error),
-            "uid": uid,
-        }
-        return Started(self.warm.start(request), output, error, self.warm)
+            return Cold(process, output, error)
+        words = [str(script), *arguments]
+        return self.warm.start(words, environment, self.folder, output, error, terminal)
 
     def run(self, script: Path, *arguments: str, **options: Any) -> Ended:
         """Start a script and wait for it."""
@@ -389,17 +266,6 @@ class Workshop:
         return Run(self.folder / save_dir / EXPERIMENT / name)
 
 
-def isolated() -> dict[str, str]:
-    """Return the environment of a process that cannot import seesawc."""
-    kept = {n: v for n, v in os.environ.items() if n in ("PATH", "HOME", "LANG", "TMPDIR")}
-    return kept | {
-        "PYTHONPATH": str(HERE / "isolation"),
-        "OMP_NUM_THREADS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_LOGGING_LEVEL": "WARNING",
-    }
-
-
 def wait_for_step(run: Run, process: Started, step: int) -> None:
     """Wait until the record has a step."""
     deadline = time.monotonic() + PATIENCE
@@ -410,4 +276,4 @@ def wait_for_step(run: Run, process: Started, step: int) -> None:
             if max([line["step"] for line in lines], default=0) >= step:
                 return
         time.sleep(0.005)
-    raise AssertionError(f"step {step} did not come: {process.error.read_text()}")
+    raise AssertionError(f"step {step} did not come: {process.texts[1].read_text()}")

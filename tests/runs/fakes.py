@@ -7,7 +7,8 @@ import pandas as pd
 from attrs import frozen
 
 from specs.data import make_toys
-from tests.runs.experiments import EXPERIMENT, Ended, Run, Workshop
+from tests.runs.experiments import EXPERIMENT, Run, Workshop
+from tests.runs.starts import Ended
 from tests.spec_tables import build, merged
 
 STAGES = ("numerator", "denominator", "ratio")

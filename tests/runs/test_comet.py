@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.runs.experiments import Ended, Run, Workshop
+from tests.runs.experiments import Run, Workshop
+from tests.runs.starts import Ended
 
 KEY = "s3nt1nelS3nt1nelS3nt1nel"
 CHANGES: dict[str, Any] = {

@@ -16,8 +16,9 @@ import torch
 from attrs import frozen
 
 from specs.data import make_toys
-from tests.runs.experiments import EXPERIMENT, Ended, Run, Strike, Workshop, same
+from tests.runs.experiments import EXPERIMENT, Run, Workshop, same
 from tests.runs.fakes import RUN, SPEC, STAGES, VARIANTS, FakesWorkshop, leptons
+from tests.runs.starts import Ended, Strike
 from tests.spec_tables import merged
 
 

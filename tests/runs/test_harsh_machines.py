@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.experiments import Run, Strike, Workshop, isolated, same, wait_for_step
+from tests.runs.experiments import Run, Workshop, same, wait_for_step
+from tests.runs.starts import Strike, isolated
 
 LONG = {"training_config": {"max_epochs": 2000}}
 

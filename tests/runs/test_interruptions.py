@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.runs.experiments import PATIENCE, Run, Strike, Workshop, same
+from tests.runs.experiments import Run, Workshop, give_store, same
+from tests.runs.starts import PATIENCE, Strike
 
 STEPS = 25  # Of an epoch: 248 training events in batches of 10.
 CHANGES: dict[str, Any] = {
@@ -66,6 +67,7 @@ def place(workshop: Workshop, run: Run, name: str) -> tuple[dict[str, str], Run]
     """Return the variables that send a run's script elsewhere, and the run that it makes there."""
     logs, results = workshop.folder / name, workshop.folder / f"{name}-results"
     variables = {"ANALYSIS_ML_LOGS_DIR": str(logs), "ANALYSIS_ML_RESULTS_DIR": str(results)}
+    give_store(logs)
     return variables, workshop.found(run.path.name, name)
 
 
@@ -111,8 +113,7 @@ def assert_stopped(run: Run) -> None:
     """Assert that a start that was told to stop has left everything in order."""
     assert not (run.path / "lock").exists()
     assert not list(run.path.rglob(".*"))
-    if run.store.exists():
-        assert {entry.info.status for entry in run.entries()} <= {"KILLED"}
+    assert {entry.info.status for entry in run.entries()} <= {"KILLED"}
 
 
 def test_signals_within_an_epoch_at_its_end_and_within_the_next(

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.runs.experiments import EXPERIMENT, Ended, Run, Workshop, same
+from tests.runs.experiments import EXPERIMENT, Run, Workshop, same
+from tests.runs.starts import Ended
 
 STEPS = 7  # Of an epoch: 248 training events in batches of 40.
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from tests.runs.conftest import new_workshop
-from tests.runs.experiments import NOBODY, Warm, Workshop, events, reading
+from tests.runs.experiments import NOBODY, Workshop, events, reading
+from tests.runs.starts import Warm
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -140,9 +141,11 @@ def test_a_run_folder_that_cannot_be_written(open_workshop: Workshop) -> None:
     logs.mkdir()
     logs.chmod(0o555)
     script = open_workshop.build("unwritable")
-    uid = NOBODY if os.getuid() == 0 else None
+    user = {"TOY_USER": str(NOBODY)} if os.getuid() == 0 else {}
     run = open_workshop.found("unwritable")
-    open_workshop.run(script, uid=uid).refused(f"cannot write to {run.path}", "Permission denied")
+    open_workshop.run(script, variables=user).refused(
+        f"cannot write to {run.path}", "Permission denied"
+    )
     assert list(logs.iterdir()) == []
 
 

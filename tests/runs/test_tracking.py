@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.runs.experiments import EXPERIMENT, Ended, Run, Workshop, same, wait_for_step
+from tests.runs.experiments import EXPERIMENT, Run, Workshop, same, wait_for_step
+from tests.runs.starts import Ended
 
 CHANGES: dict[str, Any] = {
     "experiment_config": {"plot_metrics_n_epoch": 2, "log_every_n_steps": 3},

@@ -1,7 +1,9 @@
 """Starts scripts in forks of one interpreter that has imported their libraries: seconds saved.
 
-Reads a JSON object a line from its input; says `[pid, null]` of each process that it starts, and
-`[pid, status]` when that has ended.
+Listens at a socket for `isolation/bin/python`, which stands in for Python. That sends where, with
+which arguments and variables a script is to run, and its own input, output and error. It is told
+the number of the process, and the exit status once it has ended. The process ends with whoever
+asked for it; this ends with its own input.
 """
 
 import gc
@@ -10,7 +12,11 @@ import json
 import os
 import runpy
 import select
+import signal
+import socket
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,65 +27,90 @@ LIBRARIES = (
     "matplotlib.backends.backend_agg",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
+    "onnxscript",
     "pandas",
     "pyarrow.parquet",
     "torch",
 )
+LAUNCHER = Path(__file__).with_name("isolation") / "bin" / "python"
 
 
-def serve() -> dict[str, Any]:
-    """Fork for each line that comes; returns the request, in the fork."""
-    running = set[int]()
+def serve(server: socket.socket) -> dict[str, Any]:
+    """Fork for each request that comes; returns it, in the fork."""
+    running: dict[int, socket.socket] = {}
     while True:
         for pid in tuple(running):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                running.remove(pid)
-                print(json.dumps([pid, os.waitstatus_to_exitcode(status)]), flush=True)
-        if select.select([0], [], [], 0.02)[0]:
-            request = read_request()
+                tell(running.pop(pid), os.waitstatus_to_exitcode(status))
+        ready, _, _ = select.select([0, server.fileno()], [], [], 0.02)
+        if 0 in ready and not os.read(0, 1):
+            os._exit(0)
+        if server.fileno() in ready:
+            connection, _ = server.accept()
+            request, descriptors = receive(connection)
             pid = os.fork()
             if pid == 0:
-                return request
-            running.add(pid)
-            print(json.dumps([pid, None]), flush=True)
+                server.close()
+                return request | {"connection": connection, "descriptors": descriptors}
+            for descriptor in descriptors:
+                os.close(descriptor)
+            tell(connection, pid, last=False)
+            running[pid] = connection
 
 
-def read_request() -> dict[str, Any]:
-    """Return the next request; exits at the end of the input."""
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)
-        if not byte:
-            os._exit(0)
-        line += byte
-    request: dict[str, Any] = json.loads(line)
-    return request
+def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Return a request, a JSON object of one line, and the descriptors that come with it."""
+    text, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
+    while not text.endswith(b"\n"):
+        text += connection.recv(65536)
+    request: dict[str, Any] = json.loads(text)
+    return request, descriptors
+
+
+def tell(connection: socket.socket, number: int, last: bool = True) -> None:
+    """Send a number, to somebody who may be gone."""
+    with suppress(OSError):
+        connection.sendall(f"{number}\n".encode())
+    if last:
+        connection.close()
+
+
+def end_with(connection: socket.socket) -> None:
+    """End this process when the one that asked for it does."""
+    connection.recv(1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def become(request: dict[str, Any]) -> None:
     """Run the script as if Python had been started with it."""
     os.setsid()
-    for descriptor, name in ((0, os.devnull), (1, request["output"]), (2, request["error"])):
-        flags = os.O_RDONLY if descriptor == 0 else os.O_RDWR | os.O_CREAT | os.O_APPEND
-        os.dup2(os.open(name, flags, 0o644), descriptor)
+    for number, descriptor in enumerate(request["descriptors"]):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    threading.Thread(target=end_with, args=[request["connection"]], daemon=True).start()
     os.environ.clear()
     os.environ |= request["variables"]
+    # What the script starts by Python's own name is started like this, too.
+    sys.executable = str(LAUNCHER)
+    if user := os.environ.pop("TOY_USER", ""):
+        os.setgroups([])
+        os.setgid(int(user))
+        os.setuid(int(user))
     # As it would have been at the start of an interpreter.
     strikes.arm()
     os.chdir(request["folder"])
-    if request["uid"] is not None:
-        os.setgroups([])
-        os.setgid(request["uid"])
-        os.setuid(request["uid"])
-    sys.argv = [request["script"], *request["arguments"]]
-    sys.path[0] = str(Path(request["script"]).parent)
-    runpy.run_path(request["script"], run_name="__main__")
+    sys.argv = request["arguments"]
+    sys.path[0] = str(Path(sys.argv[0]).parent)
+    runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":
-    for library in LIBRARIES:
-        importlib.import_module(library)
-    # What is frozen is not copied when a fork collects its garbage.
-    gc.freeze()
-    become(serve())
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(sys.argv[1])
+        listening.listen(64)
+        for library in LIBRARIES:
+            importlib.import_module(library)
+        # What is frozen is not copied when a fork collects its garbage.
+        gc.freeze()
+        become(serve(listening))

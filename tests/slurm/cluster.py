@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from attrs import field, frozen
 
 import seesawc
-from tests.runs.experiments import EXPERIMENT, SPEC, Run, events, isolated
+from tests.runs.experiments import EXPERIMENT, SPEC, Run, events, give_store
+from tests.runs.starts import Warm, isolated
 from tests.spec_tables import build, merged
 
 HERE = Path(__file__).parent
@@ -24,6 +26,8 @@ ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "OUT_OF_MEM
 # The machine may be busy; nothing here takes half as long when it is not.
 PATIENCE = 180.0
 VENV = Path(sys.executable).parent
+# Where a job finds Python itself.
+COLD = f"{VENV}:/usr/local/bin:/usr/bin:/bin"
 # A job of no features: the least that a batch file needs.
 JOB = {"time": "00:10:00"}
 # Says where it is and what it was given, once for each task.
@@ -91,6 +95,17 @@ class Cluster:
             time.sleep(0.1)
         raise AssertionError(f"job {number} is still {job['JobState']}: {job['Reason']}")
 
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Have no node take a job: all of them wait."""
+        nodes = self.run("sinfo", "-h", "-N", "-o", "%N").split()
+        names = f"NodeName={','.join(sorted(set(nodes)))}"
+        self.run("scontrol", "update", names, "State=DRAIN", "Reason=full")
+        try:
+            yield
+        finally:
+            self.run("scontrol", "update", names, "State=RESUME")
+
     def clear(self) -> None:
         """Cancel the jobs that a test has left: one that hangs would block others."""
         if self.run("squeue", "-h"):
@@ -149,6 +164,7 @@ class Repository:
     folder: Path
     cluster: Cluster
     bin: Path
+    warm: Warm
     variables: dict[str, str] = field(factory=dict)
 
     @property
@@ -169,9 +185,11 @@ class Repository:
             "SLURM_CONF": self.cluster.variables()["SLURM_CONF"],
             "ANALYSIS_ML_LOGS_DIR": str(self.logs),
             "ANALYSIS_ML_RESULTS_DIR": str(self.folder / "results"),
-            "PATH": f"{self.bin}:{VENV}:/usr/local/bin:/usr/bin:/bin",
+            # Scripts are run by the warm interpreter, unless a test has Python itself run them.
+            "PATH": f"{self.bin}:{self.warm.launcher}:{COLD}",
         }
-        found = isolated() | places | self.variables | variables
+        give_store(self.logs)
+        found = isolated() | places | self.warm.variables() | self.variables | variables
         return {name: value for name, value in found.items() if name != unset}
 
     def submit(

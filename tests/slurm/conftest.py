@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs.starts import Warm
 from tests.slurm.cluster import Cluster, Repository, missing
 
 
@@ -25,6 +26,6 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def repository(cluster: Cluster, tmp_path: Path) -> Iterator[Repository]:
-    yield Repository(tmp_path / "repository", cluster, tmp_path / "bin")
+def repository(cluster: Cluster, warm: Warm, tmp_path: Path) -> Iterator[Repository]:
+    yield Repository(tmp_path / "repository", cluster, tmp_path / "bin", warm)
     cluster.clear()

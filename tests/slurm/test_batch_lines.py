@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from tests.runs.experiments import EXPERIMENT
 from tests.slurm.cluster import FULL, JOB, NASTY, ON_GPUS, TELL, Repository, tool
 
 
@@ -29,7 +30,7 @@ def test_a_script_that_differs_or_is_not_there_is_refused(repository: Repository
     edited = repository.submit(folder / "submit.sbatch")
     assert edited.ended()["ExitCode"] == "1:0"
     assert "is not the script that this file was made with" in edited.said()
-    assert not repository.logs.exists()
+    assert not (repository.logs / EXPERIMENT).exists()
 
 
 def test_without_python_the_job_says_what_to_do(repository: Repository) -> None:

@@ -1,13 +1,13 @@
 """Batch files run generated scripts to their end, also when they are interrupted."""
 
-from tests.slurm.cluster import JOB, VENV, Repository
+from tests.slurm.cluster import COLD, JOB, VENV, Repository
 
 LONG = {"max_epochs": 100_000}
 
 
 def test_a_job_submitted_from_the_repository_trains_to_the_end(repository: Repository) -> None:
     folder = repository.build("plain", JOB | {"cpus": 2, "memory": "2G"})
-    job = repository.submit(folder / "submit.sbatch")
+    job = repository.submit(folder / "submit.sbatch", PATH=COLD)
     record = job.completed()
     assert (record["NumTasks"], record["CPUs/Task"], record["MinMemoryNode"]) == ("1", "2", "2G")
     assert job.pointer.read_text() == f"log: {job.log}\n"

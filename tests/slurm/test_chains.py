@@ -47,13 +47,14 @@ def test_a_ratio_starts_when_both_parents_are_done(repository: Repository) -> No
     spec = "specs/chain.toml"
     asked = command(repository, "submit", "--test-only", spec).stdout
     assert asked.count("to start at") == 3
-    jobs = submitted(repository, "chain", command(repository, "submit", spec).stdout)
-    depends = repository.cluster.job(jobs["ratio"].number)["Dependency"]
-    assert {jobs[stage].number for stage in STAGES[:2]} == set(
-        re.findall(r"afterok:(\d+)", depends)
-    )
-    waits = command(repository, "rerun", spec)
-    assert waits.stderr == "3 more in SLURM's queue\n"
+    with repository.cluster.full():
+        jobs = submitted(repository, "chain", command(repository, "submit", spec).stdout)
+        depends = repository.cluster.job(jobs["ratio"].number)["Dependency"]
+        assert {jobs[stage].number for stage in STAGES[:2]} == set(
+            re.findall(r"afterok:(\d+)", depends)
+        )
+        waits = command(repository, "rerun", spec)
+        assert waits.stderr == "3 more in SLURM's queue\n"
     records = {stage: each.completed() for stage, each in jobs.items()}
     assert all(records["ratio"]["StartTime"] >= records[s]["EndTime"] for s in STAGES[:2])
     assert states(repository, "chain") == dict.fromkeys(STAGES, "done")
@@ -84,8 +85,7 @@ def test_a_ratio_whose_parent_fails_never_starts(repository: Repository) -> None
     printed = command(repository, "rerun", spec).stdout
     assert printed == "bash generated/failing/submit.sh\n"
     # Not while a part of it may still come to an end.
-    repository.variables["SBATCH_HOLD"] = "1"
-    denominator = repository.submit(folder / "submit_denominator.sbatch")
+    denominator = repository.submit(folder / "submit_denominator.sbatch", "--hold")
     with (jobs["denominator"].run.path / "jobs.jsonl").open("a") as file:
         file.write(json.dumps({"job": denominator.number}) + "\n")
     (jobs["denominator"].run.path / "done").unlink(missing_ok=True)

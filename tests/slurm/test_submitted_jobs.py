@@ -53,7 +53,7 @@ def test_an_edited_script_and_a_missing_variable_submit_nothing(repository: Repo
     refused = command(repository, "submit", "specs/edited.toml", status=1)
     assert "is not what specs/edited.toml compiles to: train_signal.py" in refused.stderr
     assert repository.cluster.run("squeue", "-h") == ""
-    assert not repository.logs.exists()
+    assert not (repository.logs / EXPERIMENT).exists()
 
 
 def test_slurm_is_asked_before_anything_is_submitted(repository: Repository) -> None:
@@ -70,7 +70,7 @@ def test_slurm_is_asked_before_anything_is_submitted(repository: Repository) -> 
         assert "1 mistake; nothing was submitted" in bad.stderr
     assert "sbatch refuses" in command(repository, "submit", "specs/nowhere.toml", status=1).stderr
     assert repository.cluster.run("squeue", "-h") == ""
-    assert not repository.logs.exists()
+    assert not (repository.logs / EXPERIMENT).exists()
 
 
 def test_a_job_that_submits_hands_nothing_of_its_own_down(repository: Repository) -> None:
@@ -108,17 +108,14 @@ def test_a_failed_run_is_submitted_again_but_not_while_it_waits(repository: Repo
     printed = command(repository, "rerun", "--failed", spec)
     assert printed.stdout == "sbatch generated/broken/submit.sbatch\n"
     (repository.bin / "python").unlink()
-    # So that the second one waits.
-    repository.variables["SBATCH_HOLD"] = "1"
-    second = found(
-        repository, "broken", command(repository, "rerun", "--failed", "--submit", spec).stdout
-    )
-    assert recorded(second) == [first.number, second.number]
-    waits = command(repository, "rerun", "--submit", spec)
-    assert (waits.stdout, waits.stderr) == (
-        "nothing to run again: 1 lost\n",
-        "1 more in SLURM's queue\n",
-    )
-    repository.cluster.run("scontrol", "release", second.number)
+    with repository.cluster.full():
+        again = command(repository, "rerun", "--failed", "--submit", spec)
+        second = found(repository, "broken", again.stdout)
+        assert recorded(second) == [first.number, second.number]
+        waits = command(repository, "rerun", "--submit", spec)
+        assert (waits.stdout, waits.stderr) == (
+            "nothing to run again: 1 lost\n",
+            "1 more in SLURM's queue\n",
+        )
     second.completed()
     assert state(repository, "broken") == "done"
