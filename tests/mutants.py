@@ -518,6 +518,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "pass",
             "backends::test_a_later_start_goes_on_with_the_same_entry",
         ),
+        (
+            "self.steps |= self.backend.last_steps()",
+            "pass",
+            "backends::test_a_step_is_there_once_if_its_sender_was_killed_and_the_run_went_back",
+        ),
         ("log_code=False,", "log_code=True,", "comet::test_the_key_is_nowhere"),
         (
             'if line.endswith("\\n")]',

@@ -53,9 +53,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T170029Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T191839Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "6d1af1307db509d67e16eeb1ed34a884ed70399f4f651561edfba7ee234b9580"
+RATIO = "a91bc1c447583be89511c9452a178f1769a7577e5c64e6cdd1350183c29b2656"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 

@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T170029Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T191839Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,12 +117,12 @@ N_MEMBERS = 4
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_jets_MLP_20261127T170029Z-numerator",
-        "f3c5f68b8e35a8c96271e3ff0794bf71b5f988a55b17aeed86d5a135a06161e8",
+        "fakes_jets_MLP_20261127T191839Z-numerator",
+        "1531d91f19ffd3c66fb67a137f2069bf22c7043c50d1ecbcb3590a409c8a2172",
     ),
     "denominator": (
-        "fakes_jets_MLP_20261127T170029Z-denominator",
-        "caa2e08776437abd7017378ddb537eceb8e50a32f4e3bcec3d54be9a64b43f52",
+        "fakes_jets_MLP_20261127T191839Z-denominator",
+        "bbabf119b62b7d352c5f1ede3db16e8b56679f245956d35649d700affd89598d",
     ),
 }
 
@@ -699,6 +699,8 @@ class Mirror(threading.Thread):
             try:
                 if not opened:
                     self.backend.open()
+                    # An earlier start may have been killed before it kept what it had sent.
+                    self.steps |= self.backend.last_steps()
                     opened = True
                 self.send()
                 if closing:
@@ -819,6 +821,12 @@ class MlflowBackend:
                 if found is None:
                     raise
         return str(found.experiment_id)
+
+    def last_steps(self) -> dict[str, int]:
+        """Return the last step that the store has of each metric."""
+        names = self.client.get_run(self.run_id).data.metrics
+        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
+        return {name: max(point.step for point in points) for name, points in histories.items()}
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Log metrics in batches, as many as MLflow takes at once, then artifacts."""
@@ -3105,7 +3113,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_jets_MLP_20261127T170029Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261127T191839Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

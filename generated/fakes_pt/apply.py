@@ -41,9 +41,9 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T170029Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T191839Z-ratio"
 # The script of the ratio, by digest.
-RATIO = "a73b9ef02c586908f09479c98c52cdf8081ce32aed6de1bcc91ef0a811b25323"
+RATIO = "795979213f6f4958388ce2252bed6895a666297eebd8184e715028e9cae62b78"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 

@@ -53,9 +53,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T170029Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T191839Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "a73b9ef02c586908f09479c98c52cdf8081ce32aed6de1bcc91ef0a811b25323"
+RATIO = "795979213f6f4958388ce2252bed6895a666297eebd8184e715028e9cae62b78"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 

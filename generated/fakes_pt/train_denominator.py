@@ -81,7 +81,7 @@ STAGE = "denominator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T170029Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261127T191839Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -669,6 +669,8 @@ class Mirror(threading.Thread):
             try:
                 if not opened:
                     self.backend.open()
+                    # An earlier start may have been killed before it kept what it had sent.
+                    self.steps |= self.backend.last_steps()
                     opened = True
                 self.send()
                 if closing:
@@ -789,6 +791,12 @@ class MlflowBackend:
                 if found is None:
                     raise
         return str(found.experiment_id)
+
+    def last_steps(self) -> dict[str, int]:
+        """Return the last step that the store has of each metric."""
+        names = self.client.get_run(self.run_id).data.metrics
+        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
+        return {name: max(point.step for point in points) for name, points in histories.items()}
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Log metrics in batches, as many as MLflow takes at once, then artifacts."""
@@ -2865,7 +2873,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_pt_MLP_20261127T170029Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261127T191839Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

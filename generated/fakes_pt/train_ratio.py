@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T170029Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T191839Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,12 +116,12 @@ CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_pt_MLP_20261127T170029Z-numerator",
-        "882145a9a8785ca19115fbdbd5ae2f4b5e2860d4b67bc6949d57a179c1e2018c",
+        "fakes_pt_MLP_20261127T191839Z-numerator",
+        "99629266cc2d8587bb323565cbea7fb59d7c8c9b61f9d848dfad247f65c16f7a",
     ),
     "denominator": (
-        "fakes_pt_MLP_20261127T170029Z-denominator",
-        "967f20b664e547f9746d62b159a70700dd7caffea6e523605c7ddeefb2cb6191",
+        "fakes_pt_MLP_20261127T191839Z-denominator",
+        "617286f07ae42ebe072e84abf3fb4005047709b6d080925d7539bf4d39482cb0",
     ),
 }
 
@@ -698,6 +698,8 @@ class Mirror(threading.Thread):
             try:
                 if not opened:
                     self.backend.open()
+                    # An earlier start may have been killed before it kept what it had sent.
+                    self.steps |= self.backend.last_steps()
                     opened = True
                 self.send()
                 if closing:
@@ -818,6 +820,12 @@ class MlflowBackend:
                 if found is None:
                     raise
         return str(found.experiment_id)
+
+    def last_steps(self) -> dict[str, int]:
+        """Return the last step that the store has of each metric."""
+        names = self.client.get_run(self.run_id).data.metrics
+        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
+        return {name: max(point.step for point in points) for name, points in histories.items()}
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Log metrics in batches, as many as MLflow takes at once, then artifacts."""
@@ -3056,7 +3064,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_pt_MLP_20261127T170029Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261127T191839Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261127T170030Z"
+RUN_NAME = "h4l_ResNet_20261127T191839Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -660,6 +660,8 @@ class Mirror(threading.Thread):
             try:
                 if not opened:
                     self.backend.open()
+                    # An earlier start may have been killed before it kept what it had sent.
+                    self.steps |= self.backend.last_steps()
                     opened = True
                 self.send()
                 if closing:
@@ -780,6 +782,12 @@ class MlflowBackend:
                 if found is None:
                     raise
         return str(found.experiment_id)
+
+    def last_steps(self) -> dict[str, int]:
+        """Return the last step that the store has of each metric."""
+        names = self.client.get_run(self.run_id).data.metrics
+        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
+        return {name: max(point.step for point in points) for name, points in histories.items()}
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Log metrics in batches, as many as MLflow takes at once, then artifacts."""

@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "7082f355e5b79dc5",
+        "script": "6a674558154c205c",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "957b38951a77af6a",
+        "script": "7c4e16fa4e966fd8",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -105,7 +105,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "d304000d5d17d524",
+        "script": "45c7f2abd29e2672",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -115,7 +115,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "b3714204a4126851",
+        "script": "6452d49637596416",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "1b2be06c10780ae4",
+        "script": "b3529dba3ee32f3a",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -133,7 +133,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "6ca77c7fd9241865",
+        "script": "aea6a1735c1371da",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -143,7 +143,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "0bcb463ccddbfbb2",
+        "script": "7ca604bef88f4c24",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -153,7 +153,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "bb8625146c9ac3c9",
+        "script": "741a7428f577bed3",
     },
 }
 
@@ -229,7 +229,7 @@ def label(text: str) -> str:
 
 
 ARGUMENTS = parse_sweep_arguments(POINTS)
-SWEEP = "h4l_sweep_20261127T170030Z"
+SWEEP = "h4l_sweep_20261127T191839Z"
 IDENTITY = ARGUMENTS.point
 POINT = POINTS[IDENTITY]
 of_the_sweep = set(globals())
@@ -758,6 +758,8 @@ class Mirror(threading.Thread):
             try:
                 if not opened:
                     self.backend.open()
+                    # An earlier start may have been killed before it kept what it had sent.
+                    self.steps |= self.backend.last_steps()
                     opened = True
                 self.send()
                 if closing:
@@ -878,6 +880,12 @@ class MlflowBackend:
                 if found is None:
                     raise
         return str(found.experiment_id)
+
+    def last_steps(self) -> dict[str, int]:
+        """Return the last step that the store has of each metric."""
+        names = self.client.get_run(self.run_id).data.metrics
+        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
+        return {name: max(point.step for point in points) for name, points in histories.items()}
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Log metrics in batches, as many as MLflow takes at once, then artifacts."""

@@ -38,6 +38,8 @@ class Mirror(threading.Thread):
             try:
                 if not opened:
                     self.backend.open()
+                    # An earlier start may have been killed before it kept what it had sent.
+                    self.steps |= self.backend.last_steps()
                     opened = True
                 self.send()
                 if closing:
@@ -159,6 +161,12 @@ class MlflowBackend:
                     raise
         return str(found.experiment_id)
 
+    def last_steps(self) -> dict[str, int]:
+        """Return the last step that the store has of each metric."""
+        names = self.client.get_run(self.run_id).data.metrics
+        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
+        return {name: max(point.step for point in points) for name, points in histories.items()}
+
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Log metrics in batches, as many as MLflow takes at once, then artifacts."""
         from mlflow.entities import Metric
@@ -245,6 +253,10 @@ class CometBackend:
         )
         self.experiment.log_parameters(self.settings)
         self.experiment.log_others({"experiment_name": self.names[0], **self.tags})
+
+    def last_steps(self) -> dict[str, int]:
+        """Return nothing: an experiment that is kept offline cannot be asked."""
+        return {}
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Log metrics, pictures and files."""

@@ -121,19 +121,28 @@ def test_a_later_start_goes_on_with_the_same_entry(folder: RunFolder, store: Pat
     assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
 
 
-@pytest.mark.parametrize("lost", ["progress", "nothing"])
-def test_a_step_is_there_once_after_it_was_sent_again(
-    folder: RunFolder, store: Path, lost: str
+@pytest.mark.parametrize("kept", ["nothing", "little", "all"])
+def test_a_step_is_there_once_if_its_sender_was_killed_and_the_run_went_back(
+    folder: RunFolder, store: Path, kept: str
 ) -> None:
-    record = Record(folder.record)
-    for epoch in (1, 2):
+    record, progress = Record(folder.record), folder.path / "mirrored.json"
+    write_epoch(folder, record, 1)
+    size = record.size()
+    mirror(folder, store, "KILLED")
+    before = progress.read_text()
+    write_epoch(folder, record, 2)
+    mirror(folder, store, "KILLED")
+    # It was killed after it had sent something and before it noted that.
+    if kept == "nothing":
+        progress.unlink()
+    elif kept == "little":
+        progress.write_text(before)
+    record.cut(size)
+    # Now at another time, as if it were another point.
+    for epoch in (2, 3):
         write_epoch(folder, record, epoch)
     mirror(folder, store)
-    if lost == "progress":
-        # As after a kill between sending and noting it.
-        (folder.path / "mirrored.json").unlink()
-    mirror(folder, store)
-    assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
+    assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5), (30, 1 / 3)]
 
 
 class Lines:
@@ -144,6 +153,10 @@ class Lines:
 
     def open(self) -> None:
         """Need nothing."""
+
+    def last_steps(self) -> dict[str, int]:
+        """Know nothing."""
+        return {}
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Keep the metrics."""
