@@ -32,6 +32,29 @@ settings.register_profile(
 settings.load_profile("explore" if WHOLE else "steady")
 
 
+# Begun first, so that no processor is idle at the end: they take minutes, or wait for clocks.
+LONG = (
+    "slurm/test_batch_lines.py",
+    "runs/test_fakes.py",
+    "runs/test_interruptions.py",
+    "runs/test_fakes_wiring.py",
+    "parts/test_backends.py",
+    "runs/test_scripts.py",
+    "parts/test_plots.py",
+    "runs/test_options.py",
+    "runs/test_sweeps.py",
+    "slurm/test_several_tasks.py",
+    "runs/test_tracking.py",
+    "runs/test_harsh_machines.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    first = {tests / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: first.get(item.path, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
     """An interpreter without seesawc whose forks run scripts."""

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -64,10 +63,10 @@ def test_a_reader_that_leaves_does_not_end_the_run(workshop: Workshop) -> None:
         "ANALYSIS_ML_RESULTS_DIR": str(workshop.folder / "results"),
     }
     with subprocess.Popen(
-        [sys.executable, str(script)],
+        [str(workshop.warm.launcher / "python"), str(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=isolated() | places,
+        env=isolated() | places | workshop.warm.variables(),
         cwd=workshop.folder,
     ) as process:
         assert process.stdout is not None

@@ -19,8 +19,8 @@ FIGURES = ("roc", "scores", "calibration", "confusion", "significance", "history
 
 @pytest.fixture(scope="module")
 def finished(workshop: Workshop) -> tuple[Run, Ended]:
-    """A run with plots, started cold."""
-    ended = workshop.run(workshop.build("finished", **CHANGES), cold=True)
+    """A run with plots."""
+    ended = workshop.run(workshop.build("finished", **CHANGES))
     return workshop.found("finished"), ended.done()
 
 
