@@ -6,6 +6,7 @@ the number of the process, and the exit status once it has ended. The process en
 asked for it; this ends with its own input.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import strikes
+from sitecustomize import witness
 
 LIBRARIES = (
     "lightning.pytorch",
@@ -82,7 +84,27 @@ def end_with(connection: socket.socket) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def become(request: dict[str, Any]) -> None:
+class Ending:
+    """Ends a fork once all is done that its script may see of Python's end."""
+
+    status: int | None = None
+
+    def leave(self) -> None:
+        """Leave out half a second, in which Python takes its modules down.
+
+        Not where the script is struck by a signal: that may come as late as this.
+        """
+        if self.status is None or "TOY_STRIKE" in os.environ:
+            return
+        witness()
+        # If nobody takes what is left to say, Python has its own status for that.
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.status)
+
+
+def become(request: dict[str, Any], ending: Ending) -> None:
     """Run the script as if Python had been started with it."""
     os.setsid()
     for number, descriptor in enumerate(request["descriptors"]):
@@ -102,10 +124,18 @@ def become(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     sys.argv = request["arguments"]
     sys.path[0] = str(Path(sys.argv[0]).parent)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as ended:
+        ending.status = ended.code if isinstance(ended.code, int) else None
+        raise
+    ending.status = 0
 
 
 if __name__ == "__main__":
+    # What is registered first is called last.
+    ending = Ending()
+    atexit.register(ending.leave)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(sys.argv[1])
         listening.listen(64)
@@ -113,4 +143,4 @@ if __name__ == "__main__":
             importlib.import_module(library)
         # What is frozen is not copied when a fork collects its garbage.
         gc.freeze()
-        become(serve(listening))
+        become(serve(listening), ending)
