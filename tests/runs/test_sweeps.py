@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.runs.experiments import Run, Workshop, same, wait_for_step
+from tests.runs.starts import Strike
 from tests.spec_tables import edited
 
 LR = {"training_config": {"optimizer": {"optimizer_params": {"lr": [0.01, 0.003]}}}}
@@ -101,17 +102,16 @@ def test_adding_a_point_leaves_the_others_as_they_are(
 def test_an_interrupted_point_goes_on_after_another_was_added(workshop: Workshop) -> None:
     changes: dict[str, Any] = {
         "experiment_config": {"log_every_n_steps": 1},
-        "training_config": {"max_epochs": 200},
+        "training_config": {"max_epochs": 5},
     }
     script = workshop.build("grown", sweep_config={"grid": LR}, **changes)
     run = workshop.found(points(script)[1]["run_name"])
-    started = workshop.start(script, "--point", "1")
-    wait_for_step(run, started, 20)
-    assert started.signal(signal.SIGUSR2).status == 75
+    strike = Strike("step", "*", 20, signal.SIGUSR2)
+    assert workshop.run(script, "--point", "1", strike=strike).status == 75
     extra = [{"training_config": {"loss": "mse"}}]
     assert workshop.build("grown", sweep_config={"grid": LR, "points": extra}, **changes) == script
     workshop.run(script, "--point", "1").done()
-    assert run.epochs("val_loss") == list(range(1, 201))
+    assert run.epochs("val_loss") == list(range(1, 6))
 
 
 def test_a_script_that_was_edited_is_another_one(workshop: Workshop) -> None:
