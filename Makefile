@@ -26,9 +26,11 @@ test: .venv/test
 	$(BIN)/pytest -n $(WORKERS) && exit $$status
 
 lint: .venv/test
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy compiler/seesawc templates/parts tests specs/data
+	status=0; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/mypy compiler/seesawc templates/parts tests specs/data || status=1; \
+	exit $$status
 
 sweeps: .venv/test
 	SEESAWC_SWEEPS=whole $(BIN)/pytest -n $(WORKERS) tests/compiler tests/parts
