@@ -9,6 +9,11 @@ import tomlkit
 
 from seesawc import outputs, pipeline
 
+# A spec as text, and where the tests of commands put it and what it becomes.
+BASE = (Path(__file__).parent / "errors" / "base.toml").read_text(encoding="utf-8")
+SPEC = Path("specs/h4l.toml")
+FOLDER = Path("generated/h4l")
+
 
 def merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return tables with options changed; None takes one out."""

@@ -312,14 +312,16 @@ def train_fakes(spec: Path, arguments: tuple[str, ...]) -> None:
     folder = _built(spec, "fakes")
     for script in scripts:
         click.echo(f"\n{script}")
-        if status := _run(folder / script, arguments):
-            sys.exit(status)
+        status, asked = _run(folder / script, arguments)
+        # Where a script was over before it could obey a signal, that ends what comes after it.
+        if status or asked:
+            sys.exit(status or SIGNALS[asked[-1]])
     click.echo(f"\n{CLOSURE}")
     # It looks at runs, and has no other options.
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--again", default="")
     label = parser.parse_known_args(arguments)[0].again
-    sys.exit(_run(folder / CLOSURE, ("--again", label) if label else ()))
+    sys.exit(_run(folder / CLOSURE, ("--again", label) if label else ())[0])
 
 
 def _built(spec: Path, task: str) -> Path:
@@ -336,10 +338,10 @@ def _built(spec: Path, task: str) -> Path:
     return folder
 
 
-def _run(script: Path, arguments: tuple[str, ...]) -> int:
-    """Run a script to its end; signals that come meanwhile are its own to answer.
+def _run(script: Path, arguments: tuple[str, ...]) -> tuple[int, list[int]]:
+    """Run a script to its end; return its exit status and the signals that came meanwhile.
 
-    Where it was over before it could, they end what comes after it.
+    They are its own to answer.
     """
     sys.stdout.flush()
     asked: list[int] = []
@@ -360,9 +362,7 @@ def _run(script: Path, arguments: tuple[str, ...]) -> int:
     # Between two scripts a signal ends this process, as it would any other.
     for number, handler in before.items():
         signal.signal(number, handler)
-    if asked and not status:
-        return SIGNALS[asked[-1]]
-    return status if status >= 0 else 128 - status
+    return (status if status >= 0 else 128 - status), asked
 
 
 @click.command()

@@ -23,7 +23,8 @@ ALWAYS = (
     "events.read_splits", "exits.DONE", "exits.FAILED", "exits.NotFiniteError",
     "exits.RefusedError", "exits.StoppedError", "exits.how_it_ended", "exits.listen", "exits.obey",
     "exits.stop_listening",
-    "inputs.Inputs", "machines.git_commit", "machines.quieten", "machines.task_rank",
+    "inputs.Inputs", "machines.git_commit", "machines.must_stop_together", "machines.quieten",
+    "machines.task_rank",
     "machines.steady_output", "machines.thread_count", "machines.versions", "metrics.Outputs",
     "places.digest", "places.expand", "records.Record", "reports.all_settings", "reports.report",
     "reports.write_json", "runs.RunFolder", "runs.keep", "trackers.Tracker",
@@ -41,6 +42,7 @@ TRAINING = (
 )  # fmt: skip
 IMPORTS = (
     "import argparse", "import os", "import sys", "import torch", "import traceback",
+    "from concurrent.futures import Executor, ThreadPoolExecutor",
     "from contextlib import nullcontext",
     "from functools import partial", "from pathlib import Path", "from typing import Any",
     "from torch import nn",

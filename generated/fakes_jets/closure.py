@@ -53,9 +53,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T191839Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T205039Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "a91bc1c447583be89511c9452a178f1769a7577e5c64e6cdd1350183c29b2656"
+RATIO = "2d0fe05dbb1091ad7277cd3fa5270a587a638759e6c13922ab9cf5d42e9b7a3a"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
@@ -109,14 +109,11 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks train together: then they stop together, at safe points of their own.
+        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
-
-        Processes that inherit this handler do nothing: they have no safe points.
-        """
+        """Note a signal; a second Ctrl-C kills the process where it stands."""
         self.status = SIGNALS[signal.Signals(number)]
         if number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
@@ -125,8 +122,9 @@ class Asked:
 ASKED = Asked()
 
 
-def listen() -> None:
-    """Note the signals that end a run, from now on."""
+def listen(together: bool = False) -> None:
+    """Note the signals that end a run, from now on; `together` with other tasks or alone."""
+    ASKED.together = together
     for number in SIGNALS:
         signal.signal(number, ASKED.note)
 

@@ -45,7 +45,7 @@ import traceback
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -81,7 +81,7 @@ STAGE = "numerator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T191839Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261127T205039Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -242,14 +242,11 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks train together: then they stop together, at safe points of their own.
+        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
-
-        Processes that inherit this handler do nothing: they have no safe points.
-        """
+        """Note a signal; a second Ctrl-C kills the process where it stands."""
         self.status = SIGNALS[signal.Signals(number)]
         if number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
@@ -258,8 +255,9 @@ class Asked:
 ASKED = Asked()
 
 
-def listen() -> None:
-    """Note the signals that end a run, from now on."""
+def listen(together: bool = False) -> None:
+    """Note the signals that end a run, from now on; `together` with other tasks or alone."""
+    ASKED.together = together
     for number in SIGNALS:
         signal.signal(number, ASKED.note)
 
@@ -369,7 +367,6 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = path.open("a", encoding="ascii")
-        self.lock = threading.Lock()
 
     def write(self, step: int, epoch: int, **entry: Any) -> None:
         """Write a line: metrics by name, or `artifact` with the path of a file."""
@@ -383,32 +380,28 @@ class Record:
             # JSON has no nan and no inf.
             finite = {k: None if is_not_finite(v) else v for k, v in line.items()}
             text += json.dumps(finite) + "\n"
-        # Plots are drawn, and recorded, by a thread of their own.
-        with self.lock:
-            self.file.write(text)
-            self.file.flush()
+        self.file.write(text)
+        self.file.flush()
 
     def size(self) -> int:
         """Return the bytes written so far, which even a crash of the machine leaves."""
-        with self.lock:
-            if self.path.is_file():
-                os.fsync(self.file.fileno())
-            # Not `tell`, which does not notice that the file was cut.
-            return os.fstat(self.file.fileno()).st_size
+        if self.path.is_file():
+            os.fsync(self.file.fileno())
+        # Not `tell`, which does not notice that the file was cut.
+        return os.fstat(self.file.fileno()).st_size
 
     def cut(self, size: int, kept: Callable[[dict[str, Any]], bool] = lambda _: False) -> None:
         """Drop what was written after the first `size` bytes, but for entries that are `kept`."""
         if not self.path.is_file():
             return
-        with self.lock:
-            later = self.path.read_bytes()[size:].splitlines(keepends=True)
-            self.file.truncate(min(size, self.path.stat().st_size))
-            for line in later:
-                # A crash may leave half a line, and a crash of the machine worse.
-                entry = parsed(line)
-                if entry and kept(entry):
-                    self.file.write(json.dumps(entry) + "\n")
-            self.file.flush()
+        later = self.path.read_bytes()[size:].splitlines(keepends=True)
+        self.file.truncate(min(size, self.path.stat().st_size))
+        for line in later:
+            # A crash may leave half a line, and a crash of the machine worse.
+            entry = parsed(line)
+            if entry and kept(entry):
+                self.file.write(json.dumps(entry) + "\n")
+        self.file.flush()
 
     def artifacts(self) -> list[Path]:
         """Return the files that the record names."""
@@ -448,6 +441,8 @@ def is_not_finite(value: Any) -> bool:
 
 # Seconds after which a lock shows again that its holder lives.
 BEAT = 30.0
+# Whoever started this process.
+PARENT = os.getppid()
 
 
 class RunFolder:
@@ -546,8 +541,7 @@ class RunFolder:
         srun ends a step some time after its first task has ended; Lightning kills the first task
         after another one has failed.
         """
-        parent = os.getppid()
-        while self.lock.exists() and os.getppid() == parent:
+        while self.lock.exists() and os.getppid() == PARENT:
             time.sleep(0.2)
 
     def check_script(self, script: str) -> None:
@@ -673,6 +667,8 @@ class Mirror(threading.Thread):
                     self.backend.open()
                     # An earlier start may have been killed before it kept what it had sent.
                     self.steps |= self.backend.last_steps()
+                    # Whatever the entry said of the end, it says no more.
+                    self.keep("")
                     opened = True
                 self.send()
                 if closing:
@@ -718,7 +714,7 @@ class Mirror(threading.Thread):
         self.closing.set()
         self.join(self.patience)
         said = progress(self.folder)
-        if said["offset"] < self.folder.record.stat().st_size:
+        if said["offset"] < size(self.folder.record):
             print("warning: the tracker lacks a part of the record; --sync sends it later")
         elif said["status"] != status:
             print("warning: the tracker does not know how the run ended; --sync says it later")
@@ -733,7 +729,12 @@ def progress(folder: RunFolder) -> dict[str, Any]:
 def is_mirrored(folder: RunFolder) -> bool:
     """Whether the tracker has the whole record of a finished run, and knows that it finished."""
     said = progress(folder)
-    return bool(said["status"] == "FINISHED" and said["offset"] >= folder.record.stat().st_size)
+    return bool(said["status"] == "FINISHED" and said["offset"] >= size(folder.record))
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a file, 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
 
 
 class MlflowBackend:
@@ -768,17 +769,30 @@ class MlflowBackend:
             uri = initialised_store(self.store)
             artifacts = (self.store / "artifacts" / self.experiment_name).as_uri()
         self.client = MlflowClient(tracking_uri=uri)
-        if self.identity.exists():
-            self.run_id = json.loads(self.identity.read_text())["run_id"]
-            self.client.update_run(self.run_id, status="RUNNING")
-        else:
-            run = self.client.create_run(self.experiment_id(artifacts), run_name=self.run_name)
-            self.run_id = run.info.run_id
-            write_atomically(self.identity, json.dumps({"run_id": self.run_id}).encode())
+        if not self.identity.exists():
+            self.note({"key": uuid4().hex})
+        known = json.loads(self.identity.read_text())
+        if "run_id" not in known:
+            known["run_id"] = self.entry(self.experiment_id(artifacts), known["key"])
+            self.note(known)
+        self.run_id = known["run_id"]
+        self.client.update_run(self.run_id, status="RUNNING")
         # At each start: an earlier one may have ended between the entry and its parameters.
         params = [Param(name, str(value)[:6000]) for name, value in self.settings.items()]
         tags = [RunTag(name, value) for name, value in self.tags.items()]
         self.client.log_batch(self.run_id, params=params, tags=tags)
+
+    def note(self, known: dict[str, str]) -> None:
+        """Note by what a later start finds the run's entry."""
+        write_atomically(self.identity, json.dumps(known).encode())
+
+    def entry(self, experiment_id: str, key: str) -> str:
+        """Return the id of the run's entry; a killed start may have begun one, and not noted it."""
+        found = self.client.search_runs([experiment_id], f"tags.key = '{key}'")
+        if found:
+            return str(found[0].info.run_id)
+        run = self.client.create_run(experiment_id, run_name=self.run_name, tags={"key": key})
+        return str(run.info.run_id)
 
     def experiment_id(self, artifacts: str | None) -> str:
         """Return the experiment's id; another job may create it at the same moment."""
@@ -2231,6 +2245,16 @@ def task_rank(under_srun: bool) -> int:
     return int(os.environ.get("SLURM_PROCID" if under_srun else "LOCAL_RANK", "0"))
 
 
+def must_stop_together(under_srun: bool) -> bool:
+    """Whether other tasks may wait for this one to train with them: it must not stop before.
+
+    srun starts all tasks at once, Lightning's first task the others when it begins to train.
+    """
+    if under_srun:
+        return os.environ.get("SLURM_NTASKS", "1") != "1"
+    return task_rank(under_srun) > 0
+
+
 def check_hardware(accelerator: str, devices: int | list[int] | str) -> None:
     """Raise `RefusedError` if this machine lacks what the run asks for."""
     try:
@@ -2410,7 +2434,7 @@ class SafeStop(Callback):
         other tasks (#20806), and ends the program with status 0.
         """
         ASKED.together = True
-        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
     def on_sanity_check_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop before anything is computed."""
@@ -2495,6 +2519,7 @@ class Tracker(Callback):
         self,
         record: Record,
         folder: Path,
+        artist: Executor,
         train: Events,
         validation: Events,
         outputs: Callable[..., Any],
@@ -2515,9 +2540,9 @@ class Tracker(Callback):
         self.check_metrics_n_epoch = check_metrics_n_epoch
         self.plot_metrics_n_epoch = plot_metrics_n_epoch
         self.log_every_n_steps = log_every_n_steps
-        # matplotlib's text drawing is not thread-safe: one thread draws, and nothing else does.
-        self.artist = ThreadPoolExecutor(max_workers=1)
-        self.drawings: list[Future[None]] = []
+        # matplotlib's text drawing is not thread-safe: its one thread draws, and nothing else does.
+        self.artist = artist
+        self.drawings: list[tuple[int, int, Future[list[Path]]]] = []
         self.batches: list[dict[str, Tensor]] = []
         self.losses: list[Tensor] = []
         self.validation: Any = None
@@ -2592,8 +2617,7 @@ class Tracker(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Record the epoch, print it, and have its plots drawn where they are due."""
         epoch = trainer.current_epoch + 1
-        # Whatever is drawn stands before the next epoch, in every run, and the checkpoint of this
-        # epoch promises that the plots of those before are there.
+        # The checkpoint of this epoch promises that the plots of those before are there.
         self.settle()
         losses, self.losses = self.losses, []
         values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
@@ -2620,9 +2644,8 @@ class Tracker(Callback):
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         # What is drawn is what is known now, not what the training adds meanwhile.
         known = self.record.size()
-        self.drawings.append(
-            self.artist.submit(self.draw, train, validation, known, step, epoch, folder)
-        )
+        drawing = self.artist.submit(self.draw, train, validation, known, folder)
+        self.drawings.append((step, epoch, drawing))
         if not name:
             self.drawn = [step, epoch]
 
@@ -2637,10 +2660,8 @@ class Tracker(Callback):
         if epoch and f"epoch_{epoch:04d}" not in names:
             self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(
-        self, train: Any, validation: Any, known: int, step: int, epoch: int, folder: Path
-    ) -> None:
-        """Draw and record one set of plots; `known` bytes of the record make the history."""
+    def draw(self, train: Any, validation: Any, known: int, folder: Path) -> list[Path]:
+        """Draw one set of plots; `known` bytes of the record make the history."""
         folder.mkdir(parents=True, exist_ok=True)
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
         figures = self.figures(train, validation, caption=caption)
@@ -2650,24 +2671,27 @@ class Tracker(Callback):
         paths = {folder / f"{name}.png": figure for name, figure in figures.items()}
         for path, figure in paths.items():
             figure.savefig(path, dpi=120)
-        # All or none: a start that is killed here draws them again.
-        self.record.write_all(step, epoch, [{"artifact": str(path)} for path in paths])
+        return list(paths)
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
         """Have plots that were begun finished."""
-        self.finish()
+        self.settle()
 
     def settle(self) -> None:
-        """Wait for the plots that were begun."""
-        wait(self.drawings)
+        """Wait for the plots that were begun, and record them; one that failed costs nothing else.
 
-    def finish(self) -> None:
-        """Wait for the plots; one that failed is reported and costs nothing else."""
-        self.artist.shutdown()
-        for error in filter(None, (drawing.exception() for drawing in self.drawings)):
-            print(f"warning: plots were not drawn: {error!r}")
+        So they stand where they stand in every run of the script, however long they took.
+        """
+        drawings, self.drawings = self.drawings, []
+        for step, epoch, drawing in drawings:
+            if error := drawing.exception():
+                print(f"warning: plots were not drawn: {error!r}")
+            else:
+                # All or none: a start that is killed here draws them again.
+                paths = drawing.result()
+                self.record.write_all(step, epoch, [{"artifact": str(path)} for path in paths])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run that goes on must know: plain values only."""
@@ -2697,7 +2721,8 @@ class Tracker(Callback):
 
 
 def resume_after_training(tracker: Tracker, module: Any, checkpoint: dict[str, Any]) -> None:
-    """Go on after training, of which `checkpoint` is the end."""
+    """Go on after training, of which `checkpoint` is the end; the first task does so alone."""
+    ASKED.together = False
     module.load_state_dict(checkpoint["state_dict"])
     tracker.load_state_dict(checkpoint["callbacks"][tracker.state_key])
     tracker.redraw(module)
@@ -2860,7 +2885,7 @@ def main() -> int:
     folder = None
     steady_output()
     name = RUN_NAME + (f"+{arguments.again}" if arguments.again else "")
-    listen()
+    listen(must_stop_together(arguments.srun))
     try:
         save_dir = expand(SAVE_DIR, SPEC_FOLDER)
         folder = RunFolder(save_dir / EXPERIMENT_NAME / name)
@@ -2904,7 +2929,8 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     seed = seed_everything(SEED, workers=True, verbose=False)
     files = find_files(SAMPLES, SPEC_FOLDER)
     if rank > 0:
-        train_and_test(folder, files, Record(Path(os.devnull)), seed, arguments.srun)
+        record = Record(Path(os.devnull))
+        train_and_test(folder, files, record, ThreadPoolExecutor(), seed, arguments.srun)
         return DONE
     identity: dict[str, Any] = {
         "script": script,
@@ -2921,7 +2947,9 @@ def run(arguments: argparse.Namespace, folder: RunFolder, store: Path) -> int:
     try:
         folder.ended.unlink(missing_ok=True)
         keep(folder, record, (Path(__file__), RESOLVED))
-        train_and_test(folder, files, record, seed, arguments.srun)
+        # Nothing is drawn, or recorded, when the run's folder is given up.
+        with ThreadPoolExecutor(max_workers=1) as artist:
+            train_and_test(folder, files, record, artist, seed, arguments.srun)
         status = "FINISHED"
     except StoppedError:
         status = "KILLED"
@@ -2935,13 +2963,18 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_jets_MLP_20261127T191839Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261127T205039Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 
 
 def train_and_test(
-    folder: RunFolder, files: dict[str, list[Path]], record: Record, seed: int, under_srun: bool
+    folder: RunFolder,
+    files: dict[str, list[Path]],
+    record: Record,
+    artist: Executor,
+    seed: int,
+    under_srun: bool,
 ) -> None:
     """Train, or go on training, and evaluate the best checkpoint on the test split."""
     leptons = read_leptons(
@@ -2973,6 +3006,7 @@ def train_and_test(
     tracker = Tracker(
         record,
         expand(TRACKER_PATH, SPEC_FOLDER) / EXPERIMENT_NAME / folder.path.name,
+        artist,
         shown,
         validation,
         outputs=Estimates,
@@ -3066,7 +3100,7 @@ def train_and_test(
     step, epoch = checkpoint["global_step"], checkpoint["epoch"] + 1
     record.write(step, epoch, **{f"test_{name}": value for name, value in metrics["test"].items()})
     tracker.plot(classifier, step, epoch, outputs["test"], "test")
-    tracker.finish()
+    tracker.settle()
     # The last place to stop at: from here on the run ends, whatever signals come.
     obey()
     write_json(folder.path / "metrics.json", {"checkpoint": str(best), "metrics": metrics})

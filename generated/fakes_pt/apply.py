@@ -41,9 +41,9 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T191839Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T205041Z-ratio"
 # The script of the ratio, by digest.
-RATIO = "795979213f6f4958388ce2252bed6895a666297eebd8184e715028e9cae62b78"
+RATIO = "c43972d1c04a41e6bdf180bd05048d6a4ece9c15175532f0ed2b6090ebe29e46"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 
@@ -80,14 +80,11 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks train together: then they stop together, at safe points of their own.
+        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
-
-        Processes that inherit this handler do nothing: they have no safe points.
-        """
+        """Note a signal; a second Ctrl-C kills the process where it stands."""
         self.status = SIGNALS[signal.Signals(number)]
         if number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
@@ -96,8 +93,9 @@ class Asked:
 ASKED = Asked()
 
 
-def listen() -> None:
-    """Note the signals that end a run, from now on."""
+def listen(together: bool = False) -> None:
+    """Note the signals that end a run, from now on; `together` with other tasks or alone."""
+    ASKED.together = together
     for number in SIGNALS:
         signal.signal(number, ASKED.note)
 

@@ -40,6 +40,8 @@ class Mirror(threading.Thread):
                     self.backend.open()
                     # An earlier start may have been killed before it kept what it had sent.
                     self.steps |= self.backend.last_steps()
+                    # Whatever the entry said of the end, it says no more.
+                    self.keep("")
                     opened = True
                 self.send()
                 if closing:
@@ -85,7 +87,7 @@ class Mirror(threading.Thread):
         self.closing.set()
         self.join(self.patience)
         said = progress(self.folder)
-        if said["offset"] < self.folder.record.stat().st_size:
+        if said["offset"] < size(self.folder.record):
             print("warning: the tracker lacks a part of the record; --sync sends it later")
         elif said["status"] != status:
             print("warning: the tracker does not know how the run ended; --sync says it later")
@@ -100,7 +102,12 @@ def progress(folder: RunFolder) -> dict[str, Any]:
 def is_mirrored(folder: RunFolder) -> bool:
     """Whether the tracker has the whole record of a finished run, and knows that it finished."""
     said = progress(folder)
-    return bool(said["status"] == "FINISHED" and said["offset"] >= folder.record.stat().st_size)
+    return bool(said["status"] == "FINISHED" and said["offset"] >= size(folder.record))
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a file, 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
 
 
 class MlflowBackend:
@@ -135,17 +142,30 @@ class MlflowBackend:
             uri = initialised_store(self.store)
             artifacts = (self.store / "artifacts" / self.experiment_name).as_uri()
         self.client = MlflowClient(tracking_uri=uri)
-        if self.identity.exists():
-            self.run_id = json.loads(self.identity.read_text())["run_id"]
-            self.client.update_run(self.run_id, status="RUNNING")
-        else:
-            run = self.client.create_run(self.experiment_id(artifacts), run_name=self.run_name)
-            self.run_id = run.info.run_id
-            write_atomically(self.identity, json.dumps({"run_id": self.run_id}).encode())
+        if not self.identity.exists():
+            self.note({"key": uuid4().hex})
+        known = json.loads(self.identity.read_text())
+        if "run_id" not in known:
+            known["run_id"] = self.entry(self.experiment_id(artifacts), known["key"])
+            self.note(known)
+        self.run_id = known["run_id"]
+        self.client.update_run(self.run_id, status="RUNNING")
         # At each start: an earlier one may have ended between the entry and its parameters.
         params = [Param(name, str(value)[:6000]) for name, value in self.settings.items()]
         tags = [RunTag(name, value) for name, value in self.tags.items()]
         self.client.log_batch(self.run_id, params=params, tags=tags)
+
+    def note(self, known: dict[str, str]) -> None:
+        """Note by what a later start finds the run's entry."""
+        write_atomically(self.identity, json.dumps(known).encode())
+
+    def entry(self, experiment_id: str, key: str) -> str:
+        """Return the id of the run's entry; a killed start may have begun one, and not noted it."""
+        found = self.client.search_runs([experiment_id], f"tags.key = '{key}'")
+        if found:
+            return str(found[0].info.run_id)
+        run = self.client.create_run(experiment_id, run_name=self.run_name, tags={"key": key})
+        return str(run.info.run_id)
 
     def experiment_id(self, artifacts: str | None) -> str:
         """Return the experiment's id; another job may create it at the same moment."""

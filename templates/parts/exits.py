@@ -47,14 +47,11 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks train together: then they stop together, at safe points of their own.
+        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal; a second Ctrl-C ends the process where it stands, as Python's own would.
-
-        Processes that inherit this handler do nothing: they have no safe points.
-        """
+        """Note a signal; a second Ctrl-C kills the process where it stands."""
         self.status = SIGNALS[signal.Signals(number)]
         if number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
@@ -63,8 +60,9 @@ class Asked:
 ASKED = Asked()
 
 
-def listen() -> None:
-    """Note the signals that end a run, from now on."""
+def listen(together: bool = False) -> None:
+    """Note the signals that end a run, from now on; `together` with other tasks or alone."""
+    ASKED.together = together
     for number in SIGNALS:
         signal.signal(number, ASKED.note)
 

@@ -91,6 +91,16 @@ def task_rank(under_srun: bool) -> int:
     return int(os.environ.get("SLURM_PROCID" if under_srun else "LOCAL_RANK", "0"))
 
 
+def must_stop_together(under_srun: bool) -> bool:
+    """Whether other tasks may wait for this one to train with them: it must not stop before.
+
+    srun starts all tasks at once, Lightning's first task the others when it begins to train.
+    """
+    if under_srun:
+        return os.environ.get("SLURM_NTASKS", "1") != "1"
+    return task_rank(under_srun) > 0
+
+
 def check_hardware(accelerator: str, devices: int | list[int] | str) -> None:
     """Raise `RefusedError` if this machine lacks what the run asks for."""
     try:

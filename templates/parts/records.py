@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = path.open("a", encoding="ascii")
-        self.lock = threading.Lock()
 
     def write(self, step: int, epoch: int, **entry: Any) -> None:
         """Write a line: metrics by name, or `artifact` with the path of a file."""
@@ -30,32 +28,28 @@ class Record:
             # JSON has no nan and no inf.
             finite = {k: None if is_not_finite(v) else v for k, v in line.items()}
             text += json.dumps(finite) + "\n"
-        # Plots are drawn, and recorded, by a thread of their own.
-        with self.lock:
-            self.file.write(text)
-            self.file.flush()
+        self.file.write(text)
+        self.file.flush()
 
     def size(self) -> int:
         """Return the bytes written so far, which even a crash of the machine leaves."""
-        with self.lock:
-            if self.path.is_file():
-                os.fsync(self.file.fileno())
-            # Not `tell`, which does not notice that the file was cut.
-            return os.fstat(self.file.fileno()).st_size
+        if self.path.is_file():
+            os.fsync(self.file.fileno())
+        # Not `tell`, which does not notice that the file was cut.
+        return os.fstat(self.file.fileno()).st_size
 
     def cut(self, size: int, kept: Callable[[dict[str, Any]], bool] = lambda _: False) -> None:
         """Drop what was written after the first `size` bytes, but for entries that are `kept`."""
         if not self.path.is_file():
             return
-        with self.lock:
-            later = self.path.read_bytes()[size:].splitlines(keepends=True)
-            self.file.truncate(min(size, self.path.stat().st_size))
-            for line in later:
-                # A crash may leave half a line, and a crash of the machine worse.
-                entry = parsed(line)
-                if entry and kept(entry):
-                    self.file.write(json.dumps(entry) + "\n")
-            self.file.flush()
+        later = self.path.read_bytes()[size:].splitlines(keepends=True)
+        self.file.truncate(min(size, self.path.stat().st_size))
+        for line in later:
+            # A crash may leave half a line, and a crash of the machine worse.
+            entry = parsed(line)
+            if entry and kept(entry):
+                self.file.write(json.dumps(entry) + "\n")
+        self.file.flush()
 
     def artifacts(self) -> list[Path]:
         """Return the files that the record names."""

@@ -21,6 +21,8 @@ from parts.records import Record
 
 # Seconds after which a lock shows again that its holder lives.
 BEAT = 30.0
+# Whoever started this process.
+PARENT = os.getppid()
 
 
 class RunFolder:
@@ -119,8 +121,7 @@ class RunFolder:
         srun ends a step some time after its first task has ended; Lightning kills the first task
         after another one has failed.
         """
-        parent = os.getppid()
-        while self.lock.exists() and os.getppid() == parent:
+        while self.lock.exists() and os.getppid() == PARENT:
             time.sleep(0.2)
 
     def check_script(self, script: str) -> None:

@@ -37,7 +37,7 @@ class SafeStop(Callback):
         other tasks (#20806), and ends the program with status 0.
         """
         ASKED.together = True
-        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
     def on_sanity_check_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop before anything is computed."""

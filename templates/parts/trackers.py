@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parts.events import Events
-from parts.exits import NotFiniteError, obey
+from parts.exits import ASKED, NotFiniteError, obey
 from parts.plots import plot_history
 from parts.records import Record
 from parts.tasks import of_all_tasks
@@ -33,6 +33,7 @@ class Tracker(Callback):
         self,
         record: Record,
         folder: Path,
+        artist: Executor,
         train: Events,
         validation: Events,
         outputs: Callable[..., Any],
@@ -53,9 +54,9 @@ class Tracker(Callback):
         self.check_metrics_n_epoch = check_metrics_n_epoch
         self.plot_metrics_n_epoch = plot_metrics_n_epoch
         self.log_every_n_steps = log_every_n_steps
-        # matplotlib's text drawing is not thread-safe: one thread draws, and nothing else does.
-        self.artist = ThreadPoolExecutor(max_workers=1)
-        self.drawings: list[Future[None]] = []
+        # matplotlib's text drawing is not thread-safe: its one thread draws, and nothing else does.
+        self.artist = artist
+        self.drawings: list[tuple[int, int, Future[list[Path]]]] = []
         self.batches: list[dict[str, Tensor]] = []
         self.losses: list[Tensor] = []
         self.validation: Any = None
@@ -130,8 +131,7 @@ class Tracker(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Record the epoch, print it, and have its plots drawn where they are due."""
         epoch = trainer.current_epoch + 1
-        # Whatever is drawn stands before the next epoch, in every run, and the checkpoint of this
-        # epoch promises that the plots of those before are there.
+        # The checkpoint of this epoch promises that the plots of those before are there.
         self.settle()
         losses, self.losses = self.losses, []
         values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
@@ -158,9 +158,8 @@ class Tracker(Callback):
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         # What is drawn is what is known now, not what the training adds meanwhile.
         known = self.record.size()
-        self.drawings.append(
-            self.artist.submit(self.draw, train, validation, known, step, epoch, folder)
-        )
+        drawing = self.artist.submit(self.draw, train, validation, known, folder)
+        self.drawings.append((step, epoch, drawing))
         if not name:
             self.drawn = [step, epoch]
 
@@ -175,10 +174,8 @@ class Tracker(Callback):
         if epoch and f"epoch_{epoch:04d}" not in names:
             self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(
-        self, train: Any, validation: Any, known: int, step: int, epoch: int, folder: Path
-    ) -> None:
-        """Draw and record one set of plots; `known` bytes of the record make the history."""
+    def draw(self, train: Any, validation: Any, known: int, folder: Path) -> list[Path]:
+        """Draw one set of plots; `known` bytes of the record make the history."""
         folder.mkdir(parents=True, exist_ok=True)
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
         figures = self.figures(train, validation, caption=caption)
@@ -188,24 +185,27 @@ class Tracker(Callback):
         paths = {folder / f"{name}.png": figure for name, figure in figures.items()}
         for path, figure in paths.items():
             figure.savefig(path, dpi=120)
-        # All or none: a start that is killed here draws them again.
-        self.record.write_all(step, epoch, [{"artifact": str(path)} for path in paths])
+        return list(paths)
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
         """Have plots that were begun finished."""
-        self.finish()
+        self.settle()
 
     def settle(self) -> None:
-        """Wait for the plots that were begun."""
-        wait(self.drawings)
+        """Wait for the plots that were begun, and record them; one that failed costs nothing else.
 
-    def finish(self) -> None:
-        """Wait for the plots; one that failed is reported and costs nothing else."""
-        self.artist.shutdown()
-        for error in filter(None, (drawing.exception() for drawing in self.drawings)):
-            print(f"warning: plots were not drawn: {error!r}")
+        So they stand where they stand in every run of the script, however long they took.
+        """
+        drawings, self.drawings = self.drawings, []
+        for step, epoch, drawing in drawings:
+            if error := drawing.exception():
+                print(f"warning: plots were not drawn: {error!r}")
+            else:
+                # All or none: a start that is killed here draws them again.
+                paths = drawing.result()
+                self.record.write_all(step, epoch, [{"artifact": str(path)} for path in paths])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run that goes on must know: plain values only."""
@@ -235,7 +235,8 @@ class Tracker(Callback):
 
 
 def resume_after_training(tracker: Tracker, module: Any, checkpoint: dict[str, Any]) -> None:
-    """Go on after training, of which `checkpoint` is the end."""
+    """Go on after training, of which `checkpoint` is the end; the first task does so alone."""
+    ASKED.together = False
     module.load_state_dict(checkpoint["state_dict"])
     tracker.load_state_dict(checkpoint["callbacks"][tracker.state_key])
     tracker.redraw(module)

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,11 +15,8 @@ from click.testing import CliRunner, Result
 
 from seesawc import cli, runs
 from seesawc.cli import main, track, train_fakes, train_signal
-from tests.spec_tables import edited
+from tests.spec_tables import BASE, FOLDER, SPEC, edited
 
-BASE = (Path(__file__).parents[1] / "errors" / "base.toml").read_text(encoding="utf-8")
-SPEC = Path("specs/h4l.toml")
-FOLDER = Path("generated/h4l")
 FILES = ["resolved.toml", "submit.sbatch", "train_signal.py"]
 
 
@@ -298,26 +296,73 @@ def test_a_command_of_the_other_task_says_which_one_is_right() -> None:
         assert not Path("generated").exists()
 
 
+@pytest.fixture
+def leptons(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a spec of fakes, which is left as it is when it is trained."""
+    good("init", "leptons", "--task", "fakes")
+    good("build", "specs/leptons.toml")
+    monkeypatch.setattr(cli, "_need", lambda package: None)
+    monkeypatch.setattr(cli, "_write", lambda *arguments, **options: "wrote")
+    return Path("generated/leptons")
+
+
 def test_train_fakes_runs_the_stages_until_one_fails(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    leptons: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Stands in for training: scripts that say their name, and of which one fails."""
-    good("init", "leptons", "--task", "fakes")
-    folder = Path("generated/leptons")
-    good("build", "specs/leptons.toml")
 
     def stand_in(failing: str) -> None:
-        for path in folder.glob("*.py"):
+        for path in leptons.glob("*.py"):
             status = 75 if path.stem == failing else 0
             path.write_text(f"import sys\nprint(*sys.argv[1:], flush=True)\nsys.exit({status})\n")
 
-    monkeypatch.setattr(cli, "_need", lambda package: None)
-    monkeypatch.setattr(cli, "_write", lambda *arguments, **options: "wrote")
     for failing, ran in (("train_denominator", 2), ("closure", 4), ("", 4)):
         stand_in(failing)
         result = CliRunner().invoke(train_fakes, ["specs/leptons.toml", "--again", "x"])
         assert result.exit_code == (75 if failing else 0)
         assert capfd.readouterr().out == "--again x\n" * ran
+
+
+# Sends a signal to what started it, and ends as a stage that obeys it or that was over before.
+STRUCK = """
+import os, signal, sys, time
+print("began", flush=True)
+signal.signal(signal.{name}, lambda *_: sys.exit({status}))
+os.kill(os.getppid(), signal.{name})
+if {status}:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "obeys", "status", "ran"),
+    [
+        ("train_numerator", "SIGTERM", True, 143, 1),
+        ("train_denominator", "SIGUSR2", True, 75, 2),
+        ("train_numerator", "SIGTERM", False, 143, 1),
+        ("train_numerator", "SIGINT", False, 130, 1),
+        # With the last one, all is done.
+        ("closure", "SIGTERM", True, 143, 4),
+        ("closure", "SIGTERM", False, 0, 4),
+    ],
+)
+def test_a_signal_to_train_fakes_is_the_stages_and_ends_what_comes_after_it(
+    leptons: Path,
+    capfd: pytest.CaptureFixture[str],
+    stage: str,
+    name: str,
+    obeys: bool,
+    status: int,
+    ran: int,
+) -> None:
+    for path in leptons.glob("*.py"):
+        struck = STRUCK.format(name=name, status=status if obeys else 0)
+        path.write_text(struck if path.stem == stage else "print('began', flush=True)")
+    before = signal.getsignal(signal.SIGTERM)
+    result = CliRunner().invoke(train_fakes, ["specs/leptons.toml"])
+    assert result.exit_code == status
+    assert capfd.readouterr().out == "began\n" * ran
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_init_writes_a_spec_that_check_accepts() -> None:

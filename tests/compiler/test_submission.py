@@ -17,8 +17,7 @@ from seesawc.cli import main
 from seesawc.diagnostics import CompileError
 from seesawc.pipeline import Compiled
 from seesawc.scripts import BATCH, PlannedRun
-from tests.compiler.test_cli import BASE, FOLDER, SPEC
-from tests.spec_tables import edited
+from tests.spec_tables import BASE, FOLDER, SPEC, edited
 
 NAME = "h4l_MLP_20010909T014640Z"
 

@@ -1,8 +1,10 @@
 """The tracker in real trainings: cadences, several ranks, plots that fail, and going on."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -62,13 +64,14 @@ def events(size: int, seed: int) -> Events:
 
 def build(folder: Path, **changed: Any) -> Tracker:
     options: dict[str, Any] = {
-        "outputs": Outputs, "metrics": binary_metrics,
+        "artist": ThreadPoolExecutor(max_workers=1), "outputs": Outputs, "metrics": binary_metrics,
         "figures": partial(binary_figures, classes=("B", "S")),
         "check_metrics_n_epoch": 1, "plot_metrics_n_epoch": None, "log_every_n_steps": 4,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     record = Record(folder / "metrics.jsonl")
-    return Tracker(record, folder / "plots", events(96, 1), events(53, 2), **options | changed)
+    options |= changed | {"train": events(96, 1), "validation": events(53, 2)}
+    return Tracker(record, folder / "plots", **options)
 
 
 def classify(dropout: float = 0.2) -> WarmedUpClassifier:
@@ -148,7 +151,7 @@ def test_a_cadence_is_due_at_the_first_validation_at_or_after_its_epochs(
 def test_losses_metrics_and_plots_keep_their_own_cadences(tmp_path: Path) -> None:
     tracker = build(tmp_path, check_metrics_n_epoch=3, plot_metrics_n_epoch=5)
     fit(tracker, epochs=8, every=2)
-    tracker.finish()
+    tracker.settle()
     assert epochs_with(tracker, "train_loss") == [1, 2, 3, 4, 5, 6, 7, 8]
     assert epochs_with(tracker, "val_loss") == [2, 4, 6, 8]
     assert epochs_with(tracker, "val_auc") == [4, 6]
@@ -202,7 +205,7 @@ def failing(*_: Any, **__: Any) -> dict[str, Figure]:
 def test_plots_that_fail_only_warn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tracker = build(tmp_path, figures=failing, plot_metrics_n_epoch=1)
     fit(tracker, epochs=2)
-    tracker.finish()
+    tracker.settle()
     assert epochs_with(tracker, "val_auc") == [1, 2]
     printed = capsys.readouterr().out
     assert printed.count("warning: plots were not drawn: RuntimeError('no ink')") == 2
@@ -214,7 +217,7 @@ def test_drawing_changes_neither_random_states_nor_the_training(tmp_path: Path) 
     for tracker in (plain, plotted):
         np.random.seed(1)
         networks.append(fit(tracker, epochs=2).network.state_dict())
-        tracker.finish()
+        tracker.settle()
         states.append((torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()))  # type: ignore[index]
     assert states[0] == states[1]
     assert all(torch.equal(tensor, networks[1][name]) for name, tensor in networks[0].items())
@@ -226,29 +229,41 @@ def empty(*_: Any, **__: Any) -> dict[str, Figure]:
 
 
 def slowly(*_: Any, **__: Any) -> dict[str, Figure]:
-    time.sleep(0.3)
-    return {}
+    time.sleep(0.2)
+    return empty()
 
 
 def test_plots_show_what_was_known_when_they_were_due(tmp_path: Path) -> None:
     """Not what the record gets while they are drawn."""
     pictures = []
     for name, later in (("a", {}), ("b", {"test_auc": 0.5})):
-        tracker = build(tmp_path / name, plot_metrics_n_epoch=2, figures=slowly)
+        written = threading.Event()
+
+        def figures(*_: Any, written: threading.Event = written, **__: Any) -> dict[str, Figure]:
+            assert written.wait(60)
+            return {}
+
+        tracker = build(tmp_path / name, plot_metrics_n_epoch=2, figures=figures)
         fit(tracker, epochs=2)
         tracker.record.write(12, 2, **later)
-        tracker.finish()
+        written.set()
+        tracker.settle()
         pictures.append((tracker.folder / "epoch_0002" / "history.png").read_bytes())
     assert pictures[0] == pictures[1]
 
 
-def test_plots_are_recorded_between_their_epoch_and_the_next(tmp_path: Path) -> None:
-    tracker = build(tmp_path, plot_metrics_n_epoch=1, figures=slowly)
+@pytest.mark.parametrize("figures", [empty, slowly])
+def test_plots_are_recorded_before_the_next_epoch_however_long_they_take(
+    tmp_path: Path, figures: Any
+) -> None:
+    tracker = build(tmp_path, plot_metrics_n_epoch=1, figures=figures, log_every_n_steps=3)
     fit(tracker, epochs=3)
-    tracker.finish()
-    lines = [e for e in entries(tracker) if "train_loss" in e or "artifact" in e]
-    written = [(e["epoch"], "artifact" in e) for e in lines]
-    assert written == [(n, drawn) for n in (1, 2, 3) for drawn in (False, True)]
+    tracker.settle()
+    kinds = ("train_loss_step", "train_loss", "artifact")
+    written = [next(kind for kind in kinds if kind in entry) for entry in entries(tracker)]
+    steps, drawn = ["train_loss_step"] * 2, ["artifact"] * 2
+    epoch = [*steps, *drawn, "train_loss"]
+    assert written == [*steps, "train_loss", *epoch, *epoch, *drawn]
 
 
 class StopAt(Callback):
@@ -359,7 +374,7 @@ def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path:
     """The state is that of the end of the second epoch; another start has drawn the first."""
     first = build(tmp_path, plot_metrics_n_epoch=1, figures=empty)
     classifier = fit(first, epochs=2)
-    first.finish()
+    first.settle()
     state = json.loads(json.dumps(first.state_dict()))
     assert state["drawn"][1] == 2
     lines = first.record.path.read_text().splitlines(keepends=True)
@@ -372,7 +387,7 @@ def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path:
         later = build(tmp_path, figures=empty)
         checkpoint = {"state_dict": classifier.state_dict(), "callbacks": {"Tracker": state}}
         resume_after_training(later, classifier, checkpoint)
-        later.finish()
+        later.settle()
         named = [line for line in later.record.artifacts() if line.parent.name == "epoch_0002"]
         assert len(named) == len(set(named)) == len(lines) - len(kept)
 

@@ -1,10 +1,8 @@
 """What the tests of generated scripts share: folders with data."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.runs.experiments import Workshop, events
+from tests.runs.experiments import Workshop, new_workshop
 from tests.runs.fakes import FakesWorkshop, leptons
 from tests.runs.starts import Warm
 
@@ -19,10 +17,4 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Workshop:
 def fakes(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> FakesWorkshop:
     found = FakesWorkshop(new_workshop(tmp_path_factory.mktemp("fakes"), warm))
     found.write(leptons())
-    return found
-
-
-def new_workshop(folder: Path, warm: Warm) -> Workshop:
-    found = Workshop(folder, warm)
-    found.write(events(401))
     return found

@@ -266,6 +266,13 @@ class Workshop:
         return Run(self.folder / save_dir / EXPERIMENT / name)
 
 
+def new_workshop(folder: Path, warm: Warm) -> Workshop:
+    """Return a folder with the data of two classes."""
+    found = Workshop(folder, warm)
+    found.write(events(401))
+    return found
+
+
 def wait_for_step(run: Run, process: Started, step: int) -> None:
     """Wait until the record has a step."""
     deadline = time.monotonic() + PATIENCE

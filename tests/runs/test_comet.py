@@ -68,6 +68,15 @@ def test_comet_has_the_plots_and_the_script(archived: tuple[Run, Ended, dict[str
     assert sum(content[:4] == b"\x89PNG" for content in files.values()) == 12
 
 
+def test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent(
+    archived: tuple[Run, Ended, dict[str, bytes]], workshop: Workshop
+) -> None:
+    script = workshop.folder / "generated" / "comet" / "train_signal.py"
+    for arguments in (["--sync"], ["--again", "x"]):
+        workshop.run(script, *arguments).refused("NIGHT_COMET_KEY is not set")
+    assert "is finished" in workshop.run(script).done().output
+
+
 def test_the_key_is_nowhere(
     archived: tuple[Run, Ended, dict[str, bytes]], workshop: Workshop
 ) -> None:

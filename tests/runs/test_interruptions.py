@@ -114,6 +114,9 @@ def assert_stopped(run: Run) -> None:
     assert not (run.path / "lock").exists()
     assert not list(run.path.rglob(".*"))
     assert {entry.info.status for entry in run.entries()} <= {"KILLED"}
+    if run.entries():
+        # Nothing was recorded after the tracker was told that this was all.
+        assert run.json("mirrored.json")["offset"] == (run.path / "metrics.jsonl").stat().st_size
 
 
 def test_signals_within_an_epoch_at_its_end_and_within_the_next(
@@ -314,6 +317,20 @@ def test_two_processes_stop_together(workshop: Workshop) -> None:
     workshop.run(script).done()
     assert list(run.series("train_loss_step")) == list(range(1, max(run.series("val_loss")) + 1))
     assert run.logged() == run.recorded()
+
+
+def test_a_process_that_is_told_to_stop_before_it_trains_does_not_leave_the_other_waiting(
+    workshop: Workshop,
+) -> None:
+    options = CHANGES["experiment_config"] | {"devices": 2}
+    script = workshop.build("early_pair", **CHANGES | {"experiment_config": options})
+    strike = Strike("open", "*/toy.csv", 1, signal.SIGTERM, rank=1)
+    ended = workshop.run(script, strike=strike)
+    assert ended.status == 143, ended
+    ended.quiet()
+    run = workshop.found("early_pair")
+    assert run.measured() == []
+    assert_stopped(run)
 
 
 def not_finite(workshop: Workshop, name: str, **changes: Any) -> Run:

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.runs.conftest import new_workshop
-from tests.runs.experiments import NOBODY, Workshop, events, reading
+from tests.runs.experiments import NOBODY, Workshop, events, new_workshop, reading
 from tests.runs.starts import Warm
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
