@@ -41,9 +41,9 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T205039Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T205741Z-ratio"
 # The script of the ratio, by digest.
-RATIO = "2d0fe05dbb1091ad7277cd3fa5270a587a638759e6c13922ab9cf5d42e9b7a3a"
+RATIO = "a43bcfa6ea5d204158b2699f91164688d90b961199c49260ca21dcac9c24a8e5"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 

@@ -81,7 +81,7 @@ STAGE = "numerator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T205039Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261127T205741Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -873,6 +873,21 @@ def artifacts(entries: list[dict[str, Any]]) -> list[tuple[Path, str]]:
     return [(path, path.parent.name if path.suffix == ".png" else "run") for path in there]
 
 
+# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
+
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
+
+
+def is_yield(total: Floats, size: Floats) -> Bools:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return np.asarray(total > ROUNDING * size)
+
+
 # Events from files: read, checked, split by a stable hash, and given their weights.
 
 
@@ -1134,13 +1149,6 @@ class Batches:
                 " go on with"
             )
         self.epoch, self.position = state["epoch"], state["position"]
-
-
-# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
-
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 # Estimates of density ratios for the leptons of one split.
@@ -1943,7 +1951,8 @@ def plot_comparisons(comparisons: list[Comparison], caption: str) -> Figure:
 def unit_area(values: Floats, weight: Floats, edges: Floats) -> tuple[Floats, Floats]:
     """Density of unit area and its error (bin,); NaN without positive yield."""
     sums, squares = binned_sums(values, weight, edges)
-    area = sums.sum() * np.diff(edges) if sums.sum() > 0 else np.nan
+    there = is_yield(sums.sum(), np.abs(sums).sum())
+    area = sums.sum() * np.diff(edges) if there else np.nan
     return sums / area, np.sqrt(squares) / area
 
 
@@ -2963,7 +2972,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_jets_MLP_20261127T205039Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261127T205741Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T205039Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T205741Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,12 +117,12 @@ N_MEMBERS = 4
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_jets_MLP_20261127T205039Z-numerator",
-        "d46299d897d0620acac90451b0a5154900a173474f63e212830717a16a3cb048",
+        "fakes_jets_MLP_20261127T205741Z-numerator",
+        "e06d2135126eff5e846f48902d6ed6264c3c687f964b53b98af92b416d54dfb9",
     ),
     "denominator": (
-        "fakes_jets_MLP_20261127T205039Z-denominator",
-        "b722cc659ef969054e74fce40675152876c1a76575742150b322c77da9857e5d",
+        "fakes_jets_MLP_20261127T205741Z-denominator",
+        "ef8c095b58122ebe97d911a4775510d52212fd5503e86f5809b0030c8c6125ef",
     ),
 }
 
@@ -901,6 +901,21 @@ def artifacts(entries: list[dict[str, Any]]) -> list[tuple[Path, str]]:
     return [(path, path.parent.name if path.suffix == ".png" else "run") for path in there]
 
 
+# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
+
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
+
+
+def is_yield(total: Floats, size: Floats) -> Bools:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return np.asarray(total > ROUNDING * size)
+
+
 # Events from files: read, checked, split by a stable hash, and given their weights.
 
 
@@ -1162,14 +1177,6 @@ class Batches:
                 " go on with"
             )
         self.epoch, self.position = state["epoch"], state["position"]
-
-
-# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
-
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 # Estimates of density ratios for the leptons of one split.
@@ -1978,7 +1985,8 @@ def scale_x(axes: Axes, edges: Floats) -> None:
 def unit_area(values: Floats, weight: Floats, edges: Floats) -> tuple[Floats, Floats]:
     """Density of unit area and its error (bin,); NaN without positive yield."""
     sums, squares = binned_sums(values, weight, edges)
-    area = sums.sum() * np.diff(edges) if sums.sum() > 0 else np.nan
+    there = is_yield(sums.sum(), np.abs(sums).sum())
+    area = sums.sum() * np.diff(edges) if there else np.nan
     return sums / area, np.sqrt(squares) / area
 
 
@@ -3141,7 +3149,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_jets_MLP_20261127T205039Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261127T205741Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

@@ -41,9 +41,9 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T205041Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T205743Z-ratio"
 # The script of the ratio, by digest.
-RATIO = "c43972d1c04a41e6bdf180bd05048d6a4ece9c15175532f0ed2b6090ebe29e46"
+RATIO = "73e5654b9c2471369250506e63aaf3c40f7d5d4380db20028cd6bf2bc7d6d3de"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 

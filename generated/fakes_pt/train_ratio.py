@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T205041Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T205743Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,12 +116,12 @@ CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_pt_MLP_20261127T205041Z-numerator",
-        "74985aeb00994d0f448ad14f22b308d473340c9342f7edeef122adbe73b9b0f9",
+        "fakes_pt_MLP_20261127T205743Z-numerator",
+        "4b8f165553748e0c8e9c2444b4ac5867766949e103e8b502e3f8e5129c11efb3",
     ),
     "denominator": (
-        "fakes_pt_MLP_20261127T205041Z-denominator",
-        "a96230688ad6eef70c85e08d786ff7c6271a4095c3d0064a7ced0da28a5adf3f",
+        "fakes_pt_MLP_20261127T205743Z-denominator",
+        "8bd5114d73b18f7c21e1e33cdcaea77f4bc9ec3afc2c41dd384c74a19441efe5",
     ),
 }
 
@@ -900,6 +900,21 @@ def artifacts(entries: list[dict[str, Any]]) -> list[tuple[Path, str]]:
     return [(path, path.parent.name if path.suffix == ".png" else "run") for path in there]
 
 
+# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
+
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
+
+
+def is_yield(total: Floats, size: Floats) -> Bools:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return np.asarray(total > ROUNDING * size)
+
+
 # Events from files: read, checked, split by a stable hash, and given their weights.
 
 
@@ -1161,14 +1176,6 @@ class Batches:
                 " go on with"
             )
         self.epoch, self.position = state["epoch"], state["position"]
-
-
-# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
-
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 # Estimates of density ratios for the leptons of one split.
@@ -1951,7 +1958,8 @@ def scale_x(axes: Axes, edges: Floats) -> None:
 def unit_area(values: Floats, weight: Floats, edges: Floats) -> tuple[Floats, Floats]:
     """Density of unit area and its error (bin,); NaN without positive yield."""
     sums, squares = binned_sums(values, weight, edges)
-    area = sums.sum() * np.diff(edges) if sums.sum() > 0 else np.nan
+    there = is_yield(sums.sum(), np.abs(sums).sum())
+    area = sums.sum() * np.diff(edges) if there else np.nan
     return sums / area, np.sqrt(squares) / area
 
 
@@ -3092,7 +3100,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_pt_MLP_20261127T205041Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261127T205743Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

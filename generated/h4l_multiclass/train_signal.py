@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261127T205042Z"
+RUN_NAME = "h4l_multiclass_MLP_20261127T205744Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -857,6 +857,95 @@ def artifacts(entries: list[dict[str, Any]]) -> list[tuple[Path, str]]:
     return [(path, path.parent.name if path.suffix == ".png" else "run") for path in there]
 
 
+# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
+
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Predictions of one split; `loss_weight` is what the loss weighs an event with."""
+
+    probability: Floats  # (event, class)
+    label: Ints  # (event,)
+    weight: Floats  # (event,)
+    loss_weight: Floats  # (event,)
+
+
+def is_yield(total: Floats, size: Floats) -> Bools:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return np.asarray(total > ROUNDING * size)
+
+
+def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
+    """Sum weights (row, event) over score >= cut: (row, cut); NaN if any score is NaN."""
+    if np.isnan(score).any():
+        return np.full((len(weights), len(cuts)), np.nan)
+    order = np.argsort(-score)
+    sums = np.cumsum(np.pad(weights[:, order], ((0, 0), (1, 0))), axis=1)
+    return sums[:, np.searchsorted(-score[order], -cuts, side="right")]
+
+
+def roc_curve(score: Floats, positive: Bools, weight: Floats) -> tuple[Floats, Floats]:
+    """False and true positive rate of each distinct cut; NaN for a class without yield."""
+    cuts = np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
+    rows = np.array([weight * ~positive, weight * positive])
+    sums = sums_above(score, rows, cuts)
+    there = is_yield(sums[:, -1], np.abs(rows).sum(axis=1))
+    false_rate, true_rate = sums / np.where(there, sums[:, -1], np.nan)[:, np.newaxis]
+    return false_rate, true_rate
+
+
+def auc(score: Floats, positive: Bools, weight: Floats) -> float:
+    """P(score of a positive > of a negative) + P(equal) / 2: the area under the ROC curve."""
+    false_rate, true_rate = roc_curve(score, positive, weight)
+    return float(np.trapezoid(true_rate, false_rate))
+
+
+def confusion_matrix(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> Floats:
+    """Sums of weights: (true class, predicted class)."""
+    matrix = np.zeros((n_classes, n_classes))
+    np.add.at(matrix, (label, predicted), weight)
+    return matrix
+
+
+def accuracy(predicted: Ints, label: Ints, weight: Floats) -> float:
+    """Weighted fraction of events predicted correctly; NaN without a positive total weight."""
+    total = weight.sum()
+    there = is_yield(total, np.abs(weight).sum())
+    return float(weight[predicted == label].sum() / total) if there else math.nan
+
+
+def f1(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> float:
+    """Macro F1, mean of 2 TP / (2 TP + FP + FN); NaN if a class is neither true nor predicted."""
+    matrix = confusion_matrix(predicted, label, weight, n_classes)
+    both, sizes = (
+        each.sum(axis=0) + each.sum(axis=1)
+        for each in (matrix, confusion_matrix(predicted, label, np.abs(weight), n_classes))
+    )
+    return float(np.mean(2 * np.diag(matrix) / np.where(is_yield(both, sizes), both, np.nan)))
+
+
+def multiclass_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, float]:
+    """Metrics by name; auc is the mean of the one-vs-rest areas, auc_<class> each of them."""
+    predicted, label, weight = outputs.probability.argmax(axis=1), outputs.label, outputs.weight
+    areas = {
+        "auc_" + re.sub(r"[^A-Za-z0-9]", "_", name): auc(score, label == index, weight)
+        for index, (name, score) in enumerate(zip(classes, outputs.probability.T, strict=True))
+    }
+    return {
+        "auc": float(np.mean(list(areas.values()))),
+        **areas,
+        "f1": f1(predicted, label, weight, len(classes)),
+        "accuracy": accuracy(predicted, label, weight),
+    }
+
+
 # Events from files: read, checked, split by a stable hash, and given their weights.
 
 
@@ -1061,9 +1150,11 @@ def loss_weights(
 ) -> NDArray[np.float64]:
     """Return weights of mean 1 over training events; signs stay, classes count equally if asked."""
     weight = weight if use_mc_weights else np.ones_like(weight)
-    totals = np.bincount(label[train], weight[train], len(classes))
-    for name, total in zip(classes, totals, strict=True):
-        if not total > 0:
+    totals, sizes = (
+        np.bincount(label[train], part[train], len(classes)) for part in (weight, np.abs(weight))
+    )
+    for name, total, size in zip(classes, totals, sizes, strict=True):
+        if not is_yield(total, size):
             raise RefusedError(f"the training weights of class {name} add up to {total:g}")
     count = np.count_nonzero(train)
     factors = count / len(classes) / totals if use_class_weights else count / totals.sum()
@@ -1083,10 +1174,11 @@ def check_splits(
         chosen = split == index
         counts = np.bincount(label[chosen], minlength=len(classes))
         yields = np.bincount(label[chosen], weight[chosen], len(classes))
+        sizes = np.bincount(label[chosen], np.abs(weight[chosen]), len(classes))
         text = [f"{c} {n} ({y:.4g})" for c, n, y in zip(classes, counts, yields, strict=True)]
         print(f"{name}: {', '.join(text)} events (sum of weights)")
-        for c, n, y in zip(classes, counts, yields, strict=True):
-            if not n or not y > 0:
+        for c, n, y, size in zip(classes, counts, yields, sizes, strict=True):
+            if not n or not is_yield(y, size):
                 raise RefusedError(f"{name}: class {c} has {n} events with weights of sum {y:g}")
 
 
@@ -1679,95 +1771,6 @@ def git_commit(folder: Path) -> str:
     return found.stdout.strip() or "unknown"
 
 
-# Metrics of weighted events: signed Monte Carlo weights count with their sign everywhere.
-
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
-ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Predictions of one split; `loss_weight` is what the loss weighs an event with."""
-
-    probability: Floats  # (event, class)
-    label: Ints  # (event,)
-    weight: Floats  # (event,)
-    loss_weight: Floats  # (event,)
-
-
-def is_yield(total: Any, size: Any) -> Any:
-    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
-    return total > ROUNDING * size
-
-
-def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
-    """Sum weights (row, event) over score >= cut: (row, cut); NaN if any score is NaN."""
-    if np.isnan(score).any():
-        return np.full((len(weights), len(cuts)), np.nan)
-    order = np.argsort(-score)
-    sums = np.cumsum(np.pad(weights[:, order], ((0, 0), (1, 0))), axis=1)
-    return sums[:, np.searchsorted(-score[order], -cuts, side="right")]
-
-
-def roc_curve(score: Floats, positive: Bools, weight: Floats) -> tuple[Floats, Floats]:
-    """False and true positive rate of each distinct cut; NaN for a class without yield."""
-    cuts = np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
-    rows = np.array([weight * ~positive, weight * positive])
-    sums = sums_above(score, rows, cuts)
-    there = is_yield(sums[:, -1], np.abs(rows).sum(axis=1))
-    false_rate, true_rate = sums / np.where(there, sums[:, -1], np.nan)[:, np.newaxis]
-    return false_rate, true_rate
-
-
-def auc(score: Floats, positive: Bools, weight: Floats) -> float:
-    """P(score of a positive > of a negative) + P(equal) / 2: the area under the ROC curve."""
-    false_rate, true_rate = roc_curve(score, positive, weight)
-    return float(np.trapezoid(true_rate, false_rate))
-
-
-def confusion_matrix(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> Floats:
-    """Sums of weights: (true class, predicted class)."""
-    matrix = np.zeros((n_classes, n_classes))
-    np.add.at(matrix, (label, predicted), weight)
-    return matrix
-
-
-def accuracy(predicted: Ints, label: Ints, weight: Floats) -> float:
-    """Weighted fraction of events predicted correctly; NaN without a positive total weight."""
-    total = weight.sum()
-    there = is_yield(total, np.abs(weight).sum())
-    return float(weight[predicted == label].sum() / total) if there else math.nan
-
-
-def f1(predicted: Ints, label: Ints, weight: Floats, n_classes: int) -> float:
-    """Macro F1, mean of 2 TP / (2 TP + FP + FN); NaN if a class is neither true nor predicted."""
-    matrix = confusion_matrix(predicted, label, weight, n_classes)
-    both, sizes = (
-        each.sum(axis=0) + each.sum(axis=1)
-        for each in (matrix, confusion_matrix(predicted, label, np.abs(weight), n_classes))
-    )
-    return float(np.mean(2 * np.diag(matrix) / np.where(is_yield(both, sizes), both, np.nan)))
-
-
-def multiclass_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, float]:
-    """Metrics by name; auc is the mean of the one-vs-rest areas, auc_<class> each of them."""
-    predicted, label, weight = outputs.probability.argmax(axis=1), outputs.label, outputs.weight
-    areas = {
-        "auc_" + re.sub(r"[^A-Za-z0-9]", "_", name): auc(score, label == index, weight)
-        for index, (name, score) in enumerate(zip(classes, outputs.probability.T, strict=True))
-    }
-    return {
-        "auc": float(np.mean(list(areas.values()))),
-        **areas,
-        "f1": f1(predicted, label, weight, len(classes)),
-        "accuracy": accuracy(predicted, label, weight),
-    }
-
-
 # Networks: from (numerical, categorical) to one logit, or one for each class.
 
 
@@ -1864,7 +1867,8 @@ def density(outputs: Outputs, label: int, output: int, edges: Floats) -> tuple[F
     true = outputs.label == label
     score, weight = outputs.probability[true, output], outputs.weight[true]
     yields, squares = (np.histogram(score, edges, weights=weight**power)[0] for power in (1, 2))
-    area = yields.sum() * np.diff(edges) if yields.sum() > 0 else np.nan
+    there = is_yield(yields.sum(), np.abs(yields).sum())
+    area = yields.sum() * np.diff(edges) if there else np.nan
     return yields / area, np.sqrt(squares) / area
 
 
@@ -1922,9 +1926,9 @@ def plot_calibration(
     for index, (name, (score, positive)) in enumerate(cases.items()):
         color = COLORS[index % len(COLORS)]
         true, false = weight * positive, weight * ~positive
-        rows = (true, false, true**2, false**2, weight * score)
-        s, b, s2, b2, moment = (np.histogram(score, edges, weights=row)[0] for row in rows)
-        total = np.where(s + b > 0, s + b, np.nan)
+        rows = (true, false, true**2, false**2, weight * score, np.abs(weight))
+        s, b, s2, b2, moment, size = (np.histogram(score, edges, weights=row)[0] for row in rows)
+        total = np.where(is_yield(s + b, size), s + b, np.nan)
         error = np.sqrt(b**2 * s2 + s**2 * b2) / total**2
         mean = np.clip(moment / total, edges[:-1], edges[1:])
         fractions.errorbar(mean, s / total, error, fmt="o-", markersize=4, color=color, label=name)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parts.exits import RefusedError, obey
+from parts.metrics import is_yield
 from parts.places import expand
 
 SPLITS = ("train", "validation", "test")
@@ -226,9 +227,11 @@ def loss_weights(
 ) -> NDArray[np.float64]:
     """Return weights of mean 1 over training events; signs stay, classes count equally if asked."""
     weight = weight if use_mc_weights else np.ones_like(weight)
-    totals = np.bincount(label[train], weight[train], len(classes))
-    for name, total in zip(classes, totals, strict=True):
-        if not total > 0:
+    totals, sizes = (
+        np.bincount(label[train], part[train], len(classes)) for part in (weight, np.abs(weight))
+    )
+    for name, total, size in zip(classes, totals, sizes, strict=True):
+        if not is_yield(total, size):
             raise RefusedError(f"the training weights of class {name} add up to {total:g}")
     count = np.count_nonzero(train)
     factors = count / len(classes) / totals if use_class_weights else count / totals.sum()
@@ -248,10 +251,11 @@ def check_splits(
         chosen = split == index
         counts = np.bincount(label[chosen], minlength=len(classes))
         yields = np.bincount(label[chosen], weight[chosen], len(classes))
+        sizes = np.bincount(label[chosen], np.abs(weight[chosen]), len(classes))
         text = [f"{c} {n} ({y:.4g})" for c, n, y in zip(classes, counts, yields, strict=True)]
         print(f"{name}: {', '.join(text)} events (sum of weights)")
-        for c, n, y in zip(classes, counts, yields, strict=True):
-            if not n or not y > 0:
+        for c, n, y, size in zip(classes, counts, yields, sizes, strict=True):
+            if not n or not is_yield(y, size):
                 raise RefusedError(f"{name}: class {c} has {n} events with weights of sum {y:g}")
 
 

@@ -22,7 +22,7 @@ from parts.binnings import (
 )
 from parts.estimates import Estimates, mean_ratio, subtraction
 from parts.leptons import Leptons
-from parts.metrics import Floats
+from parts.metrics import Floats, is_yield
 from parts.plots import COLORS, dress, new_figure, scale_y
 
 # Each has a figure of its own.
@@ -113,7 +113,8 @@ def plot_comparisons(comparisons: list[Comparison], caption: str) -> Figure:
 def unit_area(values: Floats, weight: Floats, edges: Floats) -> tuple[Floats, Floats]:
     """Density of unit area and its error (bin,); NaN without positive yield."""
     sums, squares = binned_sums(values, weight, edges)
-    area = sums.sum() * np.diff(edges) if sums.sum() > 0 else np.nan
+    there = is_yield(sums.sum(), np.abs(sums).sum())
+    area = sums.sum() * np.diff(edges) if there else np.nan
     return sums / area, np.sqrt(squares) / area
 
 

@@ -3,7 +3,6 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,9 @@ class Outputs:
     loss_weight: Floats  # (event,)
 
 
-def is_yield(total: Any, size: Any) -> Any:
+def is_yield(total: Floats, size: Floats) -> Bools:
     """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
-    return total > ROUNDING * size
+    return np.asarray(total > ROUNDING * size)
 
 
 def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:

@@ -7,7 +7,15 @@ from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from parts.metrics import Bools, Floats, Outputs, confusion_matrix, roc_curve, significance_scan
+from parts.metrics import (
+    Bools,
+    Floats,
+    Outputs,
+    confusion_matrix,
+    is_yield,
+    roc_curve,
+    significance_scan,
+)
 
 # Ten colours told apart with impaired colour vision too: M. A. Petroff, arXiv:2107.02270.
 COLORS = color_sequences["petroff10"]
@@ -66,7 +74,8 @@ def density(outputs: Outputs, label: int, output: int, edges: Floats) -> tuple[F
     true = outputs.label == label
     score, weight = outputs.probability[true, output], outputs.weight[true]
     yields, squares = (np.histogram(score, edges, weights=weight**power)[0] for power in (1, 2))
-    area = yields.sum() * np.diff(edges) if yields.sum() > 0 else np.nan
+    there = is_yield(yields.sum(), np.abs(yields).sum())
+    area = yields.sum() * np.diff(edges) if there else np.nan
     return yields / area, np.sqrt(squares) / area
 
 
@@ -124,9 +133,9 @@ def plot_calibration(
     for index, (name, (score, positive)) in enumerate(cases.items()):
         color = COLORS[index % len(COLORS)]
         true, false = weight * positive, weight * ~positive
-        rows = (true, false, true**2, false**2, weight * score)
-        s, b, s2, b2, moment = (np.histogram(score, edges, weights=row)[0] for row in rows)
-        total = np.where(s + b > 0, s + b, np.nan)
+        rows = (true, false, true**2, false**2, weight * score, np.abs(weight))
+        s, b, s2, b2, moment, size = (np.histogram(score, edges, weights=row)[0] for row in rows)
+        total = np.where(is_yield(s + b, size), s + b, np.nan)
         error = np.sqrt(b**2 * s2 + s**2 * b2) / total**2
         mean = np.clip(moment / total, edges[:-1], edges[1:])
         fractions.errorbar(mean, s / total, error, fmt="o-", markersize=4, color=color, label=name)

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from parts.machines import git_commit, task_rank, thread_count, versions
+from parts.machines import git_commit, must_stop_together, task_rank, thread_count, versions
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "SLURM_PROCID", "LOCAL_RANK"):
+    for name in (
+        "OMP_NUM_THREADS",
+        "SLURM_CPUS_PER_TASK",
+        "SLURM_PROCID",
+        "SLURM_NTASKS",
+        "LOCAL_RANK",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -47,6 +53,18 @@ def test_only_srun_makes_slurm_variables_count(monkeypatch: pytest.MonkeyPatch) 
     assert task_rank(under_srun=False) == 0
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert task_rank(under_srun=False) == 1
+
+
+def test_a_task_that_others_wait_for_must_not_stop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not must_stop_together(under_srun=False)
+    assert not must_stop_together(under_srun=True)
+    # srun starts all of them at once.
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    assert must_stop_together(under_srun=True)
+    assert not must_stop_together(under_srun=False)
+    # Lightning's first task starts the others when there is nothing left to do alone.
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert must_stop_together(under_srun=False)
 
 
 def test_versions_are_those_installed() -> None:

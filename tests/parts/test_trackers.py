@@ -386,7 +386,10 @@ def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path:
         # Once drawn, they are not drawn again.
         later = build(tmp_path, figures=empty)
         checkpoint = {"state_dict": classifier.state_dict(), "callbacks": {"Tracker": state}}
+        ASKED.together = True
         resume_after_training(later, classifier, checkpoint)
+        # The first task evaluates alone.
+        assert not ASKED.together
         later.settle()
         named = [line for line in later.record.artifacts() if line.parent.name == "epoch_0002"]
         assert len(named) == len(set(named)) == len(lines) - len(kept)

@@ -66,6 +66,9 @@ def test_comet_has_the_plots_and_the_script(archived: tuple[Run, Ended, dict[str
     for name in ("epoch_0002/roc.png", "test/scores.png", "train_signal.py", "resolved.toml"):
         assert name in text, name
     assert sum(content[:4] == b"\x89PNG" for content in files.values()) == 12
+    # And nothing else: Comet itself would take any source code that it finds.
+    kinds = [message["upload_type"] for message in messages(files) if "upload_type" in message]
+    assert sorted(kinds) == ["asset"] * 2 + ["visualization"] * 12
 
 
 def test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent(

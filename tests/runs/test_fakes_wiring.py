@@ -278,10 +278,13 @@ def test_the_losses_of_densities_weigh_leptons_as_their_options_say(
         assert_losses(run, parts, is_data, weight, name, ~is_data(parts["train"]))
 
 
+PARENTS = merged(FROZEN, {"training_config": {"optimizer": {"optimizer_params": {"lr": 0.05}}}})
+
+
 @pytest.fixture(scope="module")
 def parents(fakes: FakesWorkshop, every: pd.DataFrame) -> str:
-    """Numerator and denominator of ratios that learn nothing either: the name of their spec."""
-    folder = fakes.build("ratio", **FROZEN)
+    """Numerator and denominator of ratios, which have learnt different things: their spec."""
+    folder = fakes.build("ratio", **PARENTS)
     for stage in STAGES[:2]:
         fakes.run(folder, stage).done()
     return "ratio"
@@ -292,8 +295,9 @@ def parents(fakes: FakesWorkshop, every: pd.DataFrame) -> str:
 def test_the_losses_of_the_ratio_weigh_leptons_as_their_options_say(
     fakes: FakesWorkshop, every: pd.DataFrame, parents: str, name: str, use_data: bool
 ) -> None:
-    own_options = {"use_data_in_ratio": use_data, "ratio": MEMBERS[name]}
-    folder = fakes.build(parents, **merged(FROZEN, {"fakes_config": own_options}))
+    table = merged({"training_config": FROZEN["training_config"]}, MEMBERS[name])
+    own_options = {"use_data_in_ratio": use_data, "ratio": table}
+    folder = fakes.build(parents, **merged(PARENTS, {"fakes_config": own_options}))
     label = f"{name}-{use_data}"
     fakes.run(folder, "ratio", "--again", label).done()
     parts = {

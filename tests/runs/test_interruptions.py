@@ -249,6 +249,9 @@ ENDING = (
     ("os.rename", "*/done"),
     ("os.rename", "*/mirrored.json"),
     ("os.remove", "*/lock"),
+    ("end", ""),
+    ("end", ""),
+    ("end", ""),
 )
 
 

@@ -1,9 +1,12 @@
 """Generated scripts, as files: linted, type-checked, ASCII, without unsafe calls or idle text."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +128,36 @@ def without_parts(text: str, parts: dict[tuple[str, str], str]) -> str:
         if isinstance(node, ast.Import | ast.ImportFrom)
     )
     return "\n".join([*lines[:last], *imports, *lines[last:]])
+
+
+def test_the_header_names_all_that_a_script_imports_at_the_pinned_versions(
+    sources: dict[str, Path], trees: dict[str, ast.Module]
+) -> None:
+    """What uv installs for a script (PEP 723) is what it was tested with."""
+    pinned = (ROOT / "constraints.txt").read_text().splitlines()
+    distributions = packages_distributions()
+    for name, path in sources.items():
+        match = re.search(r"^# /// script\n((?:#.*\n)+?)# ///$", path.read_text(), re.MULTILINE)
+        assert match, name
+        header = tomllib.loads(re.sub(r"^# ?", "", match[1], flags=re.MULTILINE))
+        assert set(header["dependencies"]) <= set(pinned), name
+        names = {requirement.partition("==")[0] for requirement in header["dependencies"]}
+        modules = imported(trees[name]) - sys.stdlib_module_names
+        assert "torch" in modules or name.endswith("apply")
+        for module in modules:
+            ours = {distribution.replace("_", "-") for distribution in distributions[module]}
+            assert names & ours, (name, module)
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Return the packages that a script imports, wherever in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).partition(".")[0])
+    return found
 
 
 def test_scripts_are_ascii(sources: dict[str, Path]) -> None:

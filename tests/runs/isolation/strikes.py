@@ -3,14 +3,29 @@
 `TOY_STRIKE` is a JSON list: what is waited for, a pattern of the paths that it is about, which of
 those that match it is, counted from 1, the number of the signal, and which of a run's tasks it is
 for. What is waited for is an audit event, such as "open" or "os.rename", or "step": the steps of
-this process's optimizer.
+this process's optimizer, or "end": Python takes its modules down.
 """
 
 import fnmatch
 import json
 import os
 import sys
+from functools import partial
 from typing import Any
+
+
+class Last:
+    """What is left until Python takes its modules down."""
+
+    def __init__(self, number: int) -> None:
+        # By then there are no other names.
+        self.strike = partial(os.kill, os.getpid(), number)
+
+    def __del__(self) -> None:
+        self.strike()
+
+
+last: Last | None = None
 
 
 def arm() -> None:
@@ -38,5 +53,8 @@ def arm() -> None:
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         register_optimizer_step_post_hook(lambda *_: strike())
+    elif event == "end":
+        global last
+        last = Last(number)
     else:
         sys.addaudithook(watch)
