@@ -778,7 +778,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "    if ASKED.status and not ASKED.together:",
             "    if ASKED.status > 200 and not ASKED.together:",
-            "interruptions::test_a_signal_before_training_is_obeyed_before_it",
+            "safe_points::test_fingerprints_are_taken_in_chunks",
         ),
         (
             "signal.SIGUSR2: PREEMPTED",
@@ -793,7 +793,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "        signal.signal(number, signal.SIG_IGN)",
             "        pass",
-            "exits::test_the_exit_status_stands_once_nothing_is_listened_to",
+            "exits::test_listening_begins_and_ends_with_all_signals",
         ),
     ],
     f"{PARTS}/exports.py": [
@@ -1006,6 +1006,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/records.py": [
         (
+            "        write_atomically(self.path, content[:size]",
+            "        self.file.truncate(0)\n        write_atomically(self.path, content[:size]",
+            "records::test_a_kill_while_the_run_goes_back_loses_nothing_that_is_kept",
+        ),
+        (
             "            os.fsync(self.file.fileno())",
             "            pass",
             "places::test_the_record_is_on_the_disk_before_a_checkpoint_counts_on_it",
@@ -1029,6 +1034,16 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{PARTS}/runs.py": [
+        (
+            "        if changed or copy not in named:",
+            "        if changed:",
+            "runs::test_files_that_explain_the_run_are_kept_as_they_are",
+        ),
+        (
+            "            self._remove_left_locks(holder)\n",
+            "",
+            "runs::test_what_killed_processes_left_of_locks_is_removed",
+        ),
         (
             "daemon=True).start()",
             "daemon=True)",
@@ -1121,6 +1136,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ("    return values\n", "    return values[:1]\n", "options::test_devices"),
     ],
     f"{PARTS}/trackers.py": [
+        (
+            'return path.suffix in (".py", ".toml")',
+            'return path.suffix != ""',
+            "trackers::test_what_an_evaluation_that_is_repeated_makes_is_named_once",
+        ),
         (
             "    ASKED.together = False\n",
             "",

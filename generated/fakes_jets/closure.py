@@ -53,9 +53,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T205741Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T211355Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "a43bcfa6ea5d204158b2699f91164688d90b961199c49260ca21dcac9c24a8e5"
+RATIO = "aa0d28322707a718472cd001980468e193f0ed473a12b21ada1af89e944c3a50"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 

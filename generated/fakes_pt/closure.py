@@ -53,9 +53,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T205743Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T211356Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "73e5654b9c2471369250506e63aaf3c40f7d5d4380db20028cd6bf2bc7d6d3de"
+RATIO = "a0301be0a2c6f7226d25ee2f3f1bec926e92441b1883d9bc94699e0e22e9e8df"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 

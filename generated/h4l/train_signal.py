@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261127T205744Z"
+RUN_NAME = "h4l_ResNet_20261127T211356Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -376,26 +376,24 @@ class Record:
         """Return the bytes written so far, which even a crash of the machine leaves."""
         if self.path.is_file():
             os.fsync(self.file.fileno())
-        # Not `tell`, which does not notice that the file was cut.
         return os.fstat(self.file.fileno()).st_size
 
     def cut(self, size: int, kept: Callable[[dict[str, Any]], bool] = lambda _: False) -> None:
         """Drop what was written after the first `size` bytes, but for entries that are `kept`."""
         if not self.path.is_file():
             return
-        later = self.path.read_bytes()[size:].splitlines(keepends=True)
-        self.file.truncate(min(size, self.path.stat().st_size))
-        for line in later:
-            # A crash may leave half a line, and a crash of the machine worse.
-            entry = parsed(line)
-            if entry and kept(entry):
-                self.file.write(json.dumps(entry) + "\n")
-        self.file.flush()
+        content = self.path.read_bytes()
+        # A crash may leave half a line, and a crash of the machine worse.
+        later = [parsed(line) for line in content[size:].splitlines()]
+        lines = [json.dumps(entry).encode() + b"\n" for entry in later if entry and kept(entry)]
+        # All or nothing: what is kept is written once.
+        write_atomically(self.path, content[:size] + b"".join(lines))
+        self.file.close()
+        self.file = self.path.open("a", encoding="ascii")
 
     def artifacts(self) -> list[Path]:
         """Return the files that the record names."""
-        lines = self.path.read_text().splitlines()
-        entries = [json.loads(line) for line in lines]
+        entries = map(parsed, self.path.read_bytes().splitlines())
         return [Path(entry["artifact"]) for entry in entries if "artifact" in entry]
 
     def history(self, size: int) -> dict[str, list[tuple[int, float]]]:
@@ -464,12 +462,14 @@ class RunFolder:
             # content, for an empty lock would be nobody's for ever.
             mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
             try:
-                mine.write_text(json.dumps(holder))
+                write_atomically(mine, json.dumps(holder).encode())
                 self.lock.hardlink_to(mine)
             finally:
                 mine.unlink(missing_ok=True)
             remove_unfinished(self.path)
-        except FileExistsError:
+            self._remove_left_locks(holder)
+        # Whoever holds it may have removed what this was writing.
+        except (FileExistsError, FileNotFoundError):
             raise RefusedError(
                 f"{self.path} is in use by {self._holder()};"
                 f" if that run is dead, remove {self.lock}"
@@ -524,6 +524,13 @@ class RunFolder:
                         self.lock.hardlink_to(mine)
                 mine.unlink()
 
+    def _remove_left_locks(self, holder: dict[str, Any]) -> None:
+        """Remove what processes have left that were killed while they took or removed a lock."""
+        for path in self.path.glob("lock.*"):
+            with suppress(FileNotFoundError):
+                if is_stale(json.loads(path.read_text()), holder):
+                    path.unlink()
+
     def wait_until_released(self) -> None:
         """Wait for the first task, or until whoever started this one is gone.
 
@@ -568,11 +575,14 @@ class RunFolder:
 
 def keep(folder: RunFolder, record: Record, paths: tuple[Path, ...]) -> None:
     """Copy files that explain the run into its folder, and to the tracker."""
-    for path in paths:
-        copy = folder.path / path.name
-        content = path.read_bytes() if path.exists() else None
-        if content is not None and not (copy.exists() and copy.read_bytes() == content):
+    named = record.artifacts()
+    for path in filter(Path.exists, paths):
+        copy, content = folder.path / path.name, path.read_bytes()
+        changed = not copy.exists() or copy.read_bytes() != content
+        if changed:
             write_atomically(copy, content)
+        # An earlier start may have been killed between the two.
+        if changed or copy not in named:
             record.write(0, 0, artifact=str(copy))
 
 
@@ -2443,7 +2453,8 @@ class Tracker(Callback):
         """Whether an entry names a file that no later line names again."""
         path = Path(entry.get("artifact", ""))
         if path.suffix != ".png":
-            return "artifact" in entry
+            # The script and what it was compiled from; an evaluation names its own files anew.
+            return path.suffix in (".py", ".toml")
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
 
 

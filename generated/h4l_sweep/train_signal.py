@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "edb574d2eb385a21",
+        "script": "25322852e8fa030b",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "2c3c8b280acbcea9",
+        "script": "f179660b2b065c58",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -105,7 +105,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "9c72eeb72243d3ed",
+        "script": "8a686beda91cf5a1",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -115,7 +115,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "a4c496306f910a8b",
+        "script": "1bf39fd1b2286465",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "fc2b51c51fb7e588",
+        "script": "f087315703e6ef90",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -133,7 +133,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "cc477f7379d60eb4",
+        "script": "3fbe0952800c7d28",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -143,7 +143,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "603fdfbfee3b3080",
+        "script": "c45e7937b047470d",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -153,7 +153,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "fcecd9db9c6516e2",
+        "script": "55e7204871b7ef0f",
     },
 }
 
@@ -229,7 +229,7 @@ def label(text: str) -> str:
 
 
 ARGUMENTS = parse_sweep_arguments(POINTS)
-SWEEP = "h4l_sweep_20261127T205745Z"
+SWEEP = "h4l_sweep_20261127T211356Z"
 IDENTITY = ARGUMENTS.point
 POINT = POINTS[IDENTITY]
 of_the_sweep = set(globals())
@@ -474,26 +474,24 @@ class Record:
         """Return the bytes written so far, which even a crash of the machine leaves."""
         if self.path.is_file():
             os.fsync(self.file.fileno())
-        # Not `tell`, which does not notice that the file was cut.
         return os.fstat(self.file.fileno()).st_size
 
     def cut(self, size: int, kept: Callable[[dict[str, Any]], bool] = lambda _: False) -> None:
         """Drop what was written after the first `size` bytes, but for entries that are `kept`."""
         if not self.path.is_file():
             return
-        later = self.path.read_bytes()[size:].splitlines(keepends=True)
-        self.file.truncate(min(size, self.path.stat().st_size))
-        for line in later:
-            # A crash may leave half a line, and a crash of the machine worse.
-            entry = parsed(line)
-            if entry and kept(entry):
-                self.file.write(json.dumps(entry) + "\n")
-        self.file.flush()
+        content = self.path.read_bytes()
+        # A crash may leave half a line, and a crash of the machine worse.
+        later = [parsed(line) for line in content[size:].splitlines()]
+        lines = [json.dumps(entry).encode() + b"\n" for entry in later if entry and kept(entry)]
+        # All or nothing: what is kept is written once.
+        write_atomically(self.path, content[:size] + b"".join(lines))
+        self.file.close()
+        self.file = self.path.open("a", encoding="ascii")
 
     def artifacts(self) -> list[Path]:
         """Return the files that the record names."""
-        lines = self.path.read_text().splitlines()
-        entries = [json.loads(line) for line in lines]
+        entries = map(parsed, self.path.read_bytes().splitlines())
         return [Path(entry["artifact"]) for entry in entries if "artifact" in entry]
 
     def history(self, size: int) -> dict[str, list[tuple[int, float]]]:
@@ -562,12 +560,14 @@ class RunFolder:
             # content, for an empty lock would be nobody's for ever.
             mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
             try:
-                mine.write_text(json.dumps(holder))
+                write_atomically(mine, json.dumps(holder).encode())
                 self.lock.hardlink_to(mine)
             finally:
                 mine.unlink(missing_ok=True)
             remove_unfinished(self.path)
-        except FileExistsError:
+            self._remove_left_locks(holder)
+        # Whoever holds it may have removed what this was writing.
+        except (FileExistsError, FileNotFoundError):
             raise RefusedError(
                 f"{self.path} is in use by {self._holder()};"
                 f" if that run is dead, remove {self.lock}"
@@ -622,6 +622,13 @@ class RunFolder:
                         self.lock.hardlink_to(mine)
                 mine.unlink()
 
+    def _remove_left_locks(self, holder: dict[str, Any]) -> None:
+        """Remove what processes have left that were killed while they took or removed a lock."""
+        for path in self.path.glob("lock.*"):
+            with suppress(FileNotFoundError):
+                if is_stale(json.loads(path.read_text()), holder):
+                    path.unlink()
+
     def wait_until_released(self) -> None:
         """Wait for the first task, or until whoever started this one is gone.
 
@@ -666,11 +673,14 @@ class RunFolder:
 
 def keep(folder: RunFolder, record: Record, paths: tuple[Path, ...]) -> None:
     """Copy files that explain the run into its folder, and to the tracker."""
-    for path in paths:
-        copy = folder.path / path.name
-        content = path.read_bytes() if path.exists() else None
-        if content is not None and not (copy.exists() and copy.read_bytes() == content):
+    named = record.artifacts()
+    for path in filter(Path.exists, paths):
+        copy, content = folder.path / path.name, path.read_bytes()
+        changed = not copy.exists() or copy.read_bytes() != content
+        if changed:
             write_atomically(copy, content)
+        # An earlier start may have been killed between the two.
+        if changed or copy not in named:
             record.write(0, 0, artifact=str(copy))
 
 
@@ -2635,7 +2645,8 @@ class Tracker(Callback):
         """Whether an entry names a file that no later line names again."""
         path = Path(entry.get("artifact", ""))
         if path.suffix != ".png":
-            return "artifact" in entry
+            # The script and what it was compiled from; an evaluation names its own files anew.
+            return path.suffix in (".py", ".toml")
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
 
 

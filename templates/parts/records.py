@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from parts.places import write_atomically
+
 
 class Record:
     """Appends to `metrics.jsonl` and reads it back."""
@@ -35,26 +37,24 @@ class Record:
         """Return the bytes written so far, which even a crash of the machine leaves."""
         if self.path.is_file():
             os.fsync(self.file.fileno())
-        # Not `tell`, which does not notice that the file was cut.
         return os.fstat(self.file.fileno()).st_size
 
     def cut(self, size: int, kept: Callable[[dict[str, Any]], bool] = lambda _: False) -> None:
         """Drop what was written after the first `size` bytes, but for entries that are `kept`."""
         if not self.path.is_file():
             return
-        later = self.path.read_bytes()[size:].splitlines(keepends=True)
-        self.file.truncate(min(size, self.path.stat().st_size))
-        for line in later:
-            # A crash may leave half a line, and a crash of the machine worse.
-            entry = parsed(line)
-            if entry and kept(entry):
-                self.file.write(json.dumps(entry) + "\n")
-        self.file.flush()
+        content = self.path.read_bytes()
+        # A crash may leave half a line, and a crash of the machine worse.
+        later = [parsed(line) for line in content[size:].splitlines()]
+        lines = [json.dumps(entry).encode() + b"\n" for entry in later if entry and kept(entry)]
+        # All or nothing: what is kept is written once.
+        write_atomically(self.path, content[:size] + b"".join(lines))
+        self.file.close()
+        self.file = self.path.open("a", encoding="ascii")
 
     def artifacts(self) -> list[Path]:
         """Return the files that the record names."""
-        lines = self.path.read_text().splitlines()
-        entries = [json.loads(line) for line in lines]
+        entries = map(parsed, self.path.read_bytes().splitlines())
         return [Path(entry["artifact"]) for entry in entries if "artifact" in entry]
 
     def history(self, size: int) -> dict[str, list[tuple[int, float]]]:

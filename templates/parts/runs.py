@@ -55,12 +55,14 @@ class RunFolder:
             # content, for an empty lock would be nobody's for ever.
             mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
             try:
-                mine.write_text(json.dumps(holder))
+                write_atomically(mine, json.dumps(holder).encode())
                 self.lock.hardlink_to(mine)
             finally:
                 mine.unlink(missing_ok=True)
             remove_unfinished(self.path)
-        except FileExistsError:
+            self._remove_left_locks(holder)
+        # Whoever holds it may have removed what this was writing.
+        except (FileExistsError, FileNotFoundError):
             raise RefusedError(
                 f"{self.path} is in use by {self._holder()};"
                 f" if that run is dead, remove {self.lock}"
@@ -115,6 +117,13 @@ class RunFolder:
                         self.lock.hardlink_to(mine)
                 mine.unlink()
 
+    def _remove_left_locks(self, holder: dict[str, Any]) -> None:
+        """Remove what processes have left that were killed while they took or removed a lock."""
+        for path in self.path.glob("lock.*"):
+            with suppress(FileNotFoundError):
+                if is_stale(json.loads(path.read_text()), holder):
+                    path.unlink()
+
     def wait_until_released(self) -> None:
         """Wait for the first task, or until whoever started this one is gone.
 
@@ -167,11 +176,14 @@ def begun_seed(identity: Path) -> int:
 
 def keep(folder: RunFolder, record: Record, paths: tuple[Path, ...]) -> None:
     """Copy files that explain the run into its folder, and to the tracker."""
-    for path in paths:
-        copy = folder.path / path.name
-        content = path.read_bytes() if path.exists() else None
-        if content is not None and not (copy.exists() and copy.read_bytes() == content):
+    named = record.artifacts()
+    for path in filter(Path.exists, paths):
+        copy, content = folder.path / path.name, path.read_bytes()
+        changed = not copy.exists() or copy.read_bytes() != content
+        if changed:
             write_atomically(copy, content)
+        # An earlier start may have been killed between the two.
+        if changed or copy not in named:
             record.write(0, 0, artifact=str(copy))
 
 

@@ -230,7 +230,8 @@ class Tracker(Callback):
         """Whether an entry names a file that no later line names again."""
         path = Path(entry.get("artifact", ""))
         if path.suffix != ".png":
-            return "artifact" in entry
+            # The script and what it was compiled from; an evaluation names its own files anew.
+            return path.suffix in (".py", ".toml")
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
 
 

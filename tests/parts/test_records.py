@@ -2,7 +2,7 @@
 
 import json
 import math
-import threading
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,21 +74,23 @@ def test_going_back_to_more_than_there_is_changes_nothing(record: Record) -> Non
     assert record.path.read_bytes() == before
 
 
-def test_threads_do_not_tear_each_others_lines(record: Record) -> None:
-    def write(thread: int) -> None:
-        for step in range(300):
-            record.write(step, thread, value=0.5, artifact="x" * (50 * thread))
+def test_a_kill_while_the_run_goes_back_loses_nothing_that_is_kept(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record.write(0, 0, artifact="kept.py")
+    before = record.path.read_bytes()
 
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found = lines(record)
-    assert len(found) == 1200
-    for thread_number in range(4):
-        steps = [line["step"] for line in found if line["epoch"] == thread_number]
-        assert steps == list(range(300))
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            record.cut(0, kept=lambda _: True)
+    assert record.path.read_bytes() == before
+    record.cut(0, kept=lambda _: True)
+    record.write(1, 1, loss=0.5)
+    assert [e["step"] for e in lines(record)] == [0, 1]
 
 
 def test_the_history_is_of_metrics_by_epoch(record: Record) -> None:

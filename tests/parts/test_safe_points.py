@@ -1,9 +1,12 @@
 """What takes long looks at the signals between two files or chunks, and stops there."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -131,8 +134,16 @@ def test_fingerprints_are_taken_in_chunks(tmp_path: Path, monkeypatch: pytest.Mo
     path.write_bytes(b"0123456789")
     whole = events.fingerprints({"s": [path]})
     assert whole == {str(path): "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"}
-    ASKED.status = 143
+    chunks = []
+
+    class Hash:
+        def update(self, chunk: bytes) -> None:
+            chunks.append(chunk)
+            ASKED.status = 143
+
+    monkeypatch.setattr(hashlib, "sha256", Hash)
     stopped(lambda: events.fingerprints({"s": [path]}))
+    assert chunks == [b"0123"]
 
 
 def test_a_fake_factor_is_applied_in_chunks_without_losing_an_event(
@@ -150,5 +161,14 @@ def test_a_fake_factor_is_applied_in_chunks_without_losing_an_event(
         pt = np.arange(size) + 1.0
         found = applications.member_factors(path, {"pt": pt})
         assert found[:, 0] == pytest.approx(pt, rel=1e-5)
-    ASKED.status = 143
+    sizes = []
+    compute = onnxruntime.InferenceSession.run
+
+    def run(session: Any, outputs: Any, inputs: dict[str, Any]) -> Any:
+        sizes.append(len(inputs["numerical"]))
+        ASKED.status = 143
+        return compute(session, outputs, inputs)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
     stopped(lambda: applications.member_factors(path, {"pt": pt}))
+    assert sizes == [1000]

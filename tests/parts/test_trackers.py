@@ -395,7 +395,7 @@ def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path:
         assert len(named) == len(set(named)) == len(lines) - len(kept)
 
 
-def test_the_plots_of_an_evaluation_that_is_repeated_are_named_once(tmp_path: Path) -> None:
+def test_what_an_evaluation_that_is_repeated_makes_is_named_once(tmp_path: Path) -> None:
     tracker = build(tmp_path)
     tracker.validated = 1
     state = tracker.state_dict()
@@ -403,7 +403,8 @@ def test_the_plots_of_an_evaluation_that_is_repeated_are_named_once(tmp_path: Pa
         tracker.load_state_dict(state)
         tracker.record.write(1, 1, test_auc=0.5)
         tracker.record.write(1, 1, artifact="plots/test/score.png")
-    assert len(entries(tracker)) == 2
+        tracker.record.write(1, 1, artifact="run/fake_factor.onnx")
+    assert len(entries(tracker)) == 3
 
 
 def test_a_checkpoint_of_another_run_cuts_nothing(tmp_path: Path) -> None:

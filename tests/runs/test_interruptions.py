@@ -74,7 +74,8 @@ def place(workshop: Workshop, run: Run, name: str) -> tuple[dict[str, str], Run]
 def kept(run: Run, entry: str) -> set[str]:
     """Return the last two parts of the path of each artifact in MLflow."""
     folder = Path(run.client().download_artifacts(entry, ""))
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    # MLflow's own, of a copy that a kill cut short, are hidden.
+    paths = (path.relative_to(folder) for path in folder.rglob("[!.]*") if path.is_file())
     # Files that are no plots lie in "run" there, and in the run's folder here.
     return {str(path).replace("run/", f"{run.path.name}/") for path in paths}
 
@@ -98,7 +99,7 @@ def assert_equal(run: Run, straight: Run) -> None:
     assert there[: len(best)] == best
     assert len(there) == len(best) + 3
     assert not list(run.path.rglob(".*"))
-    assert not (run.path / "lock").exists()
+    assert not list(run.path.glob("lock*"))
 
 
 def assert_mirrored(run: Run) -> None:
@@ -109,10 +110,15 @@ def assert_mirrored(run: Run) -> None:
     assert kept(run, entry.info.run_id) == set(run.artifacts())
 
 
-def assert_stopped(run: Run) -> None:
-    """Assert that a start that was told to stop has left everything in order."""
+def assert_stopped(run: Run, *, killed: bool = False) -> None:
+    """Assert that a start that was told to stop has left everything in order.
+
+    One before it may have been `killed`, and this one may have come to no tracker.
+    """
     assert not (run.path / "lock").exists()
     assert not list(run.path.rglob(".*"))
+    if killed:
+        return
     assert {entry.info.status for entry in run.entries()} <= {"KILLED"}
     if run.entries():
         # Nothing was recorded after the tracker was told that this was all.
@@ -194,6 +200,8 @@ def test_a_signal_before_training_is_obeyed_before_it(
 # in a start of its own that goes on from the one before.
 WEAKEST = (
     Strike("os.link", "*/lock", 1, signal.SIGKILL),
+    Strike("os.remove", "*/lock.*", 1, signal.SIGKILL),
+    Strike("open", "*/.metrics.jsonl.*", 1, signal.SIGKILL),
     Strike("open", "*/checkpoints/.last-*", 1, signal.SIGKILL),
     Strike("os.rename", "*/checkpoints/last-*", 1, signal.SIGKILL),
     Strike("os.rename", "*/checkpoints/newest.json", 1, signal.SIGTERM),
@@ -213,12 +221,14 @@ def test_a_run_that_is_struck_at_its_weakest_moments(
     workshop: Workshop, plotted: Path, straight_plotted: Run
 ) -> None:
     variables, run = place(workshop, straight_plotted, "struck")
+    killed = False
     for strike in WEAKEST:
         ended = workshop.run(plotted, strike=strike, variables=variables)
         assert ended.status == STATUSES[strike.number], (strike, ended)
         ended.quiet()
+        killed |= strike.number == signal.SIGKILL
         if strike.number != signal.SIGKILL:
-            assert_stopped(run)
+            assert_stopped(run, killed=killed)
     workshop.run(plotted, variables=variables).done()
     assert_equal(run, straight_plotted)
 
@@ -228,7 +238,7 @@ def test_a_run_that_is_struck_at_random(
     workshop: Workshop, script: Path, straight: Run, seed: int
 ) -> None:
     variables, run = place(workshop, straight, f"random{seed}")
-    chance = random.Random(seed)  # noqa: S311
+    chance, killed = random.Random(seed), False  # noqa: S311
     for _ in range(6):
         event, most = chance.choice((("step", 60), ("open", 40), ("os.rename", 20)))
         number = chance.choice(list(STATUSES))
@@ -237,8 +247,9 @@ def test_a_run_that_is_struck_at_random(
         # It may also come when all is done.
         assert ended.status in (STATUSES[number], 0), (strike, ended)
         ended.quiet()
+        killed |= number == signal.SIGKILL
         if number != signal.SIGKILL and ended.status:
-            assert_stopped(run)
+            assert_stopped(run, killed=killed)
     workshop.run(script, variables=variables)
     assert_equal(run, straight)
 
