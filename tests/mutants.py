@@ -1030,7 +1030,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             'settings = {n: value for n, value in settings.items() if n not in point["lacks"]}',
             "pass",
-            "sweeps::test_every_point_is_a_run_of_its_own",
+            "reports::test_settings_are_those_that_a_point_has",
         ),
     ],
     f"{PARTS}/runs.py": [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from parts.reports import report, write_json
+from parts.reports import own_settings, report, write_json
 
 
 def test_metrics_of_the_splits_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +38,48 @@ def test_paths_are_written_as_text(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.json").read_text()) == {
         "checkpoint": "/a/b", "text": "NaN, Infinity",
     }  # fmt: skip
+
+
+RESOLVED = """
+[experiment_config]
+seed = 1
+
+[training_config]
+max_epochs = 2
+early_stop_patience = 5
+
+[sweep_config]
+seeds = [1, 2]
+
+[[points]]
+identity = "a"
+values = { "training_config.max_epochs" = 3 }
+follow = { "experiment_config.run_name" = "of a" }
+lacks = ["training_config.early_stop_patience"]
+
+[[points]]
+identity = "b"
+values = { "experiment_config.seed" = 2 }
+follow = {}
+lacks = []
+
+[build]
+run_name = "toy"
+"""
+
+
+def test_settings_are_those_that_a_point_has(tmp_path: Path) -> None:
+    resolved = tmp_path / "resolved.toml"
+    resolved.write_text(RESOLVED)
+    assert own_settings({"MAX_EPOCHS": 3}, resolved, "points", "a") == {
+        "MAX_EPOCHS": 3,
+        "experiment_config.seed": 1,
+        "experiment_config.run_name": "of a",
+        "training_config.max_epochs": 3,
+    }
+    assert own_settings({}, resolved, "points", "b") == {
+        "experiment_config.seed": 2,
+        "training_config.max_epochs": 2,
+        "training_config.early_stop_patience": 5,
+    }
+    assert own_settings({"MAX_EPOCHS": 3}, tmp_path / "none", "points", "a") == {"MAX_EPOCHS": 3}
