@@ -191,6 +191,15 @@ def test_accelerator_gpu_is_refused_where_there_is_none(workshop: Workshop) -> N
     workshop.run(script, CUDA_VISIBLE_DEVICES="").refused("gpu")
 
 
+def test_accelerator_gpu(workshop: Workshop, plain: tuple[Run, Ended]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    # Not in a fork: what has begun to use a GPU cannot be forked.
+    workshop.run(workshop.build("on_a_gpu", **experiment(accelerator="gpu")), cold=True).done()
+    losses = workshop.found("on_a_gpu").series("val_loss")
+    assert losses == pytest.approx(plain[0].series("val_loss"), rel=0.05)
+
+
 def test_devices(workshop: Workshop) -> None:
     """Two processes see each event once: the losses of a frozen network are those of one."""
     frozen = {

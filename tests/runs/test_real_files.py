@@ -1,0 +1,49 @@
+"""Files that others have written train as ours do: their types, their weights, their columns."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import uproot
+
+from tests.runs.experiments import Workshop
+
+PLACE = Path(__file__).parents[3] / "shared" / "data"
+COLUMNS = ["NJet", "NMuon", "MET_px", "MET_py", "NPrimaryVertices", "triggerIsoMu24", "EventWeight"]
+
+
+@pytest.fixture
+def real_files() -> Path:
+    """A folder of files that others have written; they are not kept here."""
+    folder = Path(os.environ.get("SEESAWC_REAL_FILES", PLACE))
+    if not folder.is_dir():
+        pytest.skip(f"no real files of others at {folder}")
+    return folder
+
+
+def test_flat_columns_of_a_tree_train(workshop: Workshop, real_files: Path) -> None:
+    """32-bit numbers and truth values, as experiments store them."""
+    with uproot.open(real_files / "uproot-HZZ.root") as file:
+        frame = file["events"].arrays(COLUMNS, library="pd")
+    frame["number"] = range(len(frame))
+    frame.to_parquet(workshop.folder / "data" / "hzz.parquet")
+    samples = [
+        {"name": name, "class": name, "files": ["../data/hzz.parquet"], "selection": selection}
+        for name, selection in (("background", "NMuon < 2"), ("signal", "NMuon >= 2"))
+    ]
+    changes = {
+        "event_number": "number",
+        "weight": "EventWeight",
+        "numerical": ["MET_px", "MET_py", "NPrimaryVertices"],
+        "categorical": ["NJet", "triggerIsoMu24"],
+        "missing": None,
+        "samples": samples,
+    }
+    ended = workshop.run(workshop.build("hzz", dataset_config=changes)).done()
+    run = workshop.found("hzz")
+    assert all(value is not None for value in run.series("val_auc").values())
+    printed = re.findall(r"(?:background|signal) (\d+) \((\S+)\)", ended.output)
+    assert sum(int(count) for count, _ in printed) == len(frame)
+    yields = sum(float(total) for _, total in printed)
+    assert yields == pytest.approx(frame["EventWeight"].sum(), rel=1e-3)
