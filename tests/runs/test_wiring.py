@@ -410,25 +410,23 @@ def test_the_architecture_is_the_one_that_is_asked_for(workshop: Workshop) -> No
     assert shapes == [[12, 3 + 3 + 5], [12, 12], [12, 12], [1, 12]]
 
 
+def rates_of(workshop: Workshop, name: str, training: dict[str, Any]) -> list[float]:
+    """Return the learning rate of every step."""
+    logged = {"experiment_config": {"log_every_n_steps": 1}, "training_config": training}
+    return list(train(workshop, name, logged).series("lr").values())
+
+
 @pytest.mark.parametrize("shape", ["linear", "cosine", None])
 def test_the_learning_rate_rises_as_the_shape_of_the_warm_up_says(
     workshop: Workshop, shape: str | None
 ) -> None:
     warmup = {"epochs": 1.5, "shape": shape} if shape else {"epochs": 1.5}
-    run = train(
-        workshop,
-        f"warmed_{shape}",
-        {
-            "experiment_config": {"log_every_n_steps": 1},
-            "training_config": {"max_epochs": 2, "warmup": warmup},
-        },
-    )
-    rates = run.series("lr")
+    rates = rates_of(workshop, f"warmed_{shape}", {"max_epochs": 2, "warmup": warmup})
     steps = math.ceil(1.5 * len(rates) / 2)
-    rise = np.minimum(1, np.array(list(rates)) / steps)
+    rise = np.minimum(1, np.arange(1, len(rates) + 1) / steps)
     if shape == "cosine":
         rise = (1 - np.cos(np.pi * rise)) / 2
-    assert list(rates.values()) == pytest.approx((0.01 * rise).tolist(), rel=1e-5)
+    assert rates == pytest.approx((0.01 * rise).tolist(), rel=1e-5)
 
 
 @pytest.mark.parametrize("interval", ["epoch", "step"])
@@ -438,37 +436,21 @@ def test_a_schedule_moves_when_its_interval_says(workshop: Workshop, interval: s
         "scheduler_params": {"gamma": 0.5},
         "interval": interval,
     }
-    run = train(
-        workshop,
-        f"scheduled_{interval}",
-        {
-            "experiment_config": {"log_every_n_steps": 1},
-            "training_config": {"max_epochs": 2, "scheduler": scheduler},
-        },
-    )
-    rates = run.series("lr")
+    rates = rates_of(workshop, f"scheduled_{interval}", {"max_epochs": 2, "scheduler": scheduler})
     passed = np.arange(len(rates)) // (len(rates) // 2 if interval == "epoch" else 1)
-    assert list(rates.values()) == pytest.approx((0.01 * 0.5**passed).tolist(), rel=1e-5)
+    assert rates == pytest.approx((0.01 * 0.5**passed).tolist(), rel=1e-5)
 
 
 @pytest.mark.parametrize("interval", ["epoch", "step"])
 def test_a_schedule_is_as_long_as_the_training(workshop: Workshop, interval: str) -> None:
     """Where a spec leaves its length out."""
     scheduler = {"scheduler_name": "CosineAnnealingLR", "interval": interval}
-    run = train(
-        workshop,
-        f"long_{interval}",
-        {
-            "experiment_config": {"log_every_n_steps": 1},
-            "training_config": {"max_epochs": 3, "scheduler": scheduler},
-        },
-    )
-    rates = run.series("lr")
+    rates = rates_of(workshop, f"long_{interval}", {"max_epochs": 3, "scheduler": scheduler})
     passed = np.arange(len(rates))
     if interval == "epoch":
         passed = passed // (len(rates) // 3) * (len(rates) // 3)
     rise = (1 + np.cos(np.pi * passed / len(rates))) / 2
-    assert list(rates.values()) == pytest.approx((0.01 * rise).tolist(), rel=1e-5)
+    assert rates == pytest.approx((0.01 * rise).tolist(), rel=1e-5)
 
 
 def test_the_optimizer_has_its_parameters(workshop: Workshop) -> None:
