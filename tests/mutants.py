@@ -1226,7 +1226,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             'texts[parameter.name] = Verbatim("MAX_EPOCHS")',
             "wiring::test_a_schedule_is_as_long_as_the_training[step]",
         ),
-        ('DTYPES.get(settings.precision, "float32")', '"float32"', "options::test_precision_64"),
+        (
+            'DTYPES.get(settings.precision, "float32")',
+            '"float32"',
+            "wiring::test_events_have_as_many_digits_as_the_precision",
+        ),
     ],
     f"{COMPILER}/fakes_plan.py": [
         (
@@ -1637,12 +1641,11 @@ def survives(fault: Fault, copy: Path) -> str:
     text = path.read_text()
     path.write_text(text.replace(fault.old, fault.new))
     try:
-        built = run(copy, "-m", "seesawc", "build", "--force", *SPECS)
+        # A fault of the compiler may refuse a spec: then what was built before is tested.
+        run(copy, "-m", "seesawc", "build", "--force", *SPECS)
         tested = run(copy, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", fault.tests())
     finally:
         path.write_text(text)
-    if built.returncode:
-        return f"cannot be built: {built.stderr[-300:]}"
     if tested.returncode == 0:
         return "SURVIVES"
     # 1: a test has failed. Anything else has not come to it.

@@ -120,6 +120,16 @@ def test_the_scaling_is_that_of_the_training_events(noisy: Run, every: pd.DataFr
     assert width.tolist() == pytest.approx([x.std() for x in train], rel=1e-5)
 
 
+def test_events_have_as_many_digits_as_the_precision(
+    workshop: Workshop, every: pd.DataFrame
+) -> None:
+    run = train(workshop, "digits", FROZEN, {"experiment_config": {"precision": 64}})
+    center = own(run.checkpoint())["inputs.blocks.0.scaling.center"]
+    columns = [splits(every)["train"][name] for name in NUMERICAL]
+    expected = [column[column != -999].mean() for column in columns]
+    assert center.tolist() == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("scaling", ["minmax", "robust", "quantile"])
 def test_other_scalings_are_those_of_the_training_events(
     workshop: Workshop, every: pd.DataFrame, scaling: str
