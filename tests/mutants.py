@@ -1355,7 +1355,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "len(set(names)) < len(names)",
-            "len(set(names)) < 2",
+            "len(set(names)) < 1",
             "diagnostics::test_every_mistake_is_drawn_where_it_stands[dataset-classes-of-one-metric]",
         ),
         (
