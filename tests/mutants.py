@@ -1554,14 +1554,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "            found += [*resolved.numbers(each)]\n",
             "",
-            "resolved::test_what_is_trained_changes_the_numbers",
+            "cli::test_the_run_keeps_its_name_as_long_as_its_numbers",
         ),
     ],
     f"{COMPILER}/merge.py": [
         (
             "partial = len(owners) < self.size",
             "partial = False",
-            "sweep::test_options_together_are_swept_faithfully",
+            "sweep::test_each_explicit_point_is_as_its_plain_script",
         ),
     ],
     f"{COMPILER}/sweep.py": [
@@ -1580,7 +1580,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "if value.count(item) > 1:",
             "if value.count(item) > 2:",
-            "diagnostics::test_every_mistake_is_drawn_where_it_stands[experiment-devices-twice]",
+            "diagnostics::test_every_mistake_is_drawn_where_it_stands[sweep-seeds-twice]",
         ),
     ],
     f"{COMPILER}/tables/expressions.py": [
