@@ -739,6 +739,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/events.py": [
         (
+            "        if not is_yield(total, size):",
+            "        if not total > 0:",
+            "events::test_a_class_whose_weights_cancel_is_refused",
+        ),
+        (
             "[train, train + validation])",
             "[train, 1 - validation])",
             "events::test_a_split_holds_its_share_within_chance",
@@ -793,7 +798,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "        signal.signal(number, signal.SIG_IGN)",
             "        pass",
-            "exits::test_listening_begins_and_ends_with_all_signals",
+            "exits::test_the_exit_status_stands_once_nothing_is_listened_to",
         ),
     ],
     f"{PARTS}/exports.py": [
@@ -843,6 +848,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{PARTS}/leptons.py": [
+        (
+            "not is_yield(total, np.abs(weight).sum())",
+            "not total > 0",
+            "leptons::test_weights_that_cancel_but_for_rounding_are_no_yield",
+        ),
         (
             "table[~in_crack(",
             "table[in_crack(",
@@ -989,13 +999,23 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/plots.py": [
         (
+            "is_yield(yields.sum(), np.abs(yields).sum())",
+            "yields.sum() > 0",
+            "plots::test_weights_that_cancel_but_for_rounding_are_no_yield",
+        ),
+        (
+            "is_yield(totals, sizes)",
+            "totals > 0",
+            "plots::test_weights_that_cancel_but_for_rounding_are_no_yield",
+        ),
+        (
             "plot_calibration(cases, validation.loss_weight, caption)",
             "plot_calibration(cases, weight, caption)",
             "plots::test_calibration_counts_events_as_the_loss_does",
         ),
         (
-            "fractions = matrix / np.where(totals",
-            "fractions = matrix.T / np.where(totals",
+            "fractions = matrix / np.where(is_yield",
+            "fractions = matrix.T / np.where(is_yield",
             "plots::test_confusion_shows_fractions_of_the_true_class_and_yields",
         ),
         (

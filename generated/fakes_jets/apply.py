@@ -41,9 +41,9 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T211355Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T222752Z-ratio"
 # The script of the ratio, by digest.
-RATIO = "aa0d28322707a718472cd001980468e193f0ed473a12b21ada1af89e944c3a50"
+RATIO = "f8f3a422619ec22533e0f018de50642986ed56615068e0a97c835c8519a40b2a"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 
@@ -80,7 +80,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:

@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261127T211355Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261127T222752Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,12 +117,12 @@ N_MEMBERS = 4
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_jets_MLP_20261127T211355Z-numerator",
-        "770167c591a1820453c4ea9a17fab1d78f3042d93004208599222ffb1ff7644c",
+        "fakes_jets_MLP_20261127T222752Z-numerator",
+        "8f43c4f62745fc6d0639f31c91b11ef18e8e33d99ac733078093ef0738b57622",
     ),
     "denominator": (
-        "fakes_jets_MLP_20261127T211355Z-denominator",
-        "33daf5c2db4ca92bf2eab12d65cef0eb4ca13998780552f8940e243a876848c6",
+        "fakes_jets_MLP_20261127T222752Z-denominator",
+        "150a71a51b0c34ead4ba0422152c2e796fddc75de2c03cc16f460bbe71397edf",
     ),
 }
 
@@ -270,7 +270,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -1332,10 +1332,11 @@ def check_yields(split: str, leptons: Leptons) -> None:
         here = leptons.is_tight == tight
         yields = []
         for kind, chosen in (("data", here & leptons.is_data), ("MC", here & ~leptons.is_data)):
-            count, total = int(chosen.sum()), float(leptons.weight[chosen].double().sum())
+            weight = leptons.weight[chosen].double().numpy()
+            count, total = len(weight), weight.sum()
             yields.append(total)
             print(f"{split}: {region} {kind} {count} events, sum of weights {total:.5g}")
-            if not count or not total > 0:
+            if not count or not is_yield(total, np.abs(weight).sum()):
                 raise RefusedError(
                     f"{split}: {count} {region} events of {kind} with weights of sum {total:g}"
                 )
@@ -3160,7 +3161,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_jets_MLP_20261127T211355Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_jets_MLP_20261127T222752Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

@@ -41,9 +41,9 @@ from numpy.typing import NDArray
 
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T211356Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T222752Z-ratio"
 # The script of the ratio, by digest.
-RATIO = "a0301be0a2c6f7226d25ee2f3f1bec926e92441b1883d9bc94699e0e22e9e8df"
+RATIO = "fc8b00d21feb9dc10ef9382240a9cf5c5549f9b26e2ae91adbd4d31c0e3722b5"
 SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"
 
 
@@ -80,7 +80,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:

@@ -53,9 +53,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T211356Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T222752Z-ratio"
 # The script of the ratio, by digest: what it has left belongs to what is tested here.
-RATIO = "a0301be0a2c6f7226d25ee2f3f1bec926e92441b1883d9bc94699e0e22e9e8df"
+RATIO = "fc8b00d21feb9dc10ef9382240a9cf5c5549f9b26e2ae91adbd4d31c0e3722b5"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
@@ -108,7 +108,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -222,6 +222,13 @@ def label(text: str) -> str:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+# Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
+ROUNDING = 1e-9
+
+
+def is_yield(total: Floats, size: Floats) -> Bools:
+    """Whether a sum of weights is positive, `size` being the sum of their absolute values."""
+    return np.asarray(total > ROUNDING * size)
 
 
 # Estimates of density ratios for the leptons of one split.
@@ -603,10 +610,11 @@ def check_yields(split: str, leptons: Leptons) -> None:
         here = leptons.is_tight == tight
         yields = []
         for kind, chosen in (("data", here & leptons.is_data), ("MC", here & ~leptons.is_data)):
-            count, total = int(chosen.sum()), float(leptons.weight[chosen].double().sum())
+            weight = leptons.weight[chosen].double().numpy()
+            count, total = len(weight), weight.sum()
             yields.append(total)
             print(f"{split}: {region} {kind} {count} events, sum of weights {total:.5g}")
-            if not count or not total > 0:
+            if not count or not is_yield(total, np.abs(weight).sum()):
                 raise RefusedError(
                     f"{split}: {count} {region} events of {kind} with weights of sum {total:g}"
                 )

@@ -81,7 +81,7 @@ STAGE = "numerator"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T211356Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261127T222752Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -240,7 +240,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -1314,10 +1314,11 @@ def check_yields(split: str, leptons: Leptons) -> None:
         here = leptons.is_tight == tight
         yields = []
         for kind, chosen in (("data", here & leptons.is_data), ("MC", here & ~leptons.is_data)):
-            count, total = int(chosen.sum()), float(leptons.weight[chosen].double().sum())
+            weight = leptons.weight[chosen].double().numpy()
+            count, total = len(weight), weight.sum()
             yields.append(total)
             print(f"{split}: {region} {kind} {count} events, sum of weights {total:.5g}")
-            if not count or not total > 0:
+            if not count or not is_yield(total, np.abs(weight).sum()):
                 raise RefusedError(
                     f"{split}: {count} {region} events of {kind} with weights of sum {total:g}"
                 )
@@ -2921,7 +2922,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_pt_MLP_20261127T211356Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261127T222752Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

@@ -88,7 +88,7 @@ STAGE = "ratio"
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261127T211356Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261127T222752Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,12 +116,12 @@ CATEGORY, TIGHT, LOOSE = ("toy_type", 0, 2)
 # The trainings that this one builds on: the run and the digest of its script.
 PARENTS = {
     "numerator": (
-        "fakes_pt_MLP_20261127T211356Z-numerator",
-        "36b928440b8cdb6361669a3c88a8eb393187b0840a71461cd127660774852dea",
+        "fakes_pt_MLP_20261127T222752Z-numerator",
+        "98b5979ea05d5478f624c168a846dc6c41828d7aca6d15f8172cdeb8dcb31853",
     ),
     "denominator": (
-        "fakes_pt_MLP_20261127T211356Z-denominator",
-        "be7ecc4937c863f9d12a2246256c616e47fd90e67bda10003ea0970c7a63a6c2",
+        "fakes_pt_MLP_20261127T222752Z-denominator",
+        "49c63de8b550449aac34a54606c178bb2c17759740ec661718c34b293a2188f2",
     ),
 }
 
@@ -269,7 +269,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -1331,10 +1331,11 @@ def check_yields(split: str, leptons: Leptons) -> None:
         here = leptons.is_tight == tight
         yields = []
         for kind, chosen in (("data", here & leptons.is_data), ("MC", here & ~leptons.is_data)):
-            count, total = int(chosen.sum()), float(leptons.weight[chosen].double().sum())
+            weight = leptons.weight[chosen].double().numpy()
+            count, total = len(weight), weight.sum()
             yields.append(total)
             print(f"{split}: {region} {kind} {count} events, sum of weights {total:.5g}")
-            if not count or not total > 0:
+            if not count or not is_yield(total, np.abs(weight).sum()):
                 raise RefusedError(
                     f"{split}: {count} {region} events of {kind} with weights of sum {total:g}"
                 )
@@ -3111,7 +3112,7 @@ def mirror_of(folder: RunFolder, store: Path, identity: dict[str, Any]) -> Mirro
     """Return the thread that copies the record to the tracker."""
     settings = own_settings(SETTINGS, RESOLVED, "stages", STAGE)
     tags = {name: str(identity[name]) for name in ("script", "commit", "seed")}
-    tags |= {"fakes": "fakes_pt_MLP_20261127T211356Z", "stage": STAGE}
+    tags |= {"fakes": "fakes_pt_MLP_20261127T222752Z", "stage": STAGE}
     backend = MlflowBackend(folder, store, EXPERIMENT_NAME, settings, tags)
     return Mirror(folder, backend)
 

@@ -83,7 +83,7 @@ from torch.nn import functional
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261127T211356Z"
+RUN_NAME = "h4l_ResNet_20261127T222753Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -231,7 +231,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -2007,8 +2007,8 @@ def plot_confusion(matrix: Floats, classes: tuple[str, ...], caption: str) -> Fi
     """Fractions of each true class (row) by predicted class, with the yields."""
     figure = new_figure(4 + 0.9 * len(classes), 3 + 0.9 * len(classes), caption)
     axes = figure.subplots()
-    totals = matrix.sum(axis=1, keepdims=True)
-    fractions = matrix / np.where(totals > 0, totals, np.nan)
+    totals, sizes = (each.sum(axis=1, keepdims=True) for each in (matrix, np.abs(matrix)))
+    fractions = matrix / np.where(is_yield(totals, sizes), totals, np.nan)
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), fraction in np.ndenumerate(fractions):
         text = f"{100 * fraction:.1f}%\n{matrix[row, column]:.4g}"

@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "25322852e8fa030b",
+        "script": "6c478897ac00756c",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.001,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "f179660b2b065c58",
+        "script": "b6d7c0a6fe692676",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -105,7 +105,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "8a686beda91cf5a1",
+        "script": "7c9d977c6ea1aa68",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -115,7 +115,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.001,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "1bf39fd1b2286465",
+        "script": "9667f69e27ecb632",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "f087315703e6ef90",
+        "script": "8148602e0b3027b9",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -133,7 +133,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 1,
         "lr": 0.0003,
         "network": "MLP, ReLU, Identity, standard scaling",
-        "script": "3fbe0952800c7d28",
+        "script": "537ac757b511019e",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -143,7 +143,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "c45e7937b047470d",
+        "script": "f1cb073d26184590",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -153,7 +153,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "build_network": 2,
         "lr": 0.0003,
         "network": "ResNet, ReLU, Identity, standard scaling",
-        "script": "55e7204871b7ef0f",
+        "script": "95507dda1ef01b65",
     },
 }
 
@@ -229,7 +229,7 @@ def label(text: str) -> str:
 
 
 ARGUMENTS = parse_sweep_arguments(POINTS)
-SWEEP = "h4l_sweep_20261127T211356Z"
+SWEEP = "h4l_sweep_20261127T222753Z"
 IDENTITY = ARGUMENTS.point
 POINT = POINTS[IDENTITY]
 of_the_sweep = set(globals())
@@ -329,7 +329,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -2133,8 +2133,8 @@ def plot_confusion(matrix: Floats, classes: tuple[str, ...], caption: str) -> Fi
     """Fractions of each true class (row) by predicted class, with the yields."""
     figure = new_figure(4 + 0.9 * len(classes), 3 + 0.9 * len(classes), caption)
     axes = figure.subplots()
-    totals = matrix.sum(axis=1, keepdims=True)
-    fractions = matrix / np.where(totals > 0, totals, np.nan)
+    totals, sizes = (each.sum(axis=1, keepdims=True) for each in (matrix, np.abs(matrix)))
+    fractions = matrix / np.where(is_yield(totals, sizes), totals, np.nan)
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), fraction in np.ndenumerate(fractions):
         text = f"{100 * fraction:.1f}%\n{matrix[row, column]:.4g}"

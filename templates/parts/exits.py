@@ -47,7 +47,7 @@ class Asked:
     def __init__(self) -> None:
         # The exit status that the last of them leads to.
         self.status = 0
-        # Whether tasks stop together: then at safe points of their own alone, see `SafeStop`.
+        # Whether tasks stop together, between two steps: then none stops alone at `obey`.
         self.together = False
 
     def note(self, number: int, frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from parts.events import SPLITS, Sample, assign, read_sample, split_keys, to_categories, to_numbers
 from parts.exits import RefusedError
+from parts.metrics import is_yield
 
 # Density below zero is refused where it is so by this many standard errors.
 SIGNIFICANT = 5.0
@@ -138,10 +139,11 @@ def check_yields(split: str, leptons: Leptons) -> None:
         here = leptons.is_tight == tight
         yields = []
         for kind, chosen in (("data", here & leptons.is_data), ("MC", here & ~leptons.is_data)):
-            count, total = int(chosen.sum()), float(leptons.weight[chosen].double().sum())
+            weight = leptons.weight[chosen].double().numpy()
+            count, total = len(weight), weight.sum()
             yields.append(total)
             print(f"{split}: {region} {kind} {count} events, sum of weights {total:.5g}")
-            if not count or not total > 0:
+            if not count or not is_yield(total, np.abs(weight).sum()):
                 raise RefusedError(
                     f"{split}: {count} {region} events of {kind} with weights of sum {total:g}"
                 )

@@ -167,8 +167,8 @@ def plot_confusion(matrix: Floats, classes: tuple[str, ...], caption: str) -> Fi
     """Fractions of each true class (row) by predicted class, with the yields."""
     figure = new_figure(4 + 0.9 * len(classes), 3 + 0.9 * len(classes), caption)
     axes = figure.subplots()
-    totals = matrix.sum(axis=1, keepdims=True)
-    fractions = matrix / np.where(totals > 0, totals, np.nan)
+    totals, sizes = (each.sum(axis=1, keepdims=True) for each in (matrix, np.abs(matrix)))
+    fractions = matrix / np.where(is_yield(totals, sizes), totals, np.nan)
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), fraction in np.ndenumerate(fractions):
         text = f"{100 * fraction:.1f}%\n{matrix[row, column]:.4g}"

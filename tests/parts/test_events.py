@@ -21,6 +21,7 @@ from parts.events import (
     Sample,
     assign,
     check_fingerprints,
+    check_splits,
     find_files,
     fingerprints,
     loss_weights,
@@ -367,11 +368,15 @@ def test_class_weights_make_classes_count_equally(
             torch.testing.assert_close(factor, factor[:1].expand_as(factor))
 
 
-def test_a_class_whose_training_weights_cancel_is_refused() -> None:
-    label, train = np.array([0, 0, 1, 1]), np.ones(4, bool)
-    weight = np.array([1.0, 1.0, 1.0, -1.0])
-    with pytest.raises(RefusedError, match="training weights of class S add up to 0"):
+# The second ones add up to 6e-17, which is rounding and no yield.
+@pytest.mark.parametrize("cancelling", [[1.0, -1.0, 0.0], [0.1, 0.2, -0.3]])
+def test_a_class_whose_weights_cancel_is_refused(cancelling: list[float]) -> None:
+    label, train = np.array([0, 0, 1, 1, 1]), np.ones(5, bool)
+    weight = np.array([1.0, 1.0, *cancelling])
+    with pytest.raises(RefusedError, match="training weights of class S add up to"):
         loss_weights(label, weight, train, ("B", "S"), True, True)
+    with pytest.raises(RefusedError, match="train: class S has 3 events with weights of sum"):
+        check_splits(np.zeros(5, np.int64), label, weight, ("B", "S"))
 
 
 def test_events_and_yields_of_each_split_are_printed(

@@ -16,6 +16,7 @@ from parts.leptons import (
     Crack,
     Leptons,
     check_densities,
+    check_yields,
     in_crack,
     read_leptons,
 )
@@ -88,6 +89,15 @@ def test_a_region_without_events_is_refused(tmp_path: Path, data: int, tight: in
     region, kind = "tight" if tight == 0 else "loose", "data" if data else "MC"
     with pytest.raises(RefusedError, match=f"train: 0 {region} events of {kind}"):
         read(tmp_path, events[~gone])
+
+
+def test_weights_that_cancel_but_for_rounding_are_no_yield() -> None:
+    weight = torch.tensor([1.0, 0.1, 0.2, -0.3], dtype=torch.float64)
+    none, yes = torch.empty(4, 0), torch.ones(4, dtype=torch.bool)
+    is_data = torch.tensor([True, False, False, False])
+    leptons = Leptons(none, none.long(), is_data, yes, weight, np.zeros((4, 1), np.uint64))
+    with pytest.raises(RefusedError, match=r"train: 3 tight events of MC with weights of sum 5\.5"):
+        check_yields("train", leptons)
 
 
 def test_more_mc_than_data_is_refused(tmp_path: Path) -> None:

@@ -172,6 +172,17 @@ def test_confusion_shows_fractions_of_the_true_class_and_yields() -> None:
     ]
 
 
+def test_weights_that_cancel_but_for_rounding_are_no_yield() -> None:
+    weight = np.array([0.1, 0.2, -0.3])
+    assert weight.sum() > 0
+    score = np.array([0.2, 0.6, 0.9])
+    outputs = made(np.stack([1 - score, score], 1), np.ones(3, np.int64), weight)
+    assert np.isnan(density(outputs, 1, 1, np.linspace(0, 1, 5))[0]).all()
+    matrix = np.array([[0.1 + 0.2, -0.3], [1.0, 1.0]])
+    texts = plot_confusion(matrix, BINARY, CAPTION).get_axes()[0].texts
+    assert [text.get_text()[:3] for text in texts] == ["nan", "nan", "50.", "50."]
+
+
 def test_density_has_unit_area_and_errors_of_signed_weights() -> None:
     edges = np.array([0.0, 0.5, 1.0])
     score = np.array([0.1, 0.2, 0.9, 0.9])
