@@ -330,6 +330,7 @@ print("began", flush=True)
 signal.signal(signal.{name}, lambda *_: sys.exit({status}))
 os.kill(os.getppid(), signal.{name})
 if {status}:
+    # It is over as soon as the signal comes back, or never heard of it.
     time.sleep(60)
 """
 

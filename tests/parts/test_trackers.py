@@ -229,6 +229,7 @@ def empty(*_: Any, **__: Any) -> dict[str, Figure]:
 
 
 def slowly(*_: Any, **__: Any) -> dict[str, Figure]:
+    """Take longer than the steps of the next epoch."""
     time.sleep(0.2)
     return empty()
 

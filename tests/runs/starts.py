@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -71,20 +72,20 @@ class Strike:
     rank: int = 0
 
 
-class Started:
+class Started(ABC):
     """A script that runs, and where it says what it says."""
 
     def __init__(self, pid: int, output: Path, error: Path) -> None:
         self.pid = pid
         self.texts = (output, error)
 
+    @abstractmethod
     def status(self) -> int:
         """Wait for the script, and return its exit status."""
-        raise NotImplementedError
 
+    @abstractmethod
     def over(self) -> bool:
         """Whether it has ended."""
-        raise NotImplementedError
 
     def wait(self) -> Ended:
         """Return how it ended."""
