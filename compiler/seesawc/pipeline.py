@@ -29,7 +29,7 @@ from seesawc.source import Source
 from seesawc.spec import Spec
 from seesawc.stages import Stage
 from seesawc.sweep import Point
-from seesawc.tables.values import NAME, Fault
+from seesawc.tables.values import NAME, WrongValue
 from seesawc.tables.values import check_name as check_experiment_name
 
 TIMESTAMP = re.compile(r"\d{8}T\d{6}Z")
@@ -146,8 +146,8 @@ def starting_spec(name: str, task: str) -> str:
     """Return a commented spec of a task; raises `CompileError` for a name of no experiment."""
     try:
         check_experiment_name(name)
-    except Fault as fault:
-        raise CompileError(Diagnostic(fault.message, hint=fault.hint)) from None
+    except WrongValue as wrong:
+        raise CompileError(Diagnostic(wrong.message, hint=wrong.hint)) from None
     template = "spec.toml.jinja" if task == "signal" else "fakes_spec.toml.jinja"
     return render.render(templates(), template, {"name": name})
 

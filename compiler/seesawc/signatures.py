@@ -17,7 +17,7 @@ from attrs import frozen
 from seesawc.diagnostics import did_you_mean
 
 Kind = Literal["float", "int", "bool", "str", "floats", "ints", "float_or_floats"]
-Fault = tuple[str, str, str | None]
+WrongParameter = tuple[str, str, str | None]
 
 _LARGEST = 2**63 - 1
 _ONE: dict[Kind, str] = {
@@ -119,14 +119,14 @@ def torch_version() -> str:
     return str(_data()["torch"])
 
 
-def check(signature: Signature, params: Mapping[str, object]) -> list[Fault]:
+def check(signature: Signature, params: Mapping[str, object]) -> list[WrongParameter]:
     """Return the faults of `params`: parameter name, message, hint.
 
     A refused signature has none: there is nothing that would be right.
     """
     if signature.refused:
         return []
-    faults: list[Fault] = []
+    faults: list[WrongParameter] = []
     for name, value in params.items():
         if parameter := signature.parameter(name):
             faults += _wrong_value(parameter, value)
@@ -175,14 +175,14 @@ def _converted(parameter: Parameter, value: Any) -> object:
     return number(value) if parameter.kind in ("float", "float_or_floats") else value
 
 
-def _unknown(signature: Signature, name: str) -> Fault:
+def _unknown(signature: Signature, name: str) -> WrongParameter:
     if reason := signature.left_out.get(name):
         return name, f"{signature.name} cannot take {name} from a spec: {reason}", None
     hint = did_you_mean(name, [parameter.name for parameter in signature.parameters])
     return name, f"{signature.name} has no parameter {name}", hint
 
 
-def _wrong_value(parameter: Parameter, value: object) -> Iterator[Fault]:
+def _wrong_value(parameter: Parameter, value: object) -> Iterator[WrongParameter]:
     if value is None and parameter.optional:
         return
     name, kind = parameter.name, parameter.kind
@@ -197,7 +197,7 @@ def _wrong_value(parameter: Parameter, value: object) -> Iterator[Fault]:
         yield from _out_of_range(parameter, name, 0, value)
 
 
-def _wrong_list(parameter: Parameter, value: Any) -> Iterator[Fault]:
+def _wrong_list(parameter: Parameter, value: Any) -> Iterator[WrongParameter]:
     name, one = parameter.name, _ONE[parameter.kind]
     if not _is_list(value):
         many = "numbers" if parameter.length is None else f"{parameter.length} numbers"
@@ -216,14 +216,16 @@ def _wrong_list(parameter: Parameter, value: Any) -> Iterator[Fault]:
                 yield name, f"{place} must be {one}, not {_described(element)}", None
 
 
-def _out_of_range(parameter: Parameter, place: str, index: int, value: Any) -> Iterator[Fault]:
+def _out_of_range(
+    parameter: Parameter, place: str, index: int, value: Any
+) -> Iterator[WrongParameter]:
     if parameter.ranges:
         allowed = parameter.ranges[index if len(parameter.ranges) > 1 else 0]
         if not allowed.allows(value):
             yield parameter.name, f"{place} must be {allowed}", None
 
 
-def _wrong_together(signature: Signature, params: Mapping[str, Any]) -> Iterator[Fault]:
+def _wrong_together(signature: Signature, params: Mapping[str, Any]) -> Iterator[WrongParameter]:
     """Yield what torch refuses about values that are right each on its own."""
     if params.get("nesterov") and signature.parameter("dampening"):
         if not params.get("momentum"):

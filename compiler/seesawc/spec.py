@@ -20,7 +20,7 @@ from seesawc.tables.model import ModelTable
 from seesawc.tables.slurm import SlurmTable
 from seesawc.tables.sweep import SweepTable
 from seesawc.tables.training import TrainingTable
-from seesawc.tables.values import Fault, Rule, option, required
+from seesawc.tables.values import Rule, WrongValue, option, required
 
 # Keys that are spelt otherwise in a spec, since Python reserves the word.
 SPELT: dict[type, dict[str, str]] = {SampleTable: {"label": "class"}}
@@ -65,7 +65,7 @@ def keys(table: type) -> dict[str, Any]:
 
 
 def _diagnostic(source: Source, key: Key, error: BaseException) -> Diagnostic:
-    if isinstance(error, Fault):
+    if isinstance(error, WrongValue):
         part: Literal["key", "value"] = "key" if isinstance(error, Unknown) else "value"
         return source.fault(key, error.message, error.hint, part)
     if isinstance(error, KeyError):
@@ -97,7 +97,7 @@ def _faults(error: BaseException, key: Key = ()) -> Iterator[tuple[Key, BaseExce
         yield key, error
 
 
-class Unknown(Fault):
+class Unknown(WrongValue):
     """A key that no table has, and the one that may be meant."""
 
     def __init__(self, message: str, hint: str, meant: str | None) -> None:
@@ -112,7 +112,7 @@ def _strict(kind: type) -> Hook:
         if kind is float and type(value) is int:
             return float(value)
         if type(value) is not kind:
-            raise Fault(f"{_shown(value)} is not {KINDS[kind]}", f"expected: {KINDS[kind]}")
+            raise WrongValue(f"{_shown(value)} is not {KINDS[kind]}", f"expected: {KINDS[kind]}")
         return value
 
     return structure
@@ -132,7 +132,7 @@ def _literal(value: Any, kind: Any) -> Any:
     allowed = get_args(kind)
     if not isinstance(value, str) or value not in allowed:
         hint = did_you_mean(value if isinstance(value, str) else "", allowed)
-        raise Fault(f"{_shown(value)} is not one of the choices", hint)
+        raise WrongValue(f"{_shown(value)} is not one of the choices", hint)
     return value
 
 
@@ -154,12 +154,12 @@ def _union(value: Any, kind: Any) -> Any:
     for alternative in alternatives:
         try:
             return CONVERTER.structure(value, alternative)
-        except (Fault, IterableValidationError) as fault:
+        except (WrongValue, IterableValidationError) as fault:
             faults.append((alternative, fault))
     for alternative, found in faults:
         if _base(alternative) is type(value) and get_origin(alternative) is not Literal:
             raise found
-    raise Fault(
+    raise WrongValue(
         f"{_shown(value)} is none of what is allowed",
         "expected: " + ", or ".join(map(_described, alternatives)),
     )
@@ -184,7 +184,7 @@ def _container(kind: Any, base: type, make: Callable[[Any, Converter], Hook]) ->
     def checked(value: Any, kind: Any) -> Any:
         if not isinstance(value, base):
             expected = "a list" if base is list else "a table"
-            raise Fault(f"{_shown(value)} is not {expected}", f"expected: {expected}")
+            raise WrongValue(f"{_shown(value)} is not {expected}", f"expected: {expected}")
         return structure(value, kind)
 
     return checked

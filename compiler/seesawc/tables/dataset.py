@@ -11,10 +11,10 @@ from seesawc.tables.values import (
     Column,
     Count,
     DataPath,
-    Fault,
     Name,
     Rule,
     Share,
+    WrongValue,
     distinct,
     nonempty,
     option,
@@ -27,12 +27,12 @@ READERS = (".csv", ".csv.gz", ".parquet")
 
 def _file(value: str) -> None:
     if not value.endswith(READERS):
-        raise Fault(f"{value!a} is no kind of file that can be read", f"{', '.join(READERS)}")
+        raise WrongValue(f"{value!a} is no kind of file that can be read", f"{', '.join(READERS)}")
 
 
 def _digest(value: str) -> None:
     if re.fullmatch(r"[0-9a-f]{64}", value) is None:
-        raise Fault(f"{value!a} is not a SHA-256 digest", "64 of the characters 0-9 a-f")
+        raise WrongValue(f"{value!a} is not a SHA-256 digest", "64 of the characters 0-9 a-f")
 
 
 File = Annotated[DataPath, Rule(_file)]

@@ -7,13 +7,13 @@ from attrs import frozen
 
 from seesawc.tables.values import (
     Count,
-    Fault,
     Name,
     PathText,
     Rule,
     Seed,
     Text,
     Whole,
+    WrongValue,
     at_least,
     option,
     required,
@@ -34,27 +34,29 @@ PRECISIONS: dict[str, Precision] = {
 
 def _precision(value: int | str) -> None:
     if str(value) not in PRECISIONS:
-        raise Fault(f"{value!a} is not a precision", f"allowed: {', '.join(PRECISIONS)}")
+        raise WrongValue(f"{value!a} is not a precision", f"allowed: {', '.join(PRECISIONS)}")
 
 
 def _devices(value: int | str | list[int]) -> None:
     hint = 'a number, a list of numbers, "auto", "-1", or numbers in a text such as "0,1"'
     if isinstance(value, str) and re.fullmatch(r"auto|-1|\d{1,4}(,\d{1,4})*", value) is None:
-        raise Fault(f"{value!r} does not say which devices", hint)
+        raise WrongValue(f"{value!r} does not say which devices", hint)
     numbers = parse_devices(value)
     if isinstance(numbers, int) and numbers != -1 and not 1 <= numbers <= 1024:
-        raise Fault(f"{numbers} devices", "1 to 1024, or -1 for all")
+        raise WrongValue(f"{numbers} devices", "1 to 1024, or -1 for all")
     if isinstance(numbers, tuple):
         if not numbers or min(numbers) < 0:
-            raise Fault("no device, or a negative one, in the list", hint)
+            raise WrongValue("no device, or a negative one, in the list", hint)
         if len(set(numbers)) < len(numbers):
-            raise Fault("a device is named twice", "each device once")
+            raise WrongValue("a device is named twice", "each device once")
 
 
 def _key(value: str) -> None:
     if re.fullmatch(r"\$\{[A-Z_][A-Z0-9_]*\}", value) is None:
         # The value is not repeated: it may be the key itself.
-        raise Fault("a key is never written into a spec", 'a reference such as "${COMET_API_KEY}"')
+        raise WrongValue(
+            "a key is never written into a spec", 'a reference such as "${COMET_API_KEY}"'
+        )
 
 
 def parse_devices(value: int | str | list[int]) -> int | tuple[int, ...] | Literal["auto"]:

@@ -7,7 +7,7 @@ not arithmetic, comparison or logic, so that an expression can neither call nor 
 import ast
 from typing import Annotated
 
-from seesawc.tables.values import Fault, Rule
+from seesawc.tables.values import Rule, WrongValue
 
 FUNCTIONS = ("abs", "sqrt", "exp", "log", "log10", "sin", "cos", "tan", "arctan2", "sinh", "cosh")
 ALLOWED = (
@@ -51,18 +51,18 @@ def _is_logical(node: ast.expr) -> bool:
 
 def _check(value: str) -> None:
     if not value.isascii() or not value.isprintable() or len(value) > 1000:
-        raise Fault("an expression is one line of at most 1000 plain ASCII characters", HINT)
+        raise WrongValue("an expression is one line of at most 1000 plain ASCII characters", HINT)
     try:
         tree = ast.parse(value.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise Fault(f"{value!a} is not an expression", HINT) from error
+        raise WrongValue(f"{value!a} is not an expression", HINT) from error
     if _depth(tree) > MAX_DEPTH:
-        raise Fault("an expression nested too deeply", f"at most {MAX_DEPTH} levels")
+        raise WrongValue("an expression nested too deeply", f"at most {MAX_DEPTH} levels")
     for parent in ast.walk(tree):
         for node in ast.iter_child_nodes(parent):
             _check_node(node, parent)
     if not columns(value.strip()):
-        raise Fault(f"{value!a} uses no column", HINT)
+        raise WrongValue(f"{value!a} uses no column", HINT)
 
 
 def _depth(tree: ast.AST) -> int:
@@ -87,19 +87,19 @@ def _check_node(node: ast.AST, parent: ast.AST) -> None:
             fault = "a call that is possible in"
     if fault:
         text = ast.unparse(node if isinstance(node, ast.expr) else parent)
-        raise Fault(f"{text!a} is not {fault} an expression", HINT)
+        raise WrongValue(f"{text!a} is not {fault} an expression", HINT)
 
 
 def _selection(value: str) -> None:
     _check(value)
     if not is_comparison(value.strip()):
-        raise Fault(f"{value!a} is not true or false for an event", "compare: process == 1")
+        raise WrongValue(f"{value!a} is not true or false for an event", "compare: process == 1")
 
 
 def _weight(value: str) -> None:
     _check(value)
     if is_comparison(value.strip()):
-        raise Fault(f"{value!a} is true or false, not a weight", "weight * scale_factor")
+        raise WrongValue(f"{value!a} is true or false, not a weight", "weight * scale_factor")
 
 
 Selection = Annotated[str, Rule(_selection)]

@@ -9,9 +9,9 @@ from attrs import field, frozen
 from seesawc.tables.values import (
     Column,
     Count,
-    Fault,
     Positive,
     Rule,
+    WrongValue,
     between,
     nonempty,
     option,
@@ -23,17 +23,17 @@ STAGES = ("numerator", "denominator", "ratio")
 
 def _ascending(value: list[float]) -> None:
     if any(not low < high for low, high in pairwise(value)):
-        raise Fault("numbers that do not ascend", "each larger than the one before")
+        raise WrongValue("numbers that do not ascend", "each larger than the one before")
 
 
 def _two_edges(value: list[float]) -> None:
     if len(value) < 2:
-        raise Fault("one edge makes no bin", "at least two")
+        raise WrongValue("one edge makes no bin", "at least two")
 
 
 def _interval(value: list[float]) -> None:
     if len(value) != 2:
-        raise Fault(f"{len(value)} numbers", "two: where the crack begins and ends")
+        raise WrongValue(f"{len(value)} numbers", "two: where the crack begins and ends")
 
 
 Edges = Annotated[list[float], Rule(nonempty), Rule(_ascending), Rule(_two_edges)]

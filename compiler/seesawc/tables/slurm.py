@@ -8,10 +8,10 @@ from attrs import frozen
 from seesawc.tables.values import (
     NAME,
     Count,
-    Fault,
     PathText,
     Rule,
     Whole,
+    WrongValue,
     between,
     option,
     required,
@@ -50,59 +50,59 @@ def _time(value: str) -> None:
     match = TIME.fullmatch(value)
     # Slurm reads "1:30" as 90 seconds and "0" as no limit (KNOWN_FAULTS 40).
     if match is None or (match[1] is None and match[4] is None):
-        raise Fault(f"{value!a} is not a time that reads only one way", hint)
+        raise WrongValue(f"{value!a} is not a time that reads only one way", hint)
     if int(match[3]) > 59 or int(match[4] or 0) > 59 or (match[1] and int(match[2]) > 23):
-        raise Fault(f"{value!a} is not a time", hint)
+        raise WrongValue(f"{value!a} is not a time", hint)
     if not 60 <= seconds(value) <= 366 * 86400:
-        raise Fault(f"{value!a} is shorter than a minute or longer than a year", hint)
+        raise WrongValue(f"{value!a} is shorter than a minute or longer than a year", hint)
 
 
 def _memory(value: str) -> None:
     if re.fullmatch(r"[1-9]\d{0,6}[KMGT]", value) is None:
-        raise Fault(f"{value!a} is not an amount of memory", 'such as "16G" (K, M, G or T)')
+        raise WrongValue(f"{value!a} is not an amount of memory", 'such as "16G" (K, M, G or T)')
     if int(value[:-1]) * 1024 ** "KMGT".index(value[-1]) < LEAST_MEMORY:
-        raise Fault(f"{value!a} is too little to import torch in", 'such as "16G"')
+        raise WrongValue(f"{value!a} is too little to import torch in", 'such as "16G"')
 
 
 def _slurm_name(value: str) -> None:
     if NAME.fullmatch(value) is None:
         hint = "one name, of the letters A-Z a-z, digits and _ . + -"
-        raise Fault(f"{value!a} is not a name of SLURM's", hint)
+        raise WrongValue(f"{value!a} is not a name of SLURM's", hint)
 
 
 def _constraint(value: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9(\[][A-Za-z0-9_.+&|*()\[\],-]{0,199}", value) is None:
-        raise Fault(f"{value!a} is not a constraint", "names joined by & | * ( ) [ ] ,")
+        raise WrongValue(f"{value!a} is not a constraint", "names joined by & | * ( ) [ ] ,")
 
 
 def _module(value: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,99}", value) is None:
-        raise Fault(f"{value!a} is not a module", "such as cuda/12.4")
+        raise WrongValue(f"{value!a} is not a module", "such as cuda/12.4")
 
 
 def _environment(value: str) -> None:
     if not set(value) & set("/$") and NAME.fullmatch(value) is None:
-        raise Fault(f"{value!a} is no name of a conda environment", "./name, if it is a path")
+        raise WrongValue(f"{value!a} is no name of a conda environment", "./name, if it is a path")
 
 
 def _mail(value: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9_.+-]+(@[A-Za-z0-9.-]+)?", value) is None:
-        raise Fault(f"{value!a} is not a mail address", "name@host")
+        raise WrongValue(f"{value!a} is not a mail address", "name@host")
 
 
 def _mail_type(value: str) -> None:
     if value not in MAIL_TYPES:
-        raise Fault(f"{value!a} is no occasion for mail", f"allowed: {', '.join(MAIL_TYPES)}")
+        raise WrongValue(f"{value!a} is no occasion for mail", f"allowed: {', '.join(MAIL_TYPES)}")
 
 
 def _directive(value: str) -> None:
     match = DIRECTIVE.fullmatch(value)
     if match is None:
-        raise Fault(f"{value!a} is not a directive", '"--name" or "--name=value"')
+        raise WrongValue(f"{value!a} is not a directive", '"--name" or "--name=value"')
     # Slurm accepts any unambiguous beginning of an option's name.
     taken = [name for name in TAKEN if name.startswith(match[1])]
     if taken:
-        raise Fault(f"--{taken[0]} is written by seesawc or not allowed", "another directive")
+        raise WrongValue(f"--{taken[0]} is written by seesawc or not allowed", "another directive")
 
 
 SlurmName = Annotated[str, Rule(_slurm_name)]

@@ -14,7 +14,7 @@ WINDOWS = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n
 INTERACTIVE = {"bash", "interactive"}
 
 
-class Fault(ValueError):
+class WrongValue(ValueError):
     """A value that breaks a rule: the message, and what would be right."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -25,7 +25,7 @@ class Fault(ValueError):
 
 @frozen
 class Rule:
-    """A check on a value of the right type; it raises `Fault`."""
+    """A check on a value of the right type; it raises `WrongValue`."""
 
     check: Callable[[Any], None]
 
@@ -47,7 +47,7 @@ def at_least(low: float) -> Rule:
 
     def check(value: float) -> None:
         if not value >= low:
-            raise Fault(f"{value} is too small", f"at least {low}")
+            raise WrongValue(f"{value} is too small", f"at least {low}")
 
     return Rule(check)
 
@@ -58,42 +58,42 @@ def between(low: float, high: float, *, open_end: bool = False) -> Rule:
     def check(value: float) -> None:
         if not (low <= value < high if open_end else low <= value <= high):
             end = ")" if open_end else "]"
-            raise Fault(f"{value} is out of range", f"in [{low}, {high}{end}")
+            raise WrongValue(f"{value} is out of range", f"in [{low}, {high}{end}")
 
     return Rule(check)
 
 
 def nonempty(value: list[Any]) -> None:
-    """Raise `Fault` for a list of nothing."""
+    """Raise `WrongValue` for a list of nothing."""
     if not value:
-        raise Fault("an empty list", "at least one")
+        raise WrongValue("an empty list", "at least one")
 
 
 def distinct(value: list[Any]) -> None:
-    """Raise `Fault` for a list that repeats itself."""
+    """Raise `WrongValue` for a list that repeats itself."""
     for item in value:
         if value.count(item) > 1:
             shown = f'"{item}"' if isinstance(item, str) else item
-            raise Fault(f"{shown} stands twice in the list", "each once")
+            raise WrongValue(f"{shown} stands twice in the list", "each once")
 
 
 def _positive(value: float) -> None:
     if not 0 < value < float("inf"):
-        raise Fault(f"{value} is not a positive number", "greater than 0")
+        raise WrongValue(f"{value} is not a positive number", "greater than 0")
 
 
 def check_name(value: str) -> None:
-    """Raise `Fault` if a text cannot name a folder, a job and a run."""
+    """Raise `WrongValue` if a text cannot name a folder, a job and a run."""
     if not NAME.fullmatch(value) or value.endswith("."):
-        raise Fault(
+        raise WrongValue(
             f"{value!a} cannot name a folder, a job and a run",
             "1 to 100 of the letters A-Z a-z, digits and _ . + -, starting with a letter or digit,"
             " not ending in a dot",
         )
     if value.split(".")[0].lower() in WINDOWS:
-        raise Fault(f'"{value}" is reserved on Windows', "another name")
+        raise WrongValue(f'"{value}" is reserved on Windows', "another name")
     if value.lower() in INTERACTIVE:
-        raise Fault(f'"{value}" would make Lightning ignore SLURM', "another name")
+        raise WrongValue(f'"{value}" would make Lightning ignore SLURM', "another name")
 
 
 def is_relative(place: str) -> bool:
@@ -104,26 +104,30 @@ def is_relative(place: str) -> bool:
 def _column(value: str) -> None:
     if not value.isascii() or not value.isprintable() or value != value.strip() or not value:
         hint = "printable ASCII, without spaces at its ends"
-        raise Fault(f"{value!a} is not the name of a column", hint)
+        raise WrongValue(f"{value!a} is not the name of a column", hint)
     if len(value) > 100:
-        raise Fault("the name of a column is longer than 100 characters", "a shorter name")
+        raise WrongValue("the name of a column is longer than 100 characters", "a shorter name")
 
 
 def _path(value: str) -> None:
     _plain(value)
     for name in PLACE.findall(value):
         if SECRET.search(name):
-            raise Fault(f"${{{name}}} looks like a secret", "secrets go into comet_api_key only")
+            raise WrongValue(
+                f"${{{name}}} looks like a secret", "secrets go into comet_api_key only"
+            )
     if "$" in PLACE.sub("", value):
-        raise Fault(
+        raise WrongValue(
             "a variable in a path is written ${NAME}", "upper-case letters, digits and _ in braces"
         )
     if value.startswith("~"):
-        raise Fault("~ is not expanded", "write ${HOME}")
+        raise WrongValue("~ is not expanded", "write ${HOME}")
     if ".." in re.split(r"[/\\]", value):
-        raise Fault('".." is not allowed in a path', "a path below the spec's folder, or ${NAME}")
+        raise WrongValue(
+            '".." is not allowed in a path', "a path below the spec's folder, or ${NAME}"
+        )
     if "\\" in value:
-        raise Fault("a backslash is not allowed in a path", "separate folders by /")
+        raise WrongValue("a backslash is not allowed in a path", "separate folders by /")
 
 
 def _data_path(value: str) -> None:
@@ -135,11 +139,11 @@ def _data_path(value: str) -> None:
 
 def _plain(value: str) -> None:
     if not value or value != value.strip():
-        raise Fault("an empty text, or one with white space at an end", "text without it")
+        raise WrongValue("an empty text, or one with white space at an end", "text without it")
     if not value.isascii() or not value.isprintable():
-        raise Fault(f"{value!a} holds characters other than printable ASCII", "plain ASCII")
+        raise WrongValue(f"{value!a} holds characters other than printable ASCII", "plain ASCII")
     if len(value) > 1000:
-        raise Fault("longer than 1000 characters", "a shorter text")
+        raise WrongValue("longer than 1000 characters", "a shorter text")
 
 
 Count = Annotated[int, at_least(1)]
