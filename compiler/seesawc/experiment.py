@@ -85,13 +85,25 @@ def options(
     """Yield every option of a resolved table with its key, in the order of declaration."""
     if has(type(value)):
         spelt = RESOLVED_SPELT.get(type(value), {})
-        for attribute in fields(type(value)):
-            if attribute.name in ("timestamp", "stage"):
-                continue
-            name = spelt.get(attribute.name, attribute.name)
-            yield from options(getattr(value, attribute.name), (*key, name))
+        for name in _in_order(type(value)):
+            if name not in ("timestamp", "stage"):
+                yield from options(getattr(value, name), (*key, spelt.get(name, name)))
     elif isinstance(value, tuple) and value and has(type(value[0])):
         for index, item in enumerate(value):
             yield from options(item, (*key, index))
     else:
         yield key, value
+
+
+def _in_order(table: type) -> list[str]:
+    """Return the options of a resolved table as its written class orders them.
+
+    One that only the resolved class has stands before the next that it declares.
+    """
+    names = [attribute.name for attribute in fields(table)]
+    base = table.__base__
+    written = [a.name for a in fields(base)] if base is not None and has(base) else names
+    places, place = {}, len(written)
+    for name in reversed(names):
+        place = places[name] = written.index(name) if name in written else place
+    return sorted(names, key=places.__getitem__)

@@ -107,7 +107,7 @@ def _idle(spec: Spec, experiment: Experiment) -> Faults:
     needs = (
         ("pt", fakes.pt, bool(fakes.pt_slices), "pt_slices"),
         ("eta", fakes.eta, fakes.crack_veto, "crack_veto = true"),
-        ("crack", fakes.crack != [1.37, 1.52], fakes.crack_veto, "crack_veto = true"),
+        ("crack", fakes.crack != (1.37, 1.52), fakes.crack_veto, "crack_veto = true"),
         ("bootstrap", fakes.bootstrap, fakes.n_members > 1, "n_members of 2 or more"),
         ("mc_normalisation", fakes.mc_normalisation, fakes.n_members > 1, "n_members of 2 or more"),
     )

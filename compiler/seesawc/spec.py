@@ -1,6 +1,6 @@
 """Data of a source -> Spec: what the author wrote, every value of the right type and in range."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -168,7 +168,8 @@ def _union(value: Any, kind: Any) -> Any:
 def _base(kind: Any) -> Any:
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
-    return str if get_origin(kind) is Literal else get_origin(kind) or kind
+    origin = get_origin(kind) or kind
+    return {Literal: str, tuple: list}.get(origin, origin)
 
 
 def _described(kind: Any) -> str:
@@ -194,7 +195,15 @@ def _list(kind: Any) -> Hook:
     return _container(kind, list, list_structure_factory)
 
 
-def _dict(kind: Any) -> Hook:
+def _tuple(kind: Any) -> Hook:
+    def make(kind: Any, converter: Converter) -> Hook:
+        structure = list_structure_factory(kind, converter)
+        return lambda value, kind: tuple(structure(value, kind))
+
+    return _container(kind, list, make)
+
+
+def _mapping(kind: Any) -> Hook:
     return _container(kind, dict, mapping_structure_factory)
 
 
@@ -233,7 +242,8 @@ def _converter() -> Converter:
         converter.register_structure_hook_func(_is(origin), hook)
     converter.register_structure_hook_func(lambda kind: kind == Any, _any)
     converter.register_structure_hook_factory(_is(list), _list)
-    converter.register_structure_hook_factory(_is(dict), _dict)
+    converter.register_structure_hook_factory(_is(tuple), _tuple)
+    converter.register_structure_hook_factory(_is(Mapping), _mapping)
     converter.register_structure_hook_factory(has, _table)
     return converter
 

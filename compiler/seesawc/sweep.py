@@ -149,11 +149,11 @@ def _options(
 
 
 def _table_of(annotation: Any) -> Any:
-    """Return the class of the table that an option is, `dict` for one of free names, or None."""
+    """Return the class of the table that an option is, `Mapping` for one of free names, or None."""
     origin = get_origin(annotation)
-    if origin is dict or (isinstance(annotation, type) and has(annotation)):
+    if origin is Mapping or (isinstance(annotation, type) and has(annotation)):
         return origin or annotation
-    if origin is list:
+    if origin is tuple:
         return None
     kinds = get_args(annotation)[:1] if origin is Annotated else get_args(annotation)
     found = (_table_of(kind) for kind in kinds if kind is not NoneType)

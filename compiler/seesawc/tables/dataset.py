@@ -19,6 +19,7 @@ from seesawc.tables.values import (
     nonempty,
     option,
     required,
+    unchanged,
 )
 
 Scaling = Literal["standard", "minmax", "robust", "quantile", "none"]
@@ -36,7 +37,7 @@ def _digest(value: str) -> None:
 
 
 File = Annotated[DataPath, Rule(_file)]
-Columns = Annotated[list[Column], Rule(distinct)]
+Columns = Annotated[tuple[Column, ...], Rule(distinct)]
 
 
 @frozen(kw_only=True)
@@ -46,7 +47,7 @@ class SampleTable:
     name: Name = required("Name of the sample.")
     label: Name | None = option("signal: class of its events.")
     kind: Literal["data", "mc"] | None = option("fakes: data, or Monte Carlo.")
-    files: Annotated[list[File], Rule(nonempty)] = required(
+    files: Annotated[tuple[File, ...], Rule(nonempty)] = required(
         "Files, relative to the spec; * and ? stand for any characters."
     )
     selection: expressions.Selection | None = option(
@@ -70,8 +71,10 @@ class SplitTable:
 class DatasetTable:
     """What the author wrote; None: left open."""
 
-    samples: Annotated[list[SampleTable], Rule(nonempty)] = required("Where events come from.")
-    classes: Annotated[list[Name], Rule(distinct)] | None = option(
+    samples: Annotated[tuple[SampleTable, ...], Rule(nonempty)] = required(
+        "Where events come from."
+    )
+    classes: Annotated[tuple[Name, ...], Rule(distinct)] | None = option(
         "Order of the classes; for two, the second is the signal. Left out: as samples name them."
     )
     event_number: Column | None = option(
@@ -80,14 +83,15 @@ class DatasetTable:
     weight: expressions.Weight | None = option(
         "Weight of an event: an expression of columns. Left out: 1."
     )
-    numerical: Columns = option("Columns of numbers that the network sees.", factory=list)
-    categorical: Columns = option("Columns of whole numbers that are embedded.", factory=list)
+    numerical: Columns = option("Columns of numbers that the network sees.", factory=tuple)
+    categorical: Columns = option("Columns of whole numbers that are embedded.", factory=tuple)
     missing: float | None = option(
         "Value of a numerical feature that does not exist, such as -999."
     )
     split: SplitTable = option("Shares of training, validation and test.", factory=SplitTable)
     logarithmic: Columns = option(
-        "Numerical features whose logarithm is scaled; all their values are positive.", factory=list
+        "Numerical features whose logarithm is scaled; all their values are positive.",
+        factory=tuple,
     )
     scaling: Scaling = option("How numerical features are scaled, on training events.", "standard")
     batch_size: Count = option("Events of a training step, on each device.", 1024)
@@ -95,73 +99,40 @@ class DatasetTable:
     use_class_weights: bool | None = option(
         "Every class counts as much as any other in the loss. Left out: for signal, not for fakes."
     )
-    fingerprints: dict[str, Annotated[str, Rule(_digest)]] = option(
+    fingerprints: Mapping[str, Annotated[str, Rule(_digest)]] = option(
         "SHA-256 of files: the script stops if one has changed.", factory=dict
     )
 
 
 @frozen(kw_only=True)
-class Sample:
+class Sample(SampleTable):
     """A sample with nothing left open; of label and kind, one is set."""
 
-    name: str
-    label: str | None
-    kind: Literal["data", "mc"] | None
-    files: tuple[str, ...]
-    selection: str | None
     weight: str | None
 
 
 @frozen(kw_only=True)
-class Dataset:
+class Dataset(DatasetTable):
     """The options with nothing left open; the last of two `classes` is the signal."""
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
-    event_number: str | None
-    weight: str | None
-    numerical: tuple[str, ...]
-    categorical: tuple[str, ...]
-    missing: float | None
-    split: SplitTable
-    logarithmic: tuple[str, ...]
-    scaling: Scaling
-    batch_size: int
-    use_mc_weights: bool
     use_class_weights: bool
-    fingerprints: Mapping[str, str]
 
 
 def resolve(table: DatasetTable, task: Literal["signal", "fakes"]) -> Dataset:
     """Fill the classes, which fakes do not have, and each sample's weight from the table's."""
     samples = tuple(
-        Sample(
-            name=sample.name,
-            label=sample.label,
-            kind=sample.kind,
-            files=tuple(sample.files),
-            selection=sample.selection,
-            weight=sample.weight or table.weight,
-        )
+        Sample(**unchanged(sample, Sample), weight=sample.weight or table.weight)
         for sample in table.samples
     )
     return Dataset(
+        **unchanged(table, Dataset),
         samples=samples,
-        classes=() if task == "fakes" else tuple(table.classes or _classes(samples)),
-        event_number=table.event_number,
-        weight=table.weight,
-        numerical=tuple(table.numerical),
-        categorical=tuple(table.categorical),
-        missing=table.missing,
-        split=table.split,
-        logarithmic=tuple(table.logarithmic),
-        scaling=table.scaling,
-        batch_size=table.batch_size,
-        use_mc_weights=table.use_mc_weights,
+        classes=() if task == "fakes" else table.classes or _classes(samples),
         use_class_weights=(
             task == "signal" if table.use_class_weights is None else table.use_class_weights
         ),
-        fingerprints=table.fingerprints,
     )
 
 

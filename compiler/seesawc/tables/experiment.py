@@ -17,6 +17,7 @@ from seesawc.tables.values import (
     at_least,
     option,
     required,
+    unchanged,
 )
 
 Precision = Literal["64-true", "32-true", "16-mixed", "bf16-mixed"]
@@ -37,7 +38,7 @@ def _precision(value: int | str) -> None:
         raise WrongValue(f"{value!a} is not a precision", f"allowed: {', '.join(PRECISIONS)}")
 
 
-def _devices(value: int | str | list[int]) -> None:
+def _devices(value: int | str | tuple[int, ...]) -> None:
     hint = 'a number, a list of numbers, "auto", "-1", or numbers in a text such as "0,1"'
     if isinstance(value, str) and re.fullmatch(r"auto|-1|\d{1,4}(,\d{1,4})*", value) is None:
         raise WrongValue(f"{value!r} does not say which devices", hint)
@@ -59,13 +60,13 @@ def _key(value: str) -> None:
         )
 
 
-def parse_devices(value: int | str | list[int]) -> int | tuple[int, ...] | Literal["auto"]:
+def parse_devices(value: int | str | tuple[int, ...]) -> int | tuple[int, ...] | Literal["auto"]:
     """Return what Lightning would make of `devices`: a number, indices or "auto" (#20391)."""
     if value == "auto":
         return "auto"
     if isinstance(value, str):
         return tuple(map(int, value.split(","))) if "," in value else int(value)
-    return tuple(value) if isinstance(value, list) else value
+    return value
 
 
 @frozen(kw_only=True)
@@ -84,7 +85,7 @@ class ExperimentTable:
     )
     seed: Seed | None = option("Seed of all random numbers. Left out: nothing is seeded.")
     accelerator: Literal["cpu", "gpu", "auto"] = option("Hardware to train on.", "auto")
-    devices: Annotated[int | str | list[int], Rule(_devices)] = option(
+    devices: Annotated[int | str | tuple[int, ...], Rule(_devices)] = option(
         'How many devices, or which: 2, [0, 1], "0,1", "-1" (all) or "auto".', "auto"
     )
     precision: Annotated[int | str, Rule(_precision)] = option(
@@ -112,47 +113,26 @@ class ExperimentTable:
 
 
 @frozen(kw_only=True)
-class ExperimentSettings:
+class ExperimentSettings(ExperimentTable):
     """The options with nothing left open; None only where that is a meaning."""
 
-    experiment_name: str
     run_name: str
     save_dir: str
     tracker_path: str
-    seed: int | None
-    accelerator: Literal["cpu", "gpu", "auto"]
     devices: int | tuple[int, ...] | Literal["auto"]
     precision: Precision
-    float32_matmul_precision: Literal["highest", "high", "medium"]
-    comet_api_key: str | None
-    comet_project_name: str | None
-    log_every_n_steps: int
-    check_eval_n_epoch: int
-    num_sanity_val_steps: int
-    check_metrics_n_epoch: int | Literal["never"]
     plot_metrics_n_epoch: int | Literal["never"]
-    tqdm_refresh_rate: int
 
 
 def resolve(table: ExperimentTable, architecture: str, timestamp: str) -> ExperimentSettings:
     """Fill the names, places and cadence that the author left open."""
     plots: int | Literal["never"] = "never" if table.check_metrics_n_epoch == "never" else 5
     return ExperimentSettings(
-        experiment_name=table.experiment_name,
+        **unchanged(table, ExperimentSettings),
         run_name=table.run_name or f"{table.experiment_name}_{architecture}_{timestamp}",
         save_dir=table.save_dir or "${ANALYSIS_ML_LOGS_DIR}",
         tracker_path=table.tracker_path or "${ANALYSIS_ML_RESULTS_DIR}",
-        seed=table.seed,
-        accelerator=table.accelerator,
         devices=parse_devices(table.devices),
         precision=PRECISIONS[str(table.precision)],
-        float32_matmul_precision=table.float32_matmul_precision,
-        comet_api_key=table.comet_api_key,
-        comet_project_name=table.comet_project_name,
-        log_every_n_steps=table.log_every_n_steps,
-        check_eval_n_epoch=table.check_eval_n_epoch,
-        num_sanity_val_steps=table.num_sanity_val_steps,
-        check_metrics_n_epoch=table.check_metrics_n_epoch,
         plot_metrics_n_epoch=table.plot_metrics_n_epoch or plots,
-        tqdm_refresh_rate=table.tqdm_refresh_rate,
     )

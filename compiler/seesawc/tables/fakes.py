@@ -1,10 +1,10 @@
 """`[fakes_config]`: tight and loose leptons, the three trainings, members, slices and closure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from seesawc.tables.values import (
     Column,
@@ -16,12 +16,13 @@ from seesawc.tables.values import (
     nonempty,
     option,
     required,
+    unchanged,
 )
 
 STAGES = ("numerator", "denominator", "ratio")
 
 
-def _ascending(value: list[float]) -> None:
+def _ascending(value: Sequence[float]) -> None:
     if any(not low < high for low, high in pairwise(value)):
         raise WrongValue("numbers that do not ascend", "each larger than the one before")
 
@@ -31,11 +32,12 @@ def _two_edges(value: list[float]) -> None:
         raise WrongValue("one edge makes no bin", "at least two")
 
 
-def _interval(value: list[float]) -> None:
+def _interval(value: tuple[float, ...]) -> None:
     if len(value) != 2:
         raise WrongValue(f"{len(value)} numbers", "two: where the crack begins and ends")
 
 
+# A list, as closure.py has it.
 Edges = Annotated[list[float], Rule(nonempty), Rule(_ascending), Rule(_two_edges)]
 
 
@@ -43,8 +45,8 @@ Edges = Annotated[list[float], Rule(nonempty), Rule(_ascending), Rule(_two_edges
 class StageTable:
     """`[fakes_config.numerator]` and the like: options that this training has otherwise."""
 
-    model_config: dict[str, Any] = option("Options of [model_config].", factory=dict)
-    training_config: dict[str, Any] = option("Options of [training_config].", factory=dict)
+    model_config: Mapping[str, Any] = option("Options of [model_config].", factory=dict)
+    training_config: Mapping[str, Any] = option("Options of [training_config].", factory=dict)
 
 
 @frozen(kw_only=True)
@@ -62,16 +64,17 @@ class FakesTable:
     mc_normalisation: Annotated[float, between(0, 1)] = option(
         "Relative uncertainty of the MC yields, by which members vary them.", 0.0
     )
-    pt_slices: Annotated[list[Positive], Rule(_ascending)] = option(
-        "Where slices of pt meet, each with a network of its own, such as [20, 50].", factory=list
+    pt_slices: Annotated[tuple[Positive, ...], Rule(_ascending)] = option(
+        "Where slices of pt meet, each with a network of its own, such as [20, 50].", factory=tuple
     )
     pt: Column | None = option("Numerical feature that is sliced. Left out: pt.")
     crack_veto: bool = option("Leave out leptons in the crack of the calorimeter.", False)
-    crack: Annotated[list[Positive], Rule(_ascending), Rule(_interval)] = option(
-        "Where |eta| lies in the crack.", factory=lambda: [1.37, 1.52]
+    # No spec can say None, which it becomes without a veto.
+    crack: Annotated[tuple[Positive, ...], Rule(_ascending), Rule(_interval)] | None = option(
+        "Where |eta| lies in the crack.", factory=lambda: (1.37, 1.52)
     )
     eta: Column | None = option("Column that crack_veto looks at. Left out: eta.")
-    binned: dict[str, Edges] = option(
+    binned: Mapping[str, Edges] = option(
         "Classical fake factor: edges of bins by numerical feature. Left out: ten of the first.",
         factory=dict,
     )
@@ -89,46 +92,21 @@ class FakesTable:
 
 
 @frozen(kw_only=True)
-class Fakes:
+class Fakes(FakesTable):
     """The options with nothing left open; None only where that is a meaning."""
 
-    category: str
-    tight: int
-    loose: int
-    use_data_in_ratio: bool
-    n_members: int
     bootstrap: bool
-    mc_normalisation: float
-    pt_slices: tuple[float, ...]
     pt: str | None
-    crack_veto: bool
     crack: tuple[float, ...] | None
     eta: str | None
-    binned: Mapping[str, list[float]]
-    tolerance: float
-    numerator: StageTable = field(factory=StageTable)
-    denominator: StageTable = field(factory=StageTable)
-    ratio: StageTable = field(factory=StageTable)
 
 
 def resolve(table: FakesTable) -> Fakes:
     """Fill the columns and the bootstrap where they have a meaning."""
     return Fakes(
-        category=table.category,
-        tight=table.tight,
-        loose=table.loose,
-        use_data_in_ratio=table.use_data_in_ratio,
-        n_members=table.n_members,
+        **unchanged(table, Fakes),
         bootstrap=table.n_members > 1 if table.bootstrap is None else table.bootstrap,
-        mc_normalisation=table.mc_normalisation,
-        pt_slices=tuple(table.pt_slices),
         pt=(table.pt or "pt") if table.pt_slices else None,
-        crack_veto=table.crack_veto,
-        crack=tuple(table.crack) if table.crack_veto else None,
+        crack=table.crack if table.crack_veto else None,
         eta=(table.eta or "eta") if table.crack_veto else None,
-        binned=table.binned,
-        tolerance=table.tolerance,
-        numerator=table.numerator,
-        denominator=table.denominator,
-        ratio=table.ratio,
     )

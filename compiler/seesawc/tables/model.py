@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from attrs import frozen
 
-from seesawc.tables.values import Count, DataPath, Name, between, option
+from seesawc.tables.values import Count, DataPath, Name, between, option, unchanged
 
 NAMES = {
     "signal": "sigBkgClassifier",
@@ -56,28 +56,20 @@ class ModelTable:
 
 
 @frozen(kw_only=True)
-class Architecture:
+class Architecture(ArchitectureTable):
     """The network with nothing left open."""
 
-    model: Literal["MLP", "ResNet"]
     n_layers: int
-    n_hidden: int
-    act: str
     act_out: str | None
-    dropout: float
-    batchnorm: bool
-    layernorm: bool
     block_size: int | None
     embedding_dim: int | None
 
 
 @frozen(kw_only=True)
-class Model:
+class Model(ModelTable):
     """The options with nothing left open; None only where that is a meaning."""
 
     name: str
-    load_checkpoint: str | None
-    continue_training: bool
     architecture_config: Architecture
 
 
@@ -92,18 +84,12 @@ def resolve(
     written = table.architecture_config
     block_size = (written.block_size or 2) if written.model == "ResNet" else None
     return Model(
+        **unchanged(table, Model),
         name=table.name or NAMES.get(stage or task, "fakes"),
-        load_checkpoint=table.load_checkpoint,
-        continue_training=table.continue_training,
         architecture_config=Architecture(
-            model=written.model,
+            **unchanged(written, Architecture),
             n_layers=written.n_layers or (4 if written.model == "ResNet" else 3),
-            n_hidden=written.n_hidden,
-            act=written.act,
             act_out=written.act_out or (None if task == "signal" else act_out),
-            dropout=written.dropout,
-            batchnorm=written.batchnorm,
-            layernorm=written.layernorm,
             block_size=block_size,
             embedding_dim=(written.embedding_dim or 8) if categorical else None,
         ),

@@ -15,6 +15,7 @@ from seesawc.tables.values import (
     between,
     option,
     required,
+    unchanged,
 )
 
 MAIL_TYPES = (
@@ -121,7 +122,7 @@ class SlurmTable:
     gpus: Whole | None = option("GPUs of a node. Left out: devices, if accelerator is gpu.")
     cpus: Count = option("CPUs of a task.", 1)
     memory: Annotated[str, Rule(_memory)] | None = option("Memory of a node, such as 16G.")
-    modules: list[Annotated[str, Rule(_module)]] = option("Modules to load.", factory=list)
+    modules: tuple[Annotated[str, Rule(_module)], ...] = option("Modules to load.", factory=tuple)
     environment: Annotated[PathText, Rule(_environment)] | None = option(
         "venv (a path) or conda environment (a name)."
     )
@@ -131,34 +132,21 @@ class SlurmTable:
         "Seconds before the time limit at which the script is told to save.", 120
     )
     mail_user: Annotated[str, Rule(_mail)] | None = option("Who gets mail.")
-    mail_type: list[Annotated[str, Rule(_mail_type)]] = option(
-        "When. Left out: END and FAIL.", factory=list
+    mail_type: tuple[Annotated[str, Rule(_mail_type)], ...] = option(
+        "When. Left out: END and FAIL.", factory=tuple
     )
-    extra: list[Annotated[str, Rule(_directive)]] = option("Further directives.", factory=list)
+    extra: tuple[Annotated[str, Rule(_directive)], ...] = option(
+        "Further directives.", factory=tuple
+    )
 
 
 @frozen(kw_only=True)
-class Slurm:
+class Slurm(SlurmTable):
     """The options with nothing left open; None only where that is a meaning."""
 
-    time: str
-    partition: str | None
-    account: str | None
-    qos: str | None
-    constraint: str | None
-    nodes: int
     tasks_per_node: int
     gpus: int
-    cpus: int
-    memory: str | None
-    modules: tuple[str, ...]
-    environment: str | None
-    container: str | None
-    requeue: bool
-    signal_lead: int
-    mail_user: str | None
     mail_type: tuple[str, ...]
-    extra: tuple[str, ...]
 
 
 def resolve(
@@ -171,22 +159,8 @@ def resolve(
     tasks = devices if isinstance(devices, int) and devices > 0 else max(1, table.gpus or 1)
     default = tasks if accelerator == "gpu" else 0
     return Slurm(
-        time=table.time,
-        partition=table.partition,
-        account=table.account,
-        qos=table.qos,
-        constraint=table.constraint,
-        nodes=table.nodes,
+        **unchanged(table, Slurm),
         tasks_per_node=tasks,
         gpus=default if table.gpus is None else table.gpus,
-        cpus=table.cpus,
-        memory=table.memory,
-        modules=tuple(table.modules),
-        environment=table.environment,
-        container=table.container,
-        requeue=table.requeue,
-        signal_lead=table.signal_lead,
-        mail_user=table.mail_user,
-        mail_type=tuple(table.mail_type or (("END", "FAIL") if table.mail_user else ())),
-        extra=tuple(table.extra),
+        mail_type=table.mail_type or (("END", "FAIL") if table.mail_user else ()),
     )

@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from seesawc.tables.values import Count, Positive, Whole, at_least, between, option, required
+from seesawc.tables.values import (
+    Count,
+    Positive,
+    Whole,
+    at_least,
+    between,
+    option,
+    required,
+    unchanged,
+)
 
 Loss = Literal["bce", "cross_entropy", "focal", "mse", "exponential", "savage", "tangent"]
 # Those whose minimum is at a density ratio.
@@ -29,7 +38,9 @@ class OptimizerTable:
     """`[training_config.optimizer]`."""
 
     optimizer_name: str = option("An optimizer of torch.optim.", "AdamW")
-    optimizer_params: dict[str, Any] = option("Its parameters, as torch names them.", factory=dict)
+    optimizer_params: Mapping[str, Any] = option(
+        "Its parameters, as torch names them.", factory=dict
+    )
 
 
 @frozen(kw_only=True)
@@ -37,7 +48,9 @@ class SchedulerTable:
     """`[training_config.scheduler]`; None: left open."""
 
     scheduler_name: str = required("A scheduler of torch.optim.lr_scheduler.")
-    scheduler_params: dict[str, Any] = option("Its parameters, as torch names them.", factory=dict)
+    scheduler_params: Mapping[str, Any] = option(
+        "Its parameters, as torch names them.", factory=dict
+    )
     interval: Literal["epoch", "step"] | None = option(
         "When it moves. Left out: every epoch, or every step where torch means it so (OneCycleLR)."
     )
@@ -88,33 +101,22 @@ class TrainingTable:
 
 
 @frozen(kw_only=True)
-class Scheduler:
+class Scheduler(SchedulerTable):
     """The schedule with nothing left open."""
 
-    scheduler_name: str
-    scheduler_params: Mapping[str, Any]
     interval: Literal["epoch", "step"]
 
 
 @frozen(kw_only=True)
-class Training:
+class Training(TrainingTable):
     """The options with nothing left open; None only where that is a meaning."""
 
     loss: Loss
-    loss_params: Mapping[str, float]
-    w_lambda: float | None
-    ess_lambda: float | None
-    clip_quantile: float | None
+    # Those that the loss has, and not a table of all.
+    loss_params: Mapping[str, float]  # type: ignore[assignment]
     optimizer: OptimizerTable
     scheduler: Scheduler | None
-    warmup: WarmupTable | None
-    max_epochs: int
-    early_stop_patience: int | None
-    monitor: str
     monitor_mode: Literal["min", "max"]
-    save_top_k: int
-    save_every_n_minutes: float
-    gradient_clip_val: float | None
 
     @property
     def shown(self) -> str:
@@ -133,30 +135,16 @@ def resolve(
     written = table.scheduler
     scheduler = None
     if written is not None:
-        scheduler = Scheduler(
-            scheduler_name=written.scheduler_name,
-            scheduler_params=written.scheduler_params,
-            interval=written.interval or default_interval,
-        )
+        interval = written.interval or default_interval
+        scheduler = Scheduler(**unchanged(written, Scheduler), interval=interval)
+    params = {**default_params, **table.optimizer.optimizer_params}
     return Training(
+        **unchanged(table, Training),
         loss=loss,
         loss_params=_loss_params(loss, table.loss_params),
-        w_lambda=table.w_lambda,
-        ess_lambda=table.ess_lambda,
-        clip_quantile=table.clip_quantile,
-        optimizer=OptimizerTable(
-            optimizer_name=table.optimizer.optimizer_name,
-            optimizer_params={**default_params, **table.optimizer.optimizer_params},
-        ),
+        optimizer=evolve(table.optimizer, optimizer_params=params),
         scheduler=scheduler,
-        warmup=table.warmup,
-        max_epochs=table.max_epochs,
-        early_stop_patience=table.early_stop_patience,
-        monitor=table.monitor,
         monitor_mode=table.monitor_mode or ("min" if _falls(table.monitor) else "max"),
-        save_top_k=table.save_top_k,
-        save_every_n_minutes=table.save_every_n_minutes,
-        gradient_clip_val=table.gradient_clip_val,
     )
 
 

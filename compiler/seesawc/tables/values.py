@@ -1,10 +1,10 @@
 """The vocabulary of option types: Python types with the rule that a value must keep."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 PLACE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
@@ -42,6 +42,11 @@ def required(doc: str) -> Any:
     return field(metadata={"doc": doc})
 
 
+def unchanged(table: object, resolved: type) -> dict[str, Any]:
+    """Return the options of a written table that its resolved class does not declare anew."""
+    return {a.name: getattr(table, a.name) for a in fields(resolved) if a.inherited}
+
+
 def at_least(low: float) -> Rule:
     """Return the rule that a number is `low` or more."""
 
@@ -63,13 +68,13 @@ def between(low: float, high: float, *, open_end: bool = False) -> Rule:
     return Rule(check)
 
 
-def nonempty(value: list[Any]) -> None:
+def nonempty(value: Sequence[Any]) -> None:
     """Raise `WrongValue` for a list of nothing."""
     if not value:
         raise WrongValue("an empty list", "at least one")
 
 
-def distinct(value: list[Any]) -> None:
+def distinct(value: Sequence[Any]) -> None:
     """Raise `WrongValue` for a list that repeats itself."""
     for item in value:
         if value.count(item) > 1:
