@@ -1,6 +1,6 @@
 """Rules of `task = "fakes"`, and of options that only fakes have."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from seesawc import signatures
 from seesawc.diagnostics import did_you_mean
@@ -19,12 +19,24 @@ def metrics(experiment: Experiment) -> tuple[str, ...]:
     return ("val_chi2",) if experiment.stage == "ratio" else ("val_chi2_data", "val_chi2_mc")
 
 
-def _task(spec: Spec, experiment: Experiment) -> Faults:
-    if spec.task == "signal":
-        if spec.fakes_config is not None:
-            hint = 'task = "fakes", or leave the table out'
-            yield Fault((FAKES,), "a table of fakes in a signal training", hint, "key")
-        return
+def only_of_fakes(spec: Spec, _: Experiment) -> Faults:
+    """Refuse in a signal training what only fakes have."""
+    if spec.fakes_config is not None:
+        hint = 'task = "fakes", or leave the table out'
+        yield Fault((FAKES,), "a table of fakes in a signal training", hint, "key")
+    for index, sample in enumerate(spec.dataset_config.samples):
+        if sample.kind is not None:
+            yield Fault((DATASET, "samples", index, "kind"), "kind is for fakes", "class", "key")
+    if spec.model_config.architecture_config.act_out is not None:
+        key = (MODEL, "architecture_config", "act_out")
+        yield Fault(key, "act_out is for fakes", "leave it out", "key")
+    for name in ("w_lambda", "ess_lambda", "clip_quantile"):
+        if getattr(spec.training_config, name) is not None:
+            yield Fault((TRAINING, name), f"{name} is for fakes", "leave it out", "key")
+
+
+def requirements(spec: Spec, _: Experiment) -> Faults:
+    """Refuse a spec of which no three trainings on weighted densities can be made."""
     if spec.fakes_config is None:
         hint = "a table [fakes_config], with at least category"
         yield Fault(("task",), "fakes without [fakes_config]", hint)
@@ -47,25 +59,24 @@ def _task(spec: Spec, experiment: Experiment) -> Faults:
         yield Fault((DATASET, "classes"), "fakes have no classes", "leave it out", "key")
 
 
-def _kinds(spec: Spec, experiment: Experiment) -> Faults:
+def kinds(spec: Spec, _: Experiment) -> Faults:
+    """Refuse samples that are not told to be data or Monte Carlo, or of which none is one."""
     samples = spec.dataset_config.samples
-    fakes = spec.task == "fakes"
     for index, sample in enumerate(samples):
         key = (DATASET, "samples", index)
-        if fakes and sample.kind is None:
+        if sample.kind is None:
             hint = 'kind = "data", or kind = "mc"'
             yield Fault(key, '[[dataset_config.samples]] lacks "kind"', hint, "key")
-        if fakes and sample.label is not None:
+        if sample.label is not None:
             yield Fault((*key, "class"), "fakes have no classes", "kind", "key")
-        if not fakes and sample.kind is not None:
-            yield Fault((*key, "kind"), "kind is for fakes", "class", "key")
-    if fakes and all(sample.kind for sample in samples):
+    if all(sample.kind for sample in samples):
         for kind in sorted({"data", "mc"} - {sample.kind for sample in samples}):
             hint = f'a sample with kind = "{kind}"'
             yield Fault((DATASET, "samples"), f"no sample of kind {kind}", hint)
 
 
-def _category(spec: Spec, experiment: Experiment) -> Faults:
+def columns(spec: Spec, experiment: Experiment) -> Faults:
+    """Refuse a category or features that cannot be what [fakes_config] takes them for."""
     fakes, data = spec.fakes_config, experiment.dataset_config
     if fakes is None:
         return
@@ -99,7 +110,7 @@ def _hint(option: str, known: Iterable[str]) -> str:
     return f"{option} names one of {', '.join(known)}"
 
 
-def _idle(spec: Spec, experiment: Experiment) -> Faults:
+def idle(spec: Spec, _: Experiment) -> Faults:
     """Refuse options that have no effect without another one."""
     fakes = spec.fakes_config
     if fakes is None:
@@ -116,17 +127,14 @@ def _idle(spec: Spec, experiment: Experiment) -> Faults:
             yield Fault((FAKES, name), f"{name} has no effect without {what}", what)
 
 
-def _network(spec: Spec, experiment: Experiment) -> Faults:
+def network(spec: Spec, _: Experiment) -> Faults:
+    """Refuse networks that cannot be the density ratios of a stage."""
     key = (MODEL, "architecture_config", "act_out")
-    written = spec.model_config.architecture_config
-    if written.act_out is not None:
-        known = (*OUTPUTS, *signatures.activations())
-        if spec.task == "signal":
-            yield Fault(key, "act_out is for fakes", "leave it out", "key")
-        elif written.act_out not in known:
-            hint = did_you_mean(written.act_out, known)
-            yield Fault(key, f'no activation of an output is called "{written.act_out}"', hint)
-    if spec.task == "fakes" and spec.model_config.load_checkpoint is not None:
+    written, known = spec.model_config.architecture_config, (*OUTPUTS, *signatures.activations())
+    if written.act_out is not None and written.act_out not in known:
+        hint = did_you_mean(written.act_out, known)
+        yield Fault(key, f'no activation of an output is called "{written.act_out}"', hint)
+    if spec.model_config.load_checkpoint is not None:
         hint = "leave it out; an interrupted stage goes on by itself"
         yield Fault((MODEL, "load_checkpoint"), "fakes do not begin with a checkpoint", hint, "key")
     if spec.fakes_config and spec.fakes_config.pt_slices and written.batchnorm:
@@ -134,14 +142,9 @@ def _network(spec: Spec, experiment: Experiment) -> Faults:
         yield Fault(key, "a batch holds events of all pt slices", "layernorm")
 
 
-def _training(spec: Spec, experiment: Experiment) -> Faults:
-    table = spec.training_config
-    if spec.task == "signal":
-        for name in ("w_lambda", "ess_lambda", "clip_quantile"):
-            if getattr(table, name) is not None:
-                yield Fault((TRAINING, name), f"{name} is for fakes", "leave it out", "key")
-        return
-    loss = experiment.training_config.loss
+def training(spec: Spec, experiment: Experiment) -> Faults:
+    """Refuse losses without a density ratio at their minimum, and weights clipped to nothing."""
+    table, loss = spec.training_config, experiment.training_config.loss
     if loss not in DENSITY_LOSSES:
         yield Fault(
             (TRAINING, "loss"),
@@ -153,7 +156,3 @@ def _training(spec: Spec, experiment: Experiment) -> Faults:
             yield Fault((TRAINING, "loss_params", name), f"{loss} has no {name}", "leave it out")
     if table.clip_quantile is not None and not table.clip_quantile > 0:
         yield Fault((TRAINING, "clip_quantile"), "no weight would be left", "such as 0.998")
-
-
-Check = Callable[[Spec, Experiment], Iterable[Fault]]
-RULES: tuple[Check, ...] = (_task, _kinds, _category, _idle, _network, _training)

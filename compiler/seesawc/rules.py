@@ -1,8 +1,9 @@
-"""RULES: checks across options and tables, each a function that yields the faults it finds."""
+"""RULES: checks across options and tables by task, each a function that yields its faults."""
 
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from typing import Literal
 
 from seesawc import fakes_rules, signatures
 from seesawc.diagnostics import Diagnostic, did_you_mean
@@ -21,7 +22,7 @@ def check(source: Source, spec: Spec, experiment: Experiment) -> tuple[Diagnosti
     """Return the faults that all rules find."""
     return tuple(
         source.fault(fault.key, fault.message, fault.hint, fault.part)
-        for rule in RULES
+        for rule in RULES[spec.task]
         for fault in rule(spec, experiment)
     )
 
@@ -112,9 +113,9 @@ def _features(_: Spec, experiment: Experiment) -> Faults:
 def _classes(spec: Spec, experiment: Experiment) -> Faults:
     data = experiment.dataset_config
     lacking = [i for i, sample in enumerate(spec.dataset_config.samples) if sample.label is None]
-    if experiment.task == "fakes" or lacking:
+    if lacking:
         message = '[[dataset_config.samples]] lacks "class"'
-        for index in lacking if experiment.task == "signal" else ():
+        for index in lacking:
             yield Fault((DATASET, "samples", index), message, None, "key")
         return
     labels = [sample.label for sample in data.samples if sample.label is not None]
@@ -190,8 +191,6 @@ def _model(spec: Spec, experiment: Experiment) -> Faults:
 
 
 def _loss(spec: Spec, experiment: Experiment) -> Faults:
-    if experiment.task == "fakes":
-        return
     loss, params = experiment.training_config.loss, spec.training_config.loss_params
     if loss not in SIGNAL_LOSSES:
         hint = f"allowed: {', '.join(SIGNAL_LOSSES)}"
@@ -391,17 +390,15 @@ def _sweep(spec: Spec, _: Experiment) -> Faults:
 
 
 Check = Callable[[Spec, Experiment], Iterable[Fault]]
-RULES: tuple[Check, ...] = (
+SHARED: tuple[Check, ...] = (
     _names,
     _trackers,
     _hardware,
     _features,
-    _classes,
     _samples,
     _fingerprints,
     _split,
     _model,
-    _loss,
     _monitor,
     _optimizer,
     _scheduler,
@@ -409,5 +406,17 @@ RULES: tuple[Check, ...] = (
     _slurm,
     _lasting,
     _sweep,
-    *fakes_rules.RULES,
 )
+# Of faults at one place, that of the earlier rule is told first.
+RULES: dict[Literal["signal", "fakes"], tuple[Check, ...]] = {
+    "signal": (*SHARED, _classes, _loss, fakes_rules.only_of_fakes),
+    "fakes": (
+        *SHARED,
+        fakes_rules.requirements,
+        fakes_rules.kinds,
+        fakes_rules.columns,
+        fakes_rules.idle,
+        fakes_rules.network,
+        fakes_rules.training,
+    ),
+}
