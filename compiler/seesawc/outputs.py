@@ -5,13 +5,16 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from seesawc.diagnostics import CompileError, Diagnostic
 
 RECORD = "resolved.toml"
+PARTS = "parts/"
+SUMS = f"{PARTS}SHA256SUMS"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -29,21 +32,21 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def recorded(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests for [build.files]; SHA256SUMS, which is among them, has those of parts."""
+    names = (name for name in files if name == SUMS or not name.startswith(PARTS))
+    return {name: digest(files[name]) for name in names}
+
+
 def differing(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """Return the names that are missing in `folder`, differ there, or do not belong there."""
-    present = folder.iterdir() if folder.is_dir() else ()
-    there = {path.name for path in present if not (_is_job_output(path) or _is_cache(path))}
+    """Return the paths that are missing in `folder`, differ there, or do not belong there."""
+    there = set(_entries(folder, files)) if folder.is_dir() else set()
     changed = {
         name
         for name, text in files.items()
         if name not in there or _content(folder / name) != text.encode()
     }
     return sorted(changed | (there - set(files)))
-
-
-def _content(path: Path) -> bytes | None:
-    """Return what a file holds; None if the path is no file."""
-    return path.read_bytes() if path.is_file() else None
 
 
 def write(folder: Path, files: Mapping[str, str], *, force: bool) -> bool:
@@ -54,16 +57,15 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool) -> bool:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise CompileError(Diagnostic(f"{folder} is not a folder", hint="remove it"))
     refuse_loss(folder, force=force)
-    try:
+    with _writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
         _replace(folder, files)
-    except OSError as error:
-        raise CompileError(Diagnostic(f"cannot write {folder}: {error.strerror}")) from error
     return True
 
 
 def refuse_loss(folder: Path, *, force: bool) -> None:
     """Raise if somebody else's work would be lost; `force` gives up edits, but no other folder."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or not any(_entries(folder, ())):
         return
     if force and (folder / RECORD).is_file():
         # Its record may be the half of a merge.
@@ -72,29 +74,102 @@ def refuse_loss(folder: Path, *, force: bool) -> None:
     if not isinstance(written, dict):
         message = f"{folder} was not written by seesawc"
         raise CompileError(Diagnostic(message, hint="another --out, or move it away"))
-    for path in sorted(folder.iterdir()):
-        if path.name == RECORD or _is_job_output(path) or _is_cache(path):
+    known = _digests(folder, written)
+    ours = {RECORD, *known, *_parents(known)}
+    there = sorted(_entries(folder, known))
+    # Without the digests of parts, no part is known.
+    if SUMS in written and any(name.startswith(PARTS) for name in there):
+        there = [SUMS, *there]
+    for name in there:
+        path = folder / name
+        if name == RECORD and not path.is_symlink():
             continue
-        if path.name not in written:
+        if name not in ours:
             hint = "move it away, or --force removes it"
             raise CompileError(Diagnostic(f"{path} was not written by seesawc", hint=hint))
-        if hashlib.sha256(_content(path) or b"").hexdigest() != written[path.name]:
+        text = _content(path)
+        if text is None or hashlib.sha256(text).hexdigest() != known.get(name):
+            what = "edited" if os.path.lexists(path) else "removed"
             hint = "change the spec instead, or --force overwrites it"
-            raise CompileError(Diagnostic(f"{path} was edited by hand", hint=hint))
+            raise CompileError(Diagnostic(f"{path} was {what} by hand", hint=hint))
+
+
+def _digests(folder: Path, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the digests of what was written; without those of parts if their list was edited."""
+    text = _content(folder / SUMS) if SUMS in _entries(folder, written) else None
+    if text is None or hashlib.sha256(text).hexdigest() != written.get(SUMS):
+        return dict(written)
+    lines = (line.partition("  ") for line in text.decode(errors="replace").splitlines())
+    return {**written, **{name: expected for expected, _, name in lines}}
+
+
+def _entries(folder: Path, names: Iterable[str]) -> Iterator[str]:
+    """Yield the paths of what lies in `folder`, but for caches and what jobs wrote.
+
+    A folder is one entry, unless one of `names` lies in it.
+    """
+    parents = _parents(names)
+    places = [folder]
+    for place in places:
+        for path in place.iterdir():
+            name = path.relative_to(folder).as_posix()
+            if _is_cache(path) or (place == folder and _is_job_output(path)):
+                continue
+            if name in parents and _is_folder(path):
+                places.append(path)
+            else:
+                yield name
+
+
+def _parents(names: Iterable[str]) -> set[str]:
+    return {str(parent) for name in names for parent in PurePosixPath(name).parents}
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what a file holds; None if the path is no file, or a link to one."""
+    return path.read_bytes() if _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_job_output(path: Path) -> bool:
+    """Whether SLURM wrote a file here, where a job was submitted."""
+    return path.match("slurm-*.out") and _is_file(path)
+
+
+def _is_cache(path: Path) -> bool:
+    """Whether Python wrote it for what was imported, and git left it behind: it can be lost."""
+    if not _is_folder(path):
+        return False
+    if path.name == "__pycache__":
+        return True
+    held = list(path.iterdir())
+    return bool(held) and all(map(_is_cache, held))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CompileError(Diagnostic(f"cannot write {path}: {error.strerror}")) from error
 
 
 def _replace(folder: Path, files: Mapping[str, str]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
     try:
         for name, text in files.items():
+            for parent in reversed(PurePosixPath(name).parents):
+                (new / parent).mkdir(exist_ok=True)
+                (new / parent).chmod(0o755)
             with (new / name).open("xb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            # The same modes whatever the umask.
-            (new / name).chmod(0o644)
-        new.chmod(0o755)
+                _fill(file, text)
         if folder.exists():
             for path in filter(_is_job_output, folder.iterdir()):
                 shutil.copy2(path, new)
@@ -107,14 +182,12 @@ def _replace(folder: Path, files: Mapping[str, str]) -> None:
         shutil.rmtree(_aside(folder), ignore_errors=True)
 
 
-def _is_job_output(path: Path) -> bool:
-    """Whether SLURM wrote a file here, where a job was submitted."""
-    return path.match("slurm-*.out")
-
-
-def _is_cache(path: Path) -> bool:
-    """Whether Python wrote it, for a script that was imported; it can be lost."""
-    return path.name == "__pycache__"
+def _fill(file: BinaryIO, text: str) -> None:
+    """Have all of the text on the disk, in a file whose mode is the same whatever the umask."""
+    file.write(text.encode())
+    file.flush()
+    os.fchmod(file.fileno(), 0o644)
+    os.fsync(file.fileno())
 
 
 def _aside(folder: Path) -> Path:

@@ -1,4 +1,6 @@
+import hashlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,18 +12,28 @@ import pytest
 from seesawc import outputs
 from seesawc.diagnostics import CompileError
 
-FIRST = {"script.py": "x = 1\n", "batch.sh": "true\n"}
-SECOND = {"script.py": "x = 2\n"}
+LOSS, EXITS, SUMS = "parts/losses.py", "parts/machinery/exits.py", "parts/SHA256SUMS"
+FIRST = {"script.py": "x = 1\n", "batch.sh": "true\n", LOSS: "y = 1\n", EXITS: "z = 1\n"}
+SECOND = {"script.py": "x = 2\n", LOSS: "y = 2\n"}
 
 
 def files(content: dict[str, str]) -> dict[str, str]:
-    """Return files with the record that `resolved.toml` keeps of them."""
-    digests = ", ".join(f'"{name}" = "{outputs.digest(text)}"' for name, text in content.items())
+    """Return files with the digests of parts, and the record that `resolved.toml` keeps."""
+    parts = sorted(name for name in content if name.startswith("parts/"))
+    if parts:
+        lines = [f"{outputs.digest(content[name])}  {name}\n" for name in parts]
+        content = {**content, SUMS: "".join(lines)}
+    digests = ", ".join(f'"{name}" = "{d}"' for name, d in outputs.recorded(content).items())
     return {**content, outputs.RECORD: f"[build]\nfiles = {{ {digests} }}\n"}
 
 
 def held(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    """Return the text of all files, by path; an empty folder is one, without text."""
+    return {
+        path.relative_to(folder).as_posix(): "" if path.is_dir() else path.read_text()
+        for path in folder.rglob("*")
+        if not path.is_dir() or not any(path.iterdir())
+    }
 
 
 @pytest.fixture
@@ -39,23 +51,30 @@ def refusal(folder: Path, content: dict[str, str], *, force: bool = False) -> st
 
 
 def alone(folder: Path) -> None:
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left over"
+    names = sorted(path.name for path in folder.parent.iterdir())
+    assert names == [folder.name], "nothing is left over"
 
 
-def test_what_python_keeps_of_an_imported_script_is_no_foreign_file(tmp_path: Path) -> None:
-    folder = tmp_path / "h4l"
-    files = {"apply.py": "x = 1\n", "resolved.toml": ""}
-    files["resolved.toml"] = (
-        f'[build]\nfiles = {{ "apply.py" = "{outputs.digest(files["apply.py"])}" }}\n'
-    )
-    outputs.write(folder, files, force=False)
-    (folder / "__pycache__").mkdir()
-    (folder / "__pycache__" / "apply.cpython-311.pyc").touch()
-    assert outputs.differing(folder, files) == []
-    assert not outputs.write(folder, files, force=False)
-    changed = files | {"apply.py": "x = 2\n"}
-    assert outputs.write(folder, changed, force=False)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(files)
+def cache(place: Path) -> None:
+    """Leave what Python does when it imports a module."""
+    (place / "__pycache__").mkdir(parents=True)
+    (place / "__pycache__" / "exits.cpython-311.pyc").touch()
+
+
+@pytest.mark.parametrize("place", ["", "parts", "parts/machinery", "parts/gone", "gone/too"])
+def test_what_python_keeps_of_imported_modules_is_no_foreign_file(place: str, folder: Path) -> None:
+    cache(folder / place)
+    assert outputs.differing(folder, files(FIRST)) == []
+    assert not outputs.write(folder, files(FIRST), force=False)
+    assert outputs.write(folder, files(SECOND), force=False)
+    assert held(folder) == files(SECOND)
+
+
+def test_a_folder_of_which_git_left_the_caches_is_taken(tmp_path: Path) -> None:
+    for place in ("", "parts", "parts/machinery"):
+        cache(tmp_path / "h4l" / place)
+    assert outputs.write(tmp_path / "h4l", files(FIRST), force=False)
+    assert held(tmp_path / "h4l") == files(FIRST)
 
 
 def test_a_new_folder_holds_the_files_and_nothing_else(folder: Path) -> None:
@@ -70,9 +89,12 @@ def test_writing_again_replaces_all_files(folder: Path) -> None:
 
 
 def test_the_same_files_are_not_written_again(folder: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (folder, *folder.iterdir())}
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*")}
+
+    before = times()
     assert not outputs.write(folder, files(FIRST), force=False)
-    assert {path: path.stat().st_mtime_ns for path in (folder, *folder.iterdir())} == before
+    assert times() == before
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
@@ -82,9 +104,8 @@ def test_modes_do_not_depend_on_the_umask(umask: int, tmp_path: Path) -> None:
         outputs.write(tmp_path / "h4l", files(FIRST), force=False)
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "h4l").stat().st_mode) == 0o755
-    for path in (tmp_path / "h4l").iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    for path in tmp_path.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644), path
 
 
 def test_an_edited_file_is_not_overwritten_without_force(folder: Path) -> None:
@@ -98,19 +119,190 @@ def test_an_edited_file_is_not_overwritten_without_force(folder: Path) -> None:
     assert held(folder) == files(SECOND)
 
 
-def test_a_file_of_the_author_is_not_removed_without_force(folder: Path) -> None:
-    (folder / "notes.txt").write_text("mine")
-    assert "notes.txt was not written by seesawc = move it away" in refusal(folder, SECOND)
-    assert (folder / "notes.txt").read_text() == "mine"
+@pytest.mark.parametrize("name", [LOSS, EXITS])
+def test_an_edited_part_is_not_overwritten_without_force(name: str, folder: Path) -> None:
+    (folder / name).write_text("tuned by hand\n")
+    assert outputs.differing(folder, files(FIRST)) == [name]
+    for content in (FIRST, SECOND):
+        assert refusal(folder, content) == (
+            f"{folder / name} was edited by hand"
+            " = change the spec instead, or --force overwrites it"
+        )
+    assert (folder / name).read_text() == "tuned by hand\n"
     assert outputs.write(folder, files(SECOND), force=True)
     assert held(folder) == files(SECOND)
 
 
-def test_a_folder_in_the_place_of_a_file_is_refused(folder: Path) -> None:
-    (folder / "script.py").unlink()
-    (folder / "script.py").mkdir()
-    assert outputs.differing(folder, files(FIRST)) == ["script.py"]
-    assert "script.py was edited by hand" in refusal(folder, FIRST)
+def test_an_edit_of_a_part_that_keeps_its_digest_up_to_date_is_one_of_the_digests(
+    folder: Path,
+) -> None:
+    tuned = files({**FIRST, LOSS: "tuned by hand\n"})
+    for name in (LOSS, SUMS):
+        (folder / name).write_text(tuned[name])
+    assert outputs.differing(folder, files(FIRST)) == [SUMS, LOSS]
+    assert f"{folder / SUMS} was edited by hand = change the spec" in refusal(folder, SECOND)
+    assert (folder / LOSS).read_text() == "tuned by hand\n"
+    assert outputs.write(folder, files(SECOND), force=True)
+    assert held(folder) == files(SECOND)
+
+
+def test_parts_whose_digests_were_removed_are_kept(folder: Path) -> None:
+    (folder / SUMS).unlink()
+    assert outputs.differing(folder, files(FIRST)) == [SUMS]
+    assert f"{folder / SUMS} was removed by hand = " in refusal(folder, FIRST)
+    assert outputs.write(folder, files(FIRST), force=True)
+    assert held(folder) == files(FIRST)
+
+
+def test_parts_that_a_record_knows_nothing_of_are_foreign(folder: Path) -> None:
+    plain = {"script.py": "x = 3\n"}
+    (folder / outputs.RECORD).write_text(files(plain)[outputs.RECORD])
+    for name in ("batch.sh", "script.py"):
+        (folder / name).unlink()
+    assert f"{folder / 'parts'} was not written by seesawc = move" in refusal(folder, plain)
+
+
+@pytest.mark.parametrize("sums", ["", "\n\n", "no digest\n", "\0\n", "ab  ../script.py\n", "\xe9"])
+def test_digests_that_are_none_let_no_part_be_overwritten(sums: str, folder: Path) -> None:
+    (folder / SUMS).write_text(sums, encoding="latin-1")
+    digest = hashlib.sha256(sums.encode("latin-1")).hexdigest()
+    for name in ("script.py", "batch.sh"):
+        (folder / name).unlink()
+    (folder / outputs.RECORD).write_text(f'[build]\nfiles = {{ "{SUMS}" = "{digest}" }}\n')
+    assert f"{folder / LOSS} was not written by seesawc" in refusal(folder, SECOND)
+
+
+def test_the_record_lists_the_digests_of_parts_as_one_file() -> None:
+    content = files(FIRST)
+    assert outputs.recorded(content).keys() == {"script.py", "batch.sh", SUMS, outputs.RECORD}
+    assert outputs.recorded({LOSS: "", "parts.py": ""}) == {"parts.py": outputs.digest("")}
+
+
+def test_digests_are_those_that_sha256sum_writes(folder: Path) -> None:
+    command = ["sha256sum", LOSS, EXITS]
+    wrote = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert (folder / SUMS).read_text() == wrote
+
+
+def test_a_part_that_is_missing_is_noticed_and_comes_back(folder: Path) -> None:
+    shutil.rmtree((folder / EXITS).parent)
+    assert outputs.differing(folder, files(FIRST)) == [EXITS]
+    assert outputs.write(folder, files(FIRST), force=False)
+    assert held(folder) == files(FIRST)
+
+
+def test_parts_that_were_removed_as_a_whole_come_back(folder: Path) -> None:
+    shutil.rmtree(folder / "parts")
+    assert outputs.differing(folder, files(FIRST)) == [SUMS, LOSS, EXITS]
+    assert outputs.write(folder, files(FIRST), force=False)
+    assert held(folder) == files(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("notes.txt", "notes.txt"),
+        ("parts/notes.txt", "parts/notes.txt"),
+        ("parts/machinery/notes.txt", "parts/machinery/notes.txt"),
+        # Of a folder that is foreign as a whole, one line is enough.
+        ("old/parts/losses.py", "old"),
+        ("parts/old/losses.py", "parts/old"),
+        ("parts/slurm-7.out", "parts/slurm-7.out"),
+        ("parts/machinery/__pycache__.py", "parts/machinery/__pycache__.py"),
+        ("old/__pycache__/x/notes.txt", None),
+        ("old/x/__pycache__/notes.txt", None),
+    ],
+)
+def test_a_file_of_the_author_is_not_removed_without_force(
+    name: str, told: str | None, folder: Path
+) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+    assert outputs.differing(folder, files(FIRST)) == ([told] if told else [])
+    if told:
+        said = f"{folder / told} was not written by seesawc = move it away, or --force removes it"
+        assert refusal(folder, SECOND) == said
+        assert path.read_text() == "mine"
+    assert outputs.write(folder, files(SECOND), force=bool(told))
+    assert held(folder) == files(SECOND)
+
+
+@pytest.mark.parametrize("name", ["old", "parts/old", "slurm-7.out"])
+def test_an_empty_folder_of_the_author_is_noticed(name: str, folder: Path) -> None:
+    (folder / name).mkdir()
+    assert outputs.differing(folder, files(FIRST)) == [name]
+    assert f"{folder / name} was not written by seesawc" in refusal(folder, SECOND)
+    assert outputs.write(folder, files(SECOND), force=True)
+    assert held(folder) == files(SECOND)
+
+
+@pytest.mark.parametrize("name", ["script.py", EXITS])
+def test_a_folder_in_the_place_of_a_file_is_refused(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    (folder / name / "notes.txt").write_text("mine")
+    assert outputs.differing(folder, files(FIRST)) == [name]
+    assert f"{folder / name} was edited by hand" in refusal(folder, FIRST)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_stands_in_the_place_of_an_empty_file_is_refused(kind: str, tmp_path: Path) -> None:
+    folder, name, elsewhere = tmp_path / "h4l", "parts/__init__.py", tmp_path / "notes"
+    outputs.write(folder, files({name: ""}), force=False)
+    (folder / name).unlink()
+    if kind == "link":
+        elsewhere.touch()
+        (folder / name).symlink_to(elsewhere)
+    else:
+        (folder / name).mkdir()
+        (folder / name / "notes.txt").write_text("mine")
+    assert f"{folder / name} was edited by hand" in refusal(folder, FIRST)
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(folder: Path) -> None:
+    shutil.rmtree(folder / "parts")
+    (folder / "parts").write_text("mine")
+    assert outputs.differing(folder, files(FIRST)) == ["parts", SUMS, LOSS, EXITS]
+    assert f"{folder / 'parts'} was edited by hand" in refusal(folder, FIRST)
+    assert (folder / "parts").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["script.py", outputs.RECORD, LOSS, SUMS, EXITS, "parts/machinery", "parts"]
+)
+def test_a_link_counts_as_an_edit_even_to_the_same_text(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (folder / name).rename(elsewhere)
+    (folder / name).symlink_to(elsewhere)
+    before = held(elsewhere) if elsewhere.is_dir() else elsewhere.read_text()
+    assert name in outputs.differing(folder, files(FIRST))
+    assert f"{folder / name} was edited by hand" in refusal(folder, SECOND)
+    assert (folder / name).is_symlink()
+    assert outputs.write(folder, files(SECOND), force=True)
+    assert held(folder) == files(SECOND)
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+    assert (held(elsewhere) if elsewhere.is_dir() else elsewhere.read_text()) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["more", "parts/more", "__pycache__", "parts/__pycache__", "slurm-7.out"]
+)
+@pytest.mark.parametrize("target", ["folder", "file", "nothing"])
+def test_a_link_of_the_author_is_foreign_and_what_it_leads_to_is_kept(
+    name: str, target: str, folder: Path, tmp_path: Path
+) -> None:
+    (elsewhere := tmp_path / "elsewhere" / "folder").mkdir(parents=True)
+    for path in (elsewhere / "precious.txt", elsewhere.with_name("file")):
+        path.write_text("mine")
+    (folder / name).symlink_to(elsewhere.with_name(target))
+    assert outputs.differing(folder, files(FIRST)) == [name]
+    assert f"{folder / name} was not written by seesawc" in refusal(folder, FIRST)
+    assert outputs.write(folder, files(SECOND), force=True)
+    assert held(folder) == files(SECOND)
+    assert held(tmp_path / "elsewhere") == {"folder/precious.txt": "mine", "file": "mine"}
 
 
 @pytest.mark.parametrize("record", ["", "[build]\n", "build = 1\n", "<<<<<<< HEAD\n", "\0", "\xe9"])
@@ -136,10 +328,17 @@ def test_somebody_elses_folder_is_refused_even_by_force(tmp_path: Path) -> None:
 
 
 def test_the_output_of_a_job_stays_where_it_was_submitted(folder: Path) -> None:
-    (folder / "slurm-7.out").write_text("log: /scratch/h4l.log\n")
+    kept = {"slurm-7.out": "log: /scratch/h4l.log\n"}
+    (folder / "slurm-7.out").write_text(kept["slurm-7.out"])
     assert outputs.differing(folder, files(FIRST)) == []
     assert outputs.write(folder, files(SECOND), force=False)
-    assert (folder / "slurm-7.out").read_text() == "log: /scratch/h4l.log\n"
+    assert held(folder) == files(SECOND) | kept
+    # git takes away its own files, and not these.
+    shutil.rmtree(folder / "parts")
+    for name in ("script.py", outputs.RECORD):
+        (folder / name).unlink()
+    assert outputs.write(folder, files(FIRST), force=False)
+    assert held(folder) == files(FIRST) | kept
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
@@ -226,8 +425,10 @@ outputs.shutil.rmtree = lambda *a, **k: os._exit(9) if len(calls) == 2 else rmtr
 outputs.write(Path({str(folder)!r}), {files(SECOND)!r}, force=False)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
-    # Between the two renames the old folder stands aside: the next build puts it back first.
-    assert not folder.exists() or held(folder) in (files(FIRST), files(SECOND))
+    # Between the two renames the old folder stands aside: who asks for it next puts it back.
+    assert folder.exists() == (moment != 2)
+    assert outputs.read_record(folder)["files"]
+    assert held(folder) == files(SECOND if moment == 3 else FIRST)
     assert outputs.write(folder, files({"script.py": "x = 3\n"}), force=False)
     assert held(folder) == files({"script.py": "x = 3\n"})
 
@@ -237,7 +438,23 @@ def test_what_differs_is_named(folder: Path) -> None:
     (folder / "batch.sh").write_text("false\n")
     (folder / "orphan.py").write_text("")
     (folder / "script.py").unlink()
-    assert outputs.differing(folder, files(FIRST)) == ["batch.sh", "orphan.py", "script.py"]
+    (folder / EXITS).write_text("z = 2\n")
+    (folder / EXITS).with_name("orphan.py").write_text("")
+    (folder / LOSS).unlink()
+    assert outputs.differing(folder, files(FIRST)) == [
+        "batch.sh", "orphan.py", LOSS, EXITS, "parts/machinery/orphan.py", "script.py",
+    ]  # fmt: skip
+
+
+def test_parts_that_are_needed_no_more_go_with_their_folder(folder: Path) -> None:
+    assert outputs.differing(folder, files(SECOND)) == [
+        "batch.sh", SUMS, LOSS, "parts/machinery", outputs.RECORD, "script.py",
+    ]  # fmt: skip
+    assert outputs.write(folder, files(SECOND), force=False)
+    assert not (folder / "parts/machinery").exists()
+    plain = files({"script.py": "x = 3\n"})
+    assert outputs.write(folder, plain, force=False)
+    assert held(folder) == plain
 
 
 def test_of_a_missing_folder_everything_differs(tmp_path: Path) -> None:
@@ -245,5 +462,5 @@ def test_of_a_missing_folder_everything_differs(tmp_path: Path) -> None:
 
 
 def test_the_record_of_a_folder_is_read(folder: Path, tmp_path: Path) -> None:
-    assert set(outputs.read_record(folder)["files"]) == set(FIRST)
+    assert set(outputs.read_record(folder)["files"]) == {"script.py", "batch.sh", SUMS}
     assert outputs.read_record(tmp_path / "nowhere") == {}
