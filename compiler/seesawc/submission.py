@@ -193,7 +193,7 @@ def check_chain(submission: Submission, rows: Sequence[Row], waiting: int) -> No
 def uncommitted(submission: Submission) -> tuple[str, ...]:
     """Return which files of the spec are not as git's last commit has them; none without git."""
     files = [submission.spec.absolute()]
-    files += [submission.file.with_name(name) for name in submission.compiled.files]
+    files += [submission.file.parent / name for name in submission.compiled.files]
     command = ["git", "-C", str(submission.top), "status", "--porcelain", "--ignored", "-z", "--"]
     try:
         # Not quoted, whatever the names; a folder that is new as a whole is named as such.

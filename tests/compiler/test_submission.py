@@ -303,6 +303,28 @@ def git(*arguments: str) -> None:
     subprocess.run(["git", *names, *arguments], check=True, capture_output=True)
 
 
+def test_parts_that_git_does_not_know_are_named(project: Path) -> None:
+    parts = {"parts/losses.py": "y = 1\n", "parts/machinery/exits.py": "z = 1\n"}
+    compiled = pipeline.compile_spec(SPEC, FOLDER)
+    job = submission.locate(SPEC, FOLDER, evolve(compiled, files={**compiled.files, **parts}))
+    (FOLDER / "parts/machinery").mkdir(parents=True)
+    for name, text in parts.items():
+        (FOLDER / name).write_text(text)
+    git("init", "-q")
+    git("add", str(SPEC), str(FOLDER))
+    git("commit", "-q", "-m", "all but .gitattributes")
+    assert (project / "generated/.gitattributes").exists()
+    assert submission.uncommitted(job) == ()
+    (FOLDER / "parts/machinery/exits.py").write_text("z = 2\n")
+    assert submission.uncommitted(job) == (f"{FOLDER}/parts/machinery/exits.py",)
+    git("rm", "-q", "-r", "--cached", f"{FOLDER}/parts")
+    git("commit", "-q", "-m", "parts are forgotten")
+    assert submission.uncommitted(job) == tuple(f"{FOLDER}/{name}" for name in parts)
+    # Of GitHub's .gitignore for Python.
+    Path(".gitignore").write_text("parts/\n")
+    assert submission.uncommitted(job) == (f"{FOLDER}/parts/",)
+
+
 def test_a_job_that_git_does_not_know_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in("sbatch", "echo 17")
     assert seesawc("submit", str(SPEC)).stderr == "", "no repository, no word"
