@@ -13,6 +13,7 @@ from seesawc import outputs, pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 SPECS = sorted((ROOT / "specs").glob("*.toml"))
+ATTRIBUTES = ROOT / "generated" / outputs.ATTRIBUTES
 
 
 class GeneratedFolder(SingleFileSnapshotExtension):
@@ -39,8 +40,9 @@ class GeneratedFolder(SingleFileSnapshotExtension):
         return str(index)
 
     def is_snapshot_location(self, *, location: str) -> bool:
-        """Whether a file is a snapshot: all below `generated/` are, so an orphan is seen."""
-        return Path(location).is_relative_to(ROOT / "generated")
+        """Whether a file is a snapshot: all in generated folders are, so an orphan is seen."""
+        path = Path(location)
+        return path.is_relative_to(ROOT / "generated") and path != ATTRIBUTES
 
     def _read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
         collection = SnapshotCollection(location=snapshot_location)
@@ -62,7 +64,9 @@ def test_generated_files_are_what_the_spec_compiles_to(
 
 
 def test_nothing_else_lies_in_generated() -> None:
-    assert {path.name for path in (ROOT / "generated").iterdir()} == {s.stem for s in SPECS}
+    expected = {ATTRIBUTES.name, *(spec.stem for spec in SPECS)}
+    assert {path.name for path in (ROOT / "generated").iterdir()} == expected
+    assert ATTRIBUTES.read_text() == outputs.COLLAPSED
     for spec in SPECS:
         folder = ROOT / "generated" / spec.stem
         assert outputs.differing(folder, pipeline.compile_spec(spec, folder).files) == []

@@ -15,6 +15,13 @@ from seesawc.diagnostics import CompileError, Diagnostic
 RECORD = "resolved.toml"
 PARTS = "parts/"
 SUMS = f"{PARTS}SHA256SUMS"
+ATTRIBUTES = ".gitattributes"
+# Collapsed is not hidden: with -diff an auditor could not open them.
+COLLAPSED = f"""\
+# From seesawc build, which leaves a file that is there as it is.
+# A review shows parts, which many folders share, only on request.
+*/{PARTS}** linguist-generated=true gitlab-generated
+"""
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -50,17 +57,23 @@ def differing(folder: Path, files: Mapping[str, str]) -> list[str]:
 
 
 def write(folder: Path, files: Mapping[str, str], *, force: bool) -> bool:
-    """Write the files as a whole; returns whether anything changed; raises `CompileError`."""
+    """Write the files as a whole, and .gitattributes beside their folder where there is none.
+
+    Returns whether the folder changed; raises `CompileError`.
+    """
     _recover(folder)
-    if not differing(folder, files):
-        return False
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise CompileError(Diagnostic(f"{folder} is not a folder", hint="remove it"))
-    refuse_loss(folder, force=force)
+    changed = bool(differing(folder, files))
+    if changed:
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise CompileError(Diagnostic(f"{folder} is not a folder", hint="remove it"))
+        refuse_loss(folder, force=force)
     with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _replace(folder, files)
-    return True
+        with _writing(folder.parent / ATTRIBUTES):
+            _collapse(folder.parent / ATTRIBUTES)
+        if changed:
+            _replace(folder, files)
+    return changed
 
 
 def refuse_loss(folder: Path, *, force: bool) -> None:
@@ -159,6 +172,20 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CompileError(Diagnostic(f"cannot write {path}: {error.strerror}")) from error
+
+
+def _collapse(path: Path) -> None:
+    """Write .gitattributes, unless there is anything of that name."""
+    if os.path.lexists(path):
+        return
+    number, name = tempfile.mkstemp(prefix=f"{path.name}.new-", dir=path.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(number, "wb") as file:
+            _fill(file, COLLAPSED)
+        new.rename(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _replace(folder: Path, files: Mapping[str, str]) -> None:

@@ -111,6 +111,38 @@ def test_build_check_names_an_orphan(name: str) -> None:
     assert re.search(f"compiles to: {name.split('/')[0]}", message)
 
 
+def test_build_says_once_to_git_that_reviews_may_collapse_parts() -> None:
+    attributes = Path("generated/.gitattributes")
+    change("seed = 1", "seed = -1")
+    refused("build", str(SPEC))
+    assert not attributes.parent.exists()
+    change("seed = -1", "seed = 1")
+    good("build", str(SPEC))
+    assert "*/parts/** linguist-generated=true gitlab-generated\n" in attributes.read_text()
+    attributes.write_text("# mine\n")
+    good("build", "--force", "--new-run", str(SPEC))
+    assert attributes.read_text() == "# mine\n"
+    attributes.unlink()
+    good("build", "--check", str(SPEC))
+    assert not attributes.exists()
+    assert good("build", str(SPEC)).startswith("unchanged: ")
+    assert attributes.exists()
+
+
+def test_attributes_that_cannot_be_written_are_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    good("build", str(SPEC))
+    Path("generated/.gitattributes").unlink()
+    monkeypatch.setattr("tempfile.mkstemp", read_only)
+    message = refused("build", str(SPEC))
+    assert "error: cannot write generated/.gitattributes: Read-only file system" in message
+    assert message.endswith("1 mistake; nothing was written\n")
+
+
 def test_build_check_notices_a_changed_spec_at_any_later_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

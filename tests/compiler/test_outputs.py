@@ -52,7 +52,7 @@ def refusal(folder: Path, content: dict[str, str], *, force: bool = False) -> st
 
 def alone(folder: Path) -> None:
     names = sorted(path.name for path in folder.parent.iterdir())
-    assert names == [folder.name], "nothing is left over"
+    assert names == [outputs.ATTRIBUTES, folder.name], "nothing is left over"
 
 
 def cache(place: Path) -> None:
@@ -464,3 +464,65 @@ def test_of_a_missing_folder_everything_differs(tmp_path: Path) -> None:
 def test_the_record_of_a_folder_is_read(folder: Path, tmp_path: Path) -> None:
     assert set(outputs.read_record(folder)["files"]) == {"script.py", "batch.sh", SUMS}
     assert outputs.read_record(tmp_path / "nowhere") == {}
+
+
+def test_git_is_told_that_reviews_may_collapse_parts_but_hide_nothing(folder: Path) -> None:
+    def attributes(name: str) -> list[str]:
+        command = ["git", "check-attr", "-z", "--all", f"generated/h4l/{name}"]
+        said = subprocess.run(command, cwd=top, capture_output=True, text=True, check=True).stdout
+        fields = said.split("\0")
+        return [f"{k}={v}" for k, v in zip(fields[1::3], fields[2::3], strict=False)]
+
+    top = folder.parents[1]
+    subprocess.run(["git", "init", "-q", top], check=True)
+    for name in (LOSS, EXITS, SUMS):
+        assert sorted(attributes(name)) == ["gitlab-generated=set", "linguist-generated=true"]
+    for name in ("script.py", "batch.sh", outputs.RECORD):
+        assert attributes(name) == []
+
+
+@pytest.mark.parametrize("text", ["", "*.py text\n"])
+def test_attributes_of_the_author_stay(text: str, folder: Path) -> None:
+    path = folder.parent / outputs.ATTRIBUTES
+    path.write_text(text)
+    for content, force in ((FIRST, False), (SECOND, False), (FIRST, True)):
+        outputs.write(folder, files(content), force=force)
+        assert path.read_text() == text
+
+
+def test_a_link_in_the_place_of_attributes_stays(folder: Path) -> None:
+    path = folder.parent / outputs.ATTRIBUTES
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert outputs.write(folder, files(SECOND), force=True)
+    assert path.is_symlink()
+    alone(folder)
+
+
+def test_missing_attributes_come_back_though_the_folder_is_up_to_date(folder: Path) -> None:
+    path = folder.parent / outputs.ATTRIBUTES
+    before = path.read_text()
+    path.unlink()
+    assert outputs.differing(folder, files(FIRST)) == []
+    assert not outputs.write(folder, files(FIRST), force=False)
+    assert path.read_text() == before
+
+
+def test_where_nothing_is_built_there_are_no_attributes(tmp_path: Path) -> None:
+    (tmp_path / "h4l").mkdir()
+    (tmp_path / "h4l" / "thesis.tex").write_text("mine")
+    refusal(tmp_path / "h4l", FIRST, force=True)
+    assert held(tmp_path) == {"h4l/thesis.tex": "mine"}
+
+
+@pytest.mark.parametrize("failing", ["fsync", "rename"])
+def test_attributes_that_cannot_be_written_are_a_fault_and_nothing_is_written(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, failing, full)
+    message = refusal(tmp_path / "h4l", FIRST)
+    assert f"cannot write {tmp_path / outputs.ATTRIBUTES}: No space left on device" in message
+    assert held(tmp_path) == {}
