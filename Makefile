@@ -29,7 +29,7 @@ lint: .venv/test
 	status=0; \
 	$(BIN)/ruff format --check . || status=1; \
 	$(BIN)/ruff check . || status=1; \
-	$(BIN)/mypy compiler/seesawc templates/parts tests specs/data || status=1; \
+	$(BIN)/mypy compiler/seesawc templates/parts templates/apply.py tests specs/data || status=1; \
 	exit $$status
 
 sweeps: .venv/test

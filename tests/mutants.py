@@ -22,6 +22,7 @@ from queue import Queue
 ROOT = Path(__file__).resolve().parents[1]
 SPECS = [f"specs/{path.name}" for path in sorted((ROOT / "specs").glob("*.toml"))]
 PARTS, SECTIONS = "templates/parts", "templates/sections"
+MACHINERY = f"{PARTS}/machinery"
 COMPILER = "compiler/seesawc"
 # Files of tests, by the names that stand for them below.
 FILES = {
@@ -37,10 +38,12 @@ FILES = {
     "comet": "tests/runs/test_comet.py",
     "chains": "tests/slurm/test_chains.py",
     "scripts": "tests/runs/test_scripts.py",
+    "runs_variants": "tests/runs/test_variants.py",
     "diagnostics": "tests/errors/test_diagnostics.py",
     "machines": "tests/parts/test_machines.py",
     "batch": "tests/slurm/test_batch_files.py",
     "agreement": "tests/test_agreement.py",
+    "apply": "tests/test_apply.py",
 }
 
 
@@ -70,7 +73,7 @@ def faults() -> Iterator[Fault]:
 
 
 FAULTS: dict[str, list[tuple[str, str, str]]] = {
-    # Which events, weights and epochs serve for what.
+    # Outlines of scripts: which events, weights and epochs serve for what.
     "templates/train_signal.py.jinja": [
         (
             "classifier = build_classifier(train, categories)",
@@ -81,41 +84,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "for column in train.categorical.T]",
             "for column in test.categorical.T]",
             "wiring::test_the_categories_are_those_of_the_training_events",
-        ),
-        (
-            'binary_metrics(outputs["test"], cut)',
-            'binary_metrics(outputs["validation"], cut)',
-            "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[test]",
-        ),
-        (
-            'binary_metrics(outputs["test"], cut)',
-            'binary_metrics(outputs["test"])',
-            "wiring::test_the_cut_is_the_best_one_of_validation",
-        ),
-        (
-            'metrics["test"] = tracker.metrics(outputs["test"])',
-            'metrics["test"] = tracker.metrics(outputs["validation"])',
-            "wiring::test_losses_of_several_classes_are_those_that_their_options_say[plain-table0-smoothed-0.0]",
-        ),
-        (
-            "use_mc_weights={{ dataset.use_mc_weights | py }}",
-            "use_mc_weights=True",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
-        ),
-        (
-            "use_mc_weights={{ dataset.use_mc_weights | py }}",
-            "use_mc_weights={{ (not dataset.use_mc_weights) | py }}",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
-        ),
-        (
-            "use_class_weights={{ dataset.use_class_weights | py }}",
-            "use_class_weights=True",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
-        ),
-        (
-            "use_class_weights={{ dataset.use_class_weights | py }}",
-            "use_class_weights={{ (not dataset.use_class_weights) | py }}",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
         ),
         (
             "        train=TRAIN,\n        validation=VALIDATION,",
@@ -137,6 +105,72 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "plot_metrics_n_epoch=CHECK_METRICS_N_EPOCH,",
             "options::test_plot_metrics_n_epoch",
         ),
+        (
+            "binary_metrics(tested, metrics",
+            "binary_metrics(validated, metrics",
+            "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[test]",
+        ),
+        (
+            'binary_metrics(tested, metrics["validation"]["significance_cut"])',
+            "binary_metrics(tested)",
+            "wiring::test_the_cut_is_the_best_one_of_validation",
+        ),
+        (
+            'metrics["test"] = tracker.metrics(tested)',
+            'metrics["test"] = tracker.metrics(validated)',
+            "wiring::test_losses_of_several_classes_are_those_that_their_options_say[plain-table0-smoothed-0.0]",
+        ),
+        (
+            "use_mc_weights=USE_MC_WEIGHTS,",
+            "use_mc_weights=True,",
+            "wiring::test_losses_weigh_events_as_the_flags_say",
+        ),
+        (
+            "use_mc_weights=USE_MC_WEIGHTS,",
+            "use_mc_weights=not USE_MC_WEIGHTS,",
+            "wiring::test_losses_weigh_events_as_the_flags_say",
+        ),
+        (
+            "use_class_weights=USE_CLASS_WEIGHTS,",
+            "use_class_weights=True,",
+            "wiring::test_losses_weigh_events_as_the_flags_say",
+        ),
+        (
+            "use_class_weights=USE_CLASS_WEIGHTS,",
+            "use_class_weights=not USE_CLASS_WEIGHTS,",
+            "wiring::test_losses_weigh_events_as_the_flags_say",
+        ),
+        (
+            "n_layers=N_LAYERS,",
+            "n_layers=2,",
+            "wiring::test_the_architecture_is_the_one_that_is_asked_for",
+        ),
+        (
+            "n_hidden=N_HIDDEN,",
+            "n_hidden=N_LAYERS,",
+            "wiring::test_the_architecture_is_the_one_that_is_asked_for",
+        ),
+        ("dropout=DROPOUT,", "dropout=0.0,", "wiring::test_dropout_takes_part_in_training_alone"),
+        (
+            'evaluation.record(tested, metrics["test"])',
+            'evaluation.record(validated, metrics["test"])',
+            "wiring::test_the_plots_of_the_test_show_test_events",
+        ),
+        (
+            "        logarithmic=LOGARITHMIC,\n",
+            "",
+            "fakes::test_a_classifier_of_signal_takes_logarithms_too",
+        ),
+        (
+            "for split in (validation, test))",
+            "for split in (test, test))",
+            "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[validation]",
+        ),
+        (
+            "loss={{ loss }},",
+            "loss=LOSS,",
+            "wiring::test_losses_of_several_classes_are_those_that_their_options_say[smooth-table1-smoothed-0.2]",
+        ),
     ],
     "templates/train_density.py.jinja": [
         (
@@ -150,31 +184,52 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes_wiring::test_the_categories_are_those_of_all_training_leptons",
         ),
         (
-            '        "test": tracker.predict(classifier, test),',
-            '        "test": tracker.predict(classifier, validation),',
-            "fakes_wiring::test_the_test_is_one_of_the_best_epoch_on_test_leptons",
-        ),
-        (
             "tight={{ tight | py }}",
             "tight=True",
             "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[single]",
         ),
+        (
+            "for split in (validation, test))",
+            "for split in (validation, validation))",
+            "fakes_wiring::test_the_test_is_one_of_the_best_epoch_on_test_leptons",
+        ),
+        (
+            "clipped(train, CLIP_QUANTILE)",
+            "clipped(train, CLIP_QUANTILE / CLIP_QUANTILE)",
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[clipped]",
+        ),
+        (
+            "poisson_counts(leptons[0].keys[{{ chosen }}], N_MEMBERS)",
+            "poisson_counts(leptons[0].keys[{{ chosen }}][::-1], N_MEMBERS)",
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[bootstrapped]",
+        ),
+        (
+            "normalisations(N_MEMBERS, MC_NORMALISATION)",
+            "normalisations(N_MEMBERS, 0.5)",
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[scaled]",
+        ),
+        (
+            "category=Category(CATEGORY, TIGHT, LOOSE),",
+            "category=Category(CATEGORY, LOOSE, TIGHT),",
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[single]",
+        ),
+        ("        logarithmic=LOGARITHMIC,\n", "", "fakes::test_a_feature_without_logarithm"),
+        (
+            "        crack=Crack(ETA, *CRACK),\n",
+            "",
+            "fakes_wiring::test_the_crack_is_left_out_of_what_is_learnt",
+        ),
     ],
     "templates/train_ratio.py.jinja": [
         (
-            "use_data={{ fakes.use_data_in_ratio | py }}",
-            "use_data=True",
+            "[USE_DATA_IN_RATIO] * 3",
+            "[True] * 3",
             "fakes_wiring::test_the_losses_of_the_ratio_weigh_leptons_as_their_options_say[single-False]",
         ),
         (
-            "subtraction_weights(part, *parent_networks)",
-            "subtraction_weights(part, *parent_networks[::-1])",
+            "subtraction_weights(split, *parents)",
+            "subtraction_weights(split, *parents[::-1])",
             "fakes_wiring::test_the_losses_of_the_ratio_weigh_leptons_as_their_options_say[single-True]",
-        ),
-        (
-            "    check_fit(parent, content)\n",
-            "",
-            "fakes::test_a_checkpoint_that_is_another_network_is_refused",
         ),
     ],
     "templates/closure.py.jinja": [
@@ -189,258 +244,46 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes_wiring::test_the_closure_is_one_of_test_leptons_and_passes_within_its_tolerance",
         ),
         (
-            "return 0 if closure.passed else 5",
-            "return 0",
-            "fakes_wiring::test_the_closure_is_one_of_test_leptons_and_passes_within_its_tolerance",
-        ),
-        (
-            "return 0 if closure.passed else 5",
-            "return 5",
-            "fakes_wiring::test_the_closure_is_one_of_test_leptons_and_passes_within_its_tolerance",
-        ),
-        (
             "        tolerance=TOLERANCE,",
             "        tolerance=2 * TOLERANCE,",
             "fakes_wiring::test_the_closure_is_one_of_test_leptons_and_passes_within_its_tolerance",
         ),
         (
-            "    check_parent_data(folder, fingerprints(files))\n",
+            "    check_parent_data(run, fingerprints(files))\n",
             "    fingerprints(files)\n",
             "fakes::test_a_closure_of_other_data_is_refused",
         ),
     ],
-    "templates/apply.py.jinja": [
+    "templates/apply.py": [
         (
-            "[:, np.newaxis], 0.0, factors)",
-            "[:, np.newaxis], 1.0, factors)",
-            "fakes::test_three_stages_a_closure_and_a_fake_factor[everything]",
+            "(mean(factors), deviation(factors))",
+            "(mean(factors), mean(factors))",
+            "apply::test_in_the_folder_of_the_spec_it_is_the_network_of_the_run",
         ),
         (
-            '"fake_factor_spread", pa.array(deviation(factors))',
-            '"fake_factor_spread", pa.array(mean(factors))',
-            "fakes::test_three_stages_a_closure_and_a_fake_factor[plain]",
-        ),
-        (
-            '    parent_checkpoint(folder, "ratio", RATIO)\n',
+            "sys.path.insert(0, str(Path(__file__).resolve().parent))\n",
             "",
-            "fakes::test_a_ratio_without_parents_is_refused_at_once",
+            "apply::test_it_finds_its_parts_wherever_it_is_started",
+        ),
+        (
+            "fake_factors(table, network)",
+            "fake_factors(table)",
+            "apply::test_a_network_that_it_is_told_of",
         ),
     ],
-    f"{SECTIONS}/members.jinja": [
+    "templates/script.py.jinja": [
         (
-            "clipped(train, CLIP_QUANTILE)",
-            "clipped(train, CLIP_QUANTILE / CLIP_QUANTILE)",
-            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[clipped]",
+            '#     "{{ requirement }}",',
+            '#     "torch",',
+            "scripts::test_the_header_names_all_that_a_script_imports_at_the_pinned_versions",
         ),
         (
-            "poisson_counts(keys, N_MEMBERS)",
-            "poisson_counts(keys[::-1], N_MEMBERS)",
-            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[bootstrapped]",
-        ),
-    ],
-    f"{SECTIONS}/trainer.jinja": [
-        (
-            "best = best_checkpoint(folder.checkpoints)",
-            "best = newest(folder.checkpoints) or folder.path",
-            "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[test]",
-        ),
-        (
-            "best = best_checkpoint(folder.checkpoints)",
-            "best = newest(folder.checkpoints) or folder.path",
-            "fakes_wiring::test_the_test_is_one_of_the_best_epoch_on_test_leptons",
-        ),
-        (
-            "mode=MONITOR_MODE, patience",
-            'mode="min", patience',
-            "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_auc]",
-        ),
-        (
-            "patience=EARLY_STOP_PATIENCE,",
-            "patience=EARLY_STOP_PATIENCE + 1,",
-            "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_loss]",
-        ),
-        (
-            "        mode=MONITOR_MODE,\n",
-            '        mode="min",\n',
-            "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_auc]",
-        ),
-        (
-            "gradient_clip_val=GRADIENT_CLIP_VAL,",
-            "",
-            "wiring::test_gradients_are_clipped_to_their_norm",
-        ),
-        (
-            "check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,",
-            "",
-            "options::test_check_eval_n_epoch",
-        ),
-        (
-            "num_sanity_val_steps=NUM_SANITY_VAL_STEPS,",
-            "num_sanity_val_steps=0,",
-            "options::test_num_sanity_val_steps",
-        ),
-        (
-            "deterministic={{ deterministic }},",
-            "",
-            "options::test_seed_left_out",
-        ),
-        (
-            "TQDMProgressBar(refresh_rate=TQDM_REFRESH_RATE)",
-            "TQDMProgressBar(refresh_rate=1)",
-            "options::test_tqdm_refresh_rate_at_a_terminal",
-        ),
-        (
-            "        RandomStates(),\n",
-            "",
-            "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
-        ),
-        (
-            "        record.cut(0, tracker.is_kept)",
-            "        pass",
-            "interruptions::test_kill_and_damage",
-        ),
-        (
-            "Batches(validation, BATCH_SIZE, None, rank, world_size)",
-            "Batches(train, BATCH_SIZE, None, rank, world_size)",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
+            "POINT = POINTS[ARGUMENTS.point]",
+            "POINT = next(iter(POINTS.values()))",
+            "sweeps::test_a_point_trains_as_its_plain_script_does",
         ),
     ],
-    f"{SECTIONS}/ending.jinja": [
-        (
-            "    # The last place to stop at: from here on the run ends, whatever signals come.\n    obey()\n"
-            '    write_json(folder.path / "metrics.json"',
-            '    write_json(folder.path / "metrics.json"',
-            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
-        ),
-        (
-            '    write_json(folder.path / "metrics.json", {"checkpoint": str(best), "metrics": metrics})\n',
-            '    write_json(folder.path / "metrics.json", {"checkpoint": str(best), "metrics": metrics})\n    obey()\n',
-            "interruptions::test_a_signal_while_a_run_ends_changes_nothing",
-        ),
-        (
-            'tracker.plot(classifier, step, epoch, outputs["test"], "test")',
-            'tracker.plot(classifier, step, epoch, outputs["validation"], "test")',
-            "wiring::test_the_plots_of_the_test_show_test_events",
-        ),
-    ],
-    f"{SECTIONS}/main.jinja": [
-        (
-            "    listen(must_stop_together(arguments.srun))\n",
-            "",
-            "interruptions::test_a_signal_before_training_is_obeyed_before_it",
-        ),
-        (
-            "    if not os.environ.get(COMET_KEY_VARIABLE) and (arguments.sync or not folder.done.exists()):",
-            "    if not os.environ.get(COMET_KEY_VARIABLE) and not folder.done.exists():",
-            "comet::test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent",
-        ),
-        (
-            "    stop_listening()\n",
-            "",
-            "interruptions::test_a_signal_while_a_run_ends_changes_nothing",
-        ),
-        (
-            "(arguments.sync or not is_mirrored(folder))",
-            "arguments.sync",
-            "interruptions::test_a_start_on_a_finished_run_sends_the_tracker_what_it_lacks",
-        ),
-        (
-            "    folder.check_script(script)\n",
-            "",
-            "tracking::test_another_script_under_the_name_of_an_interrupted_run_is_refused",
-        ),
-        (
-            "folder.identify(identity, arguments.accept_data)",
-            "folder.identify(identity, True)",
-            "refusals::test_data_that_changed_between_two_starts",
-        ),
-        (
-            '        status = "KILLED"\n',
-            '        status = "FINISHED"\n',
-            "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
-        ),
-        (
-            "seed_everything(SEED, workers=True, verbose=False)",
-            "seed_everything(1, workers=True, verbose=False)",
-            "options::test_seed",
-        ),
-        (
-            "torch.set_float32_matmul_precision(FLOAT32_MATMUL_PRECISION)",
-            'torch.set_float32_matmul_precision("high")',
-            "options::test_float32_matmul_precision",
-        ),
-        (
-            '    check_fingerprints(identity["data"], FINGERPRINTS, SPEC_FOLDER)\n',
-            "    pass\n",
-            "refusals::test_a_pinned_fingerprint",
-        ),
-    ],
-    f"{SECTIONS}/optimizer.jinja": [
-        (
-            "{% for name, value in optimizer.params %}",
-            '{% for name, value in optimizer.params if name == "lr" %}',
-            "wiring::test_the_optimizer_has_its_parameters",
-        ),
-        (
-            '"interval": {{ scheduler.interval | py }},',
-            '"interval": "epoch",',
-            "wiring::test_a_schedule_moves_when_its_interval_says[step]",
-        ),
-    ],
-    f"{SECTIONS}/network.jinja": [
-        (
-            "n_layers=N_LAYERS,",
-            "n_layers=2,",
-            "wiring::test_the_architecture_is_the_one_that_is_asked_for",
-        ),
-        ("dropout=DROPOUT,", "dropout=0.0,", "wiring::test_dropout_takes_part_in_training_alone"),
-    ],
-    f"{SECTIONS}/fakes_network.jinja": [
-        (
-            "            {{ each.act_out }},\n",
-            "            nn.Identity(),\n",
-            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[single]",
-        ),
-    ],
-    f"{SECTIONS}/inputs.jinja": [
-        (
-            "    blocks.append(NumericalOrMissing(scaling, MISSING))",
-            "    blocks.append(NumericalOrMissing(nn.Identity(), MISSING))",
-            "wiring::test_the_scaling_is_that_of_the_training_events",
-        ),
-        (
-            "logarithms(present(train.numerical, {{ missing }}), places)",
-            "present(train.numerical, {{ missing }})",
-            "fakes_wiring::test_the_scaling_is_that_of_all_training_leptons",
-        ),
-    ],
-    f"{SECTIONS}/samples.jinja": [
-        (
-            "selection={{ sample.selection | py }},",
-            "selection=None,",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
-        ),
-        (
-            "weight={{ sample.weight | py }},",
-            "weight=None,",
-            "wiring::test_losses_weigh_events_as_the_flags_say",
-        ),
-    ],
-    f"{SECTIONS}/logarithms.jinja": [
-        (
-            "for part in (train, validation, test):",
-            "for part in ():",
-            "fakes::test_a_classifier_of_signal_takes_logarithms_too",
-        ),
-    ],
-    f"{SECTIONS}/density_ratio.jinja": [
-        (
-            '        "numerical": list(NUMERICAL),',
-            '        "numerical": sorted(NUMERICAL),',
-            "fakes::test_a_checkpoint_that_is_another_network_is_refused",
-        ),
-    ],
-    # The batch file.
+    # The batch file, and the chain of fakes.
     "templates/submit.sbatch.jinja": [
         (
             " --wait=300",
@@ -471,6 +314,139 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "batch::test_nothing_of_an_outer_job_or_an_outer_training_reaches_the_tasks",
         ),
     ],
+    "templates/submit.sh.jinja": [
+        (
+            '--dependency="afterok:',
+            '--dependency="afterany:',
+            "chains::test_a_ratio_whose_parent_fails_never_starts",
+        ),
+        (
+            "trap undo EXIT\n",
+            "",
+            "chains::test_a_chain_that_cannot_be_submitted_as_a_whole_is_taken_back",
+        ),
+    ],
+    # Sections of outlines.
+    f"{SECTIONS}/fakes_network.jinja": [
+        (
+            "return Ensemble(network() for _ in range(N_MEMBERS))",
+            "return Ensemble(network() for _ in range(1))",
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[scaled]",
+        ),
+    ],
+    f"{SECTIONS}/inputs.jinja": [
+        (
+            "numerical = NumericalOrMissing(scaling, len",
+            "numerical = NumericalOrMissing(nn.Identity(), len",
+            "wiring::test_the_scaling_is_that_of_the_training_events",
+        ),
+        (
+            "SCALING(present(train.numerical, MISSING))",
+            "SCALING(present(train.numerical, 999.0))",
+            "wiring::test_the_scaling_is_that_of_the_training_events",
+        ),
+        (
+            "places = [NUMERICAL.index(name) for name in LOGARITHMIC]",
+            "places: list[int] = []",
+            "fakes_wiring::test_the_scaling_is_that_of_all_training_leptons",
+        ),
+    ],
+    f"{SECTIONS}/optimizer.jinja": [
+        (
+            '"scheduler": scheduler, "interval": SCHEDULER_INTERVAL}',
+            '"scheduler": scheduler, "interval": "epoch"}',
+            "wiring::test_a_schedule_moves_when_its_interval_says[step]",
+        ),
+        (
+            '"frequency": CHECK_EVAL_N_EPOCH,',
+            '"frequency": 1,',
+            "runs_variants::test_a_plateau_is_looked_for_after_validations",
+        ),
+    ],
+    f"{SECTIONS}/samples.jinja": [
+        (
+            "selection={{ sample.selection | py }},",
+            "selection=None,",
+            "wiring::test_losses_weigh_events_as_the_flags_say",
+        ),
+        (
+            "weight={{ sample.weight | py }},",
+            "weight=None,",
+            "wiring::test_losses_weigh_events_as_the_flags_say",
+        ),
+    ],
+    f"{SECTIONS}/script.jinja": [
+        ("save_dir=SAVE_DIR,", "save_dir=TRACKER_PATH,", "options::test_save_dir_and_tracker_path"),
+        (
+            "tracker_path=TRACKER_PATH,",
+            "tracker_path=SAVE_DIR,",
+            "options::test_save_dir_and_tracker_path",
+        ),
+        ("seed=SEED,", "seed=1,", "options::test_seed"),
+        ("    fingerprints=FINGERPRINTS,\n", "", "refusals::test_a_pinned_fingerprint"),
+        ("    comet_project_name=COMET_PROJECT_NAME,\n", "", "comet::test_comet_project_name"),
+        ("    stage=STAGE,\n", "", "fakes::test_what_the_stages_leave"),
+    ],
+    f"{SECTIONS}/trainer.jinja": [
+        (
+            "mode=MONITOR_MODE, patience",
+            'mode="min", patience',
+            "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_auc]",
+        ),
+        (
+            "patience=EARLY_STOP_PATIENCE,",
+            "patience=EARLY_STOP_PATIENCE + 1,",
+            "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_loss]",
+        ),
+        (
+            "gradient_clip_val=GRADIENT_CLIP_VAL,",
+            "",
+            "wiring::test_gradients_are_clipped_to_their_norm",
+        ),
+        ("check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,", "", "options::test_check_eval_n_epoch"),
+        (
+            "num_sanity_val_steps=NUM_SANITY_VAL_STEPS,",
+            "num_sanity_val_steps=0,",
+            "options::test_num_sanity_val_steps",
+        ),
+        (
+            "Batches(validation, BATCH_SIZE, None, *tasks)",
+            "Batches(train, BATCH_SIZE, None, *tasks)",
+            "wiring::test_losses_weigh_events_as_the_flags_say",
+        ),
+        (
+            "gradient_clip_val=GRADIENT_CLIP_VAL,",
+            "gradient_clip_val=GRADIENT_CLIP_VAL and 1.0,",
+            "wiring::test_gradients_are_clipped_to_their_norm",
+        ),
+        (
+            "monitor_mode=MONITOR_MODE,",
+            'monitor_mode="min",',
+            "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_auc]",
+        ),
+        (
+            "save_top_k=SAVE_TOP_K,",
+            "save_top_k=1,",
+            "runs_variants::test_a_plateau_is_looked_for_after_validations",
+        ),
+        (
+            "        start_from=start_from,\n",
+            "",
+            "loading::test_a_continued_run_equals_a_straight_one[last]",
+        ),
+        ("        precision=PRECISION,\n", "", "options::test_precision_64"),
+        (
+            "Batches({{ learnt }}, BATCH_SIZE",
+            "Batches(train, BATCH_SIZE",
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[clipped]",
+        ),
+        (
+            "BATCH_SIZE, run.seed.number, *tasks",
+            "BATCH_SIZE, 1, *tasks",
+            "wiring::test_the_order_of_batches_is_that_of_the_seed",
+        ),
+        ("ckpt_path=training.resume,", "ckpt_path=None,", "interruptions::test_kill_and_damage"),
+    ],
     # Parts.
     f"{PARTS}/activations.py": [
         (
@@ -481,6 +457,26 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ("return -softabs(x)", "return softabs(x)", "ensembles::test_activations_of_outputs"),
     ],
     f"{PARTS}/applications.py": [
+        (
+            "in_crack(eta, network.crack), 0.0, factors)",
+            "in_crack(eta, network.crack), 1.0, factors)",
+            "applications::test_in_the_crack_every_member_is_zero",
+        ),
+        (
+            "    if np.isnan(eta).any():",
+            "    if np.isnan(eta).all():",
+            "applications::test_whether_a_lepton_is_in_the_crack_is_never_guessed",
+        ),
+        (
+            'json.loads(said["crack"])',
+            'json.loads(said.get("crack", "null"))',
+            "applications::test_a_network_that_does_not_say_what_it_takes_is_refused",
+        ),
+        (
+            'missing == "nan", crack',
+            "missing is not None, crack",
+            "exports::test_values_that_training_refuses_are_refused",
+        ),
         (
             "array[start : start + CHUNK]",
             "array[start : start + CHUNK - 1]",
@@ -495,61 +491,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "ddof=min(1, factors.shape[1] - 1)",
             "ddof=0",
             "exports::test_mean_and_deviation_over_members",
-        ),
-    ],
-    f"{PARTS}/arguments.py": [
-        (
-            'r"[A-Za-z0-9_.+-]{0,50}", text',
-            'r".{0,50}", text',
-            "tracking::test_again_takes_names_only",
-        ),
-    ],
-    f"{PARTS}/backends.py": [
-        (
-            "        if found:\n            return str(found[0].info.run_id)\n",
-            "",
-            "backends::test_an_entry_that_a_killed_start_had_begun_is_the_runs",
-        ),
-        (
-            '                    self.keep("")\n                    opened = True',
-            "                    opened = True",
-            "backends::test_an_end_that_could_not_be_told_again_is_told_by_the_next_start",
-        ),
-        (
-            "and step > sent.get(name, -1)",
-            "and step >= sent.get(name, -1)",
-            "backends::test_steps_that_stand_twice_in_the_record_are_sent_once",
-        ),
-        (
-            "                    self.backend.close(self.status)\n",
-            "",
-            "backends::test_an_mlflow_store_holds_what_the_record_does",
-        ),
-        (
-            "                    self.keep(self.status)\n",
-            "",
-            "backends::test_a_finished_run_is_mirrored_once_its_tracker_has_all_and_knows_the_end",
-        ),
-        (
-            'said["status"] == "FINISHED" and said["offset"]',
-            'said["offset"]',
-            "backends::test_a_finished_run_is_mirrored_once_its_tracker_has_all_and_knows_the_end",
-        ),
-        (
-            'self.client.update_run(self.run_id, status="RUNNING")',
-            "pass",
-            "backends::test_a_later_start_goes_on_with_the_same_entry",
-        ),
-        (
-            "self.steps |= self.backend.last_steps()",
-            "pass",
-            "backends::test_a_step_is_there_once_if_its_sender_was_killed_and_the_run_went_back",
-        ),
-        ("log_code=False,", "log_code=True,", "comet::test_comet_has_the_plots_and_the_script"),
-        (
-            'if line.endswith("\\n")]',
-            "if line]",
-            "backends::test_half_a_line_is_left_for_later",
         ),
     ],
     f"{PARTS}/batches.py": [
@@ -594,33 +535,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "weight, tight = estimates.loss_weight.mean(axis=1), estimates.label == 1",
             "weight, tight = estimates.weight, estimates.label == 1",
             "fakes_wiring::test_the_test_is_one_of_the_best_epoch_on_test_leptons",
-        ),
-    ],
-    f"{PARTS}/checkpoints.py": [
-        (
-            "return path.exists() and digest(path) == sha256",
-            "return path.exists()",
-            "checkpoints::test_a_damaged_newest_falls_back_and_says_so",
-        ),
-        (
-            "trained = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs",
-            "trained = trainer.current_epoch + 1 == trainer.max_epochs",
-            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
-        ),
-        (
-            "        if not all(bool(weight.isfinite().all()) for weight in weights):",
-            "        if weights is None:",
-            "interruptions::test_no_checkpoint_is_made_of_weights_that_are_not_finite",
-        ),
-        (
-            "weights_only=True)\n    except",
-            "weights_only=False)\n    except",
-            "checkpoints::test_what_is_no_checkpoint_is_refused",
-        ),
-        (
-            "        write_atomically(Path(path), buffer.getvalue())",
-            "        Path(path).write_bytes(buffer.getvalue())",
-            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
         ),
     ],
     f"{PARTS}/classifiers.py": [
@@ -672,6 +586,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes_wiring::test_the_closure_is_one_of_test_leptons_and_passes_within_its_tolerance",
         ),
     ],
+    f"{PARTS}/cracks.py": [
+        (
+            "np.abs(eta) > crack.low",
+            "np.abs(eta) >= crack.low",
+            "leptons::test_the_crack_is_left_out_on_both_sides",
+        ),
+    ],
     f"{PARTS}/densities.py": [
         (
             "torch.where(leptons.is_data[:, None], -torch.expm1(-log_ratio), torch.expm1(log_ratio))",
@@ -711,6 +632,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "return (loss * weight).mean(dim=0).sum()",
             "return (loss * weight).mean()",
             "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[scaled]",
+        ),
+        (
+            '"numerical": list(numerical),',
+            '"numerical": sorted(numerical),',
+            "fakes::test_a_checkpoint_that_is_another_network_is_refused",
         ),
     ],
     f"{PARTS}/ensembles.py": [
@@ -778,30 +704,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "        while chunk := file.read(READ_AT_ONCE):\n",
             "safe_points::test_fingerprints_are_taken_in_chunks",
         ),
-    ],
-    f"{PARTS}/exits.py": [
         (
-            "    if ASKED.status and not ASKED.together:",
-            "    if ASKED.status > 200 and not ASKED.together:",
-            "safe_points::test_fingerprints_are_taken_in_chunks",
-        ),
-        (
-            "signal.SIGUSR2: PREEMPTED",
-            "signal.SIGUSR2: CANCELLED",
-            "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
-        ),
-        (
-            "            signal.signal(number, signal.SIG_DFL)",
-            "            pass",
-            "exits::test_a_second_ctrl_c_ends_the_process_where_it_stands",
-        ),
-        (
-            "        signal.signal(number, signal.SIG_IGN)",
-            "        pass",
-            "exits::test_the_exit_status_stands_once_nothing_is_listened_to",
+            "    for each in parts:\n        check_positive(",
+            "    for each in parts[:0]:\n        check_positive(",
+            "fakes::test_a_classifier_of_signal_takes_logarithms_too",
         ),
     ],
     f"{PARTS}/exports.py": [
+        (
+            "None if crack is None else asdict(crack)",
+            "None",
+            "exports::test_the_metadata_say_all_that_applying_it_needs",
+        ),
         (
             "rtol=1e-3, atol=1e-6",
             "rtol=1e3, atol=1e-6",
@@ -845,6 +759,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "(0.25, 0.5, 0.75)",
             "(0.16, 0.5, 0.84)",
             "wiring::test_other_scalings_are_those_of_the_training_events[robust]",
+        ),
+        (
+            "[logarithm(x) if i in places else x for i, x in enumerate(features)]",
+            "[*features]",
+            "fakes_wiring::test_the_scaling_is_that_of_all_training_leptons",
         ),
     ],
     f"{PARTS}/leptons.py": [
@@ -891,29 +810,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "wiring::test_losses_of_two_classes_are_those_that_their_options_say[mse-table1-<lambda>]",
         ),
     ],
-    f"{PARTS}/machines.py": [
-        (
-            'os.environ.get("SLURM_NTASKS", "1") != "1"',
-            "task_rank(under_srun) > 0",
-            "machines::test_a_task_that_others_wait_for_must_not_stop_alone",
-        ),
-        (
-            "    return task_rank(under_srun) > 0",
-            "    return False",
-            "machines::test_a_task_that_others_wait_for_must_not_stop_alone",
-        ),
-        (
-            "return max(1, ours - 1)",
-            "return max(1, ours)",
-            "machines::test_threads_are_those_that_are_ours_but_one",
-        ),
-        (
-            '"SLURM_PROCID" if under_srun else "LOCAL_RANK"',
-            '"SLURM_PROCID"',
-            "machines::test_only_srun_makes_slurm_variables_count",
-        ),
-        ('"--dirty", ', "", "machines::test_changed_files_mark_the_commit_and_new_ones_do_not"),
-    ],
     f"{PARTS}/metrics.py": [
         (
             "for row in (weight * positive, weight * ~positive, np.abs(weight * ~positive))",
@@ -958,45 +854,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "wiring::test_layers_are_normalised_where_that_is_asked_for",
         ),
     ],
-    f"{PARTS}/parents.py": [
-        (
-            '    if said["script"] != script:',
-            '    if not said["script"]:',
-            "fakes::test_a_parent_of_another_spec_is_refused",
-        ),
-        (
-            '    if not is_whole(checkpoint, said["sha256"]):',
-            "    if not checkpoint.exists():",
-            "fakes::test_a_damaged_parent_is_refused",
-        ),
-        (
-            "        if began != parents:",
-            "        if began.keys() != parents.keys():",
-            "fakes::test_a_ratio_that_began_with_other_parents_is_refused",
-        ),
-    ],
-    f"{PARTS}/places.py": [
-        (
-            "            os.fsync(file.fileno())\n",
-            "",
-            "places::test_content_and_name_are_on_the_disk_in_this_order",
-        ),
-        (
-            "    os.fsync(descriptor)\n",
-            "",
-            "places::test_content_and_name_are_on_the_disk_in_this_order",
-        ),
-        (
-            "    sync_folder(path.parent)\n",
-            "",
-            "places::test_content_and_name_are_on_the_disk_in_this_order",
-        ),
-        (
-            "        if not os.environ.get(name):",
-            "        if name not in os.environ:",
-            "options::test_without_the_sites_variables_a_run_goes_below_the_current_folder",
-        ),
-    ],
     f"{PARTS}/plots.py": [
         (
             "is_yield(yields.sum(), np.abs(yields).sum())",
@@ -1024,7 +881,493 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "plots::test_density_has_unit_area_and_errors_of_signed_weights",
         ),
     ],
-    f"{PARTS}/records.py": [
+    # Parts: how a run starts, goes on and ends.
+    f"{MACHINERY}/ancestors.py": [
+        (
+            "    check_match(ratio, knows(stage, network), content)\n",
+            "",
+            "fakes::test_a_checkpoint_that_is_another_network_is_refused",
+        ),
+        (
+            '    ratio.load_state_dict(content["state_dict"])\n',
+            "",
+            "fakes_wiring::test_the_losses_of_the_ratio_weigh_leptons_as_their_options_say[single-True]",
+        ),
+    ],
+    f"{MACHINERY}/arguments.py": [
+        (
+            'r"[A-Za-z0-9_.+-]{0,50}", text',
+            'r".{0,50}", text',
+            "tracking::test_again_takes_names_only",
+        ),
+    ],
+    f"{MACHINERY}/backends.py": [
+        (
+            "        if found:\n            return str(found[0].info.run_id)\n",
+            "",
+            "backends::test_an_entry_that_a_killed_start_had_begun_is_the_runs",
+        ),
+        (
+            '                    self.keep("")\n                    opened = True',
+            "                    opened = True",
+            "backends::test_an_end_that_could_not_be_told_again_is_told_by_the_next_start",
+        ),
+        (
+            "and step > sent.get(name, -1)",
+            "and step >= sent.get(name, -1)",
+            "backends::test_steps_that_stand_twice_in_the_record_are_sent_once",
+        ),
+        (
+            "                    self.backend.close(self.status)\n",
+            "",
+            "backends::test_an_mlflow_store_holds_what_the_record_does",
+        ),
+        (
+            "                    self.keep(self.status)\n",
+            "",
+            "backends::test_a_finished_run_is_mirrored_once_its_tracker_has_all_and_knows_the_end",
+        ),
+        (
+            'said["status"] == "FINISHED" and said["offset"]',
+            'said["offset"]',
+            "backends::test_a_finished_run_is_mirrored_once_its_tracker_has_all_and_knows_the_end",
+        ),
+        (
+            'self.client.update_run(self.run_id, status="RUNNING")',
+            "pass",
+            "backends::test_a_later_start_goes_on_with_the_same_entry",
+        ),
+        (
+            "self.steps |= self.backend.last_steps()",
+            "pass",
+            "backends::test_a_step_is_there_once_if_its_sender_was_killed_and_the_run_went_back",
+        ),
+        ("log_code=False,", "log_code=True,", "comet::test_comet_has_the_plots_and_the_code"),
+        (
+            'if line.endswith("\\n")]',
+            "if line]",
+            "backends::test_half_a_line_is_left_for_later",
+        ),
+    ],
+    f"{MACHINERY}/checkpoints.py": [
+        (
+            "trained = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs",
+            "trained = trainer.current_epoch + 1 == trainer.max_epochs",
+            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
+        ),
+        (
+            "        if not all(bool(weight.isfinite().all()) for weight in weights):",
+            "        if weights is None:",
+            "interruptions::test_no_checkpoint_is_made_of_weights_that_are_not_finite",
+        ),
+        (
+            "weights_only=True)\n    except",
+            "weights_only=False)\n    except",
+            "checkpoints::test_what_is_no_checkpoint_is_refused",
+        ),
+        (
+            "        write_atomically(Path(path), buffer.getvalue())",
+            "        Path(path).write_bytes(buffer.getvalue())",
+            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
+        ),
+        (
+            "    check_fit(classifier, content)\n",
+            "",
+            "loading::test_a_checkpoint_that_cannot_serve_is_refused",
+        ),
+        (
+            '    classifier.load_state_dict(content["state_dict"])\n',
+            "",
+            "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[test]",
+        ),
+    ],
+    f"{MACHINERY}/closings.py": [
+        (
+            "return DONE if closure.passed else FAILED_TO_CLOSE",
+            "return DONE",
+            "fakes_wiring::test_the_closure_is_one_of_test_leptons_and_passes_within_its_tolerance",
+        ),
+        (
+            "return DONE if closure.passed else FAILED_TO_CLOSE",
+            "return FAILED_TO_CLOSE",
+            "fakes_wiring::test_the_closure_is_one_of_test_leptons_and_passes_within_its_tolerance",
+        ),
+    ],
+    f"{MACHINERY}/code.py": [
+        (
+            '        identity += f"+{everything}"\n',
+            "        pass\n",
+            "sweeps::test_a_script_that_was_edited_is_another_one",
+        ),
+        (
+            "identity = planned or files[script.name]",
+            "identity = files[script.name]",
+            "sweeps::test_an_interrupted_point_goes_on_after_another_was_added",
+        ),
+        (
+            "    if record.exists():\n",
+            "    if False:\n",
+            "code::test_an_edited_script_is_known_by_its_own_digest",
+        ),
+        (
+            "(edited or script.name not in listed)",
+            "edited",
+            "code::test_a_point_is_known_by_the_script_that_was_planned_for_it",
+        ),
+        (
+            "            if not copy.exists() or copy.read_bytes() != content:\n",
+            "            if False:\n",
+            "tracking::test_mlflow_holds_the_files",
+        ),
+        (
+            "if (edited and edited != (script.name,)) or (planned and",
+            "if (planned and",
+            "code::test_an_edited_part_is_named_and_makes_other_code",
+        ),
+        (
+            "path if path.exists() and not self.edited else None",
+            "path if path.exists() else None",
+            "launches::test_edited_code_makes_another_run_and_says_so",
+        ),
+        (
+            "if self.files.get(name) != there.get(name)]",
+            "if name not in self.files]",
+            "code::test_files_that_differ_from_those_that_were_kept_are_named",
+        ),
+        (
+            "sorted(self.files.keys() | there.keys())",
+            "sorted(self.files)",
+            "code::test_files_that_differ_from_those_that_were_kept_are_named",
+        ),
+        (
+            '        edited = (*edited, "parts")\n',
+            "        pass\n",
+            "code::test_an_edit_is_seen_although_the_list_of_digests_was_edited_as_well",
+        ),
+    ],
+    f"{MACHINERY}/deployments.py": [
+        (
+            "        shutil.rmtree(folder, ignore_errors=True)\n        unfinished",
+            "        unfinished",
+            "deployments::test_what_another_start_has_left_is_replaced",
+        ),
+        (
+            "        shutil.rmtree(unfinished, ignore_errors=True)\n        raise",
+            "        raise",
+            "deployments::test_a_folder_that_cannot_be_filled_is_not_there",
+        ),
+        (
+            "[] if lacking else needed",
+            "set(needed) - set(lacking)",
+            "deployments::test_without_a_file_the_network_lies_alone_and_a_line_says_so",
+        ),
+    ],
+    f"{MACHINERY}/exits.py": [
+        (
+            "    if ASKED.status and not ASKED.together:",
+            "    if ASKED.status > 200 and not ASKED.together:",
+            "safe_points::test_fingerprints_are_taken_in_chunks",
+        ),
+        (
+            "signal.SIGUSR2: PREEMPTED",
+            "signal.SIGUSR2: CANCELLED",
+            "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
+        ),
+        (
+            "            signal.signal(number, signal.SIG_DFL)",
+            "            pass",
+            "exits::test_a_second_ctrl_c_ends_the_process_where_it_stands",
+        ),
+        (
+            "        signal.signal(number, signal.SIG_IGN)",
+            "        pass",
+            "exits::test_the_exit_status_stands_once_nothing_is_listened_to",
+        ),
+        (
+            "DISK_FULL if full else REFUSED\n    stop_listening()",
+            "DISK_FULL if full else REFUSED",
+            "exits::test_what_is_carried_out_ends_with_a_status_and_a_line",
+        ),
+        (
+            "        print(error, file=sys.stderr)\n        status = error.status",
+            "        print(error, file=sys.stderr)\n        status = REFUSED",
+            "exits::test_what_is_carried_out_ends_with_a_status_and_a_line",
+        ),
+    ],
+    f"{MACHINERY}/launches.py": [
+        (
+            "    listen(must_stop_together(arguments.srun))\n",
+            "",
+            "interruptions::test_a_signal_before_training_is_obeyed_before_it",
+        ),
+        (
+            "(folder.done.exists() and not sync)",
+            "folder.done.exists()",
+            "comet::test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent",
+        ),
+        (
+            "    stop_listening()\n",
+            "",
+            "interruptions::test_a_signal_while_a_run_ends_changes_nothing",
+        ),
+        (
+            "(arguments.sync or not is_mirrored(folder))",
+            "arguments.sync",
+            "interruptions::test_a_start_on_a_finished_run_sends_the_tracker_what_it_lacks",
+        ),
+        (
+            "    folder.check_code(code)\n",
+            "",
+            "tracking::test_another_script_under_the_name_of_an_interrupted_run_is_refused",
+        ),
+        (
+            "folder.identify(identity, accept_data)",
+            "folder.identify(identity, True)",
+            "refusals::test_data_that_changed_between_two_starts",
+        ),
+        (
+            '        status = "KILLED"\n',
+            '        status = "FINISHED"\n',
+            "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
+        ),
+        (
+            "seed_everything(seed, workers=True, verbose=False)",
+            "seed_everything(1, workers=True, verbose=False)",
+            "options::test_seed",
+        ),
+        (
+            "torch.set_float32_matmul_precision(script.float32_matmul_precision)",
+            'torch.set_float32_matmul_precision("high")',
+            "options::test_float32_matmul_precision",
+        ),
+        (
+            '    check_fingerprints(identity["data"], script.fingerprints, spec_folder)\n',
+            "",
+            "refusals::test_a_pinned_fingerprint",
+        ),
+        (
+            "resolve().parent / self.spec_folder)",
+            "resolve().parent)",
+            "options::test_save_dir_and_tracker_path",
+        ),
+        (
+            "return place / self.script.experiment_name / self.folder.path.name",
+            "return place / self.folder.path.name",
+            "options::test_experiment_name",
+        ),
+        (
+            'script.run_name + (f"+{arguments.again}" if arguments.again else "")',
+            "script.run_name",
+            "tracking::test_again_makes_another_run",
+        ),
+        (
+            "with folder.locked() if rank == 0 else nullcontext():",
+            "with folder.locked():",
+            "options::test_devices",
+        ),
+        (
+            "    check_comet_key(script, folder, arguments.sync)\n",
+            "",
+            "comet::test_a_key_that_is_not_set_is_named",
+        ),
+        (
+            "if script.comet_api_key is None or (folder.done.exists() and not sync):",
+            "if script.comet_api_key is None:",
+            "comet::test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent",
+        ),
+        (
+            'mirror.finish("FINISHED" if folder.done.exists() else "KILLED")',
+            'mirror.finish("KILLED")',
+            "tracking::test_sync_sends_what_a_tracker_lacks",
+        ),
+        (
+            "        check_hardware(script.accelerator, script.devices)\n",
+            "        pass\n",
+            "options::test_accelerator_gpu_is_refused_where_there_is_none",
+        ),
+        ("        folder.keep(record, code)\n", "", "tracking::test_mlflow_holds_the_files"),
+        (
+            'script.points[script.point]["script"] if script.point is not None else None',
+            "None",
+            "sweeps::test_an_interrupted_point_goes_on_after_another_was_added",
+        ),
+        (
+            'workers=True, verbose=False), "warn")',
+            "workers=True, verbose=False), False)",
+            "options::test_seed_left_out",
+        ),
+        (
+            'folder.identified().get("seed", torch.seed() % 2**32)',
+            "torch.seed() % 2**32",
+            "interruptions::test_an_unseeded_run_goes_on_with_its_seed",
+        ),
+        (
+            "return Seed(begun, deterministic=False)",
+            'return Seed(begun, "warn")',
+            "options::test_seed_left_out",
+        ),
+        (
+            "    folder.check_parents(built_on(found))\n",
+            "",
+            "fakes::test_a_ratio_that_began_with_other_parents_is_refused",
+        ),
+        (
+            '            check_parent_data(path.parents[1], identity["data"])\n',
+            "            pass\n",
+            "fakes::test_parents_of_other_data_are_refused",
+        ),
+        (
+            "        if not accept_data:\n",
+            "        if True:\n",
+            "fakes::test_parents_of_other_data_are_refused",
+        ),
+        (
+            '        identity["parents"] = built_on(parents)\n',
+            "        pass\n",
+            "fakes::test_the_same_stages_give_the_same_weights",
+        ),
+        (
+            '    status = "FAILED"\n',
+            '    status = "KILLED"\n',
+            "interruptions::test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_checkpoints",
+        ),
+        ('        status = "FINISHED"\n', "", "tracking::test_mlflow_names_the_run"),
+        (
+            'script.run_name.removesuffix(f"-{script.point}")',
+            "script.run_name",
+            "sweeps::test_every_point_is_a_run_of_its_own",
+        ),
+        (
+            "own = script.point or script.stage",
+            "own = script.stage",
+            "launches::test_a_points_tags_and_settings_are_its_own",
+        ),
+        (
+            "own = script.point or script.stage",
+            "own = script.point",
+            "launches::test_a_stages_tags_and_settings_are_its_own",
+        ),
+        (
+            "Record(Path(os.devnull))",
+            "Record(folder.record)",
+            "launches::test_another_task_trains_in_the_folder_of_the_first_and_leaves_nothing",
+        ),
+        (
+            "    if code.edited and under_srun:\n",
+            "    if code.edited and rank > 0:\n",
+            "launches::test_a_batch_job_refuses_edited_code",
+        ),
+        (
+            "    if code.edited and rank == 0:\n",
+            "    if code.edited:\n",
+            "launches::test_another_task_trains_in_the_folder_of_the_first_and_leaves_nothing",
+        ),
+        (
+            "        folder.ended.unlink(missing_ok=True)\n",
+            "",
+            "launches::test_a_run_gets_its_folder_and_is_told_to_the_tracker",
+        ),
+        (
+            "if not os.environ.get(script.comet_api_key[2:-1]):",
+            "if script.comet_api_key[2:-1] not in os.environ:",
+            "launches::test_without_comets_key_nothing_starts_that_needs_it",
+        ),
+        (
+            '    if code.edited:\n        tags["edited"]',
+            '    if not code.edited:\n        tags["edited"]',
+            "launches::test_edited_code_makes_another_run_and_says_so",
+        ),
+    ],
+    f"{MACHINERY}/machines.py": [
+        (
+            'os.environ.get("SLURM_NTASKS", "1") != "1"',
+            "task_rank(under_srun) > 0",
+            "machines::test_a_task_that_others_wait_for_must_not_stop_alone",
+        ),
+        (
+            "    return task_rank(under_srun) > 0",
+            "    return False",
+            "machines::test_a_task_that_others_wait_for_must_not_stop_alone",
+        ),
+        (
+            "return max(1, ours - 1)",
+            "return max(1, ours)",
+            "machines::test_threads_are_those_that_are_ours_but_one",
+        ),
+        (
+            '"SLURM_PROCID" if under_srun else "LOCAL_RANK"',
+            '"SLURM_PROCID"',
+            "machines::test_only_srun_makes_slurm_variables_count",
+        ),
+        ('"--dirty", ', "", "machines::test_changed_files_mark_the_commit_and_new_ones_do_not"),
+    ],
+    f"{MACHINERY}/parents.py": [
+        (
+            '    if not is_whole(checkpoint, said["sha256"]):',
+            "    if not checkpoint.exists():",
+            "fakes::test_a_damaged_parent_is_refused",
+        ),
+        (
+            'if not said["script"].startswith(script):',
+            'if not said["script"]:',
+            "fakes::test_a_parent_of_another_spec_is_refused",
+        ),
+        (
+            '    if "+" in said["script"]:\n',
+            "    if False:\n",
+            "parents::test_a_parent_whose_code_was_edited_is_refused_for_that",
+        ),
+        (
+            "    if all(folder.exists() for folder in again.values()):",
+            "    if not label:",
+            "fakes::test_the_same_stages_give_the_same_weights",
+        ),
+    ],
+    f"{MACHINERY}/places.py": [
+        (
+            "            os.fsync(file.fileno())\n",
+            "",
+            "places::test_content_and_name_are_on_the_disk_in_this_order",
+        ),
+        (
+            "    os.fsync(descriptor)\n",
+            "",
+            "places::test_content_and_name_are_on_the_disk_in_this_order",
+        ),
+        (
+            "    sync_folder(path.parent)\n",
+            "",
+            "places::test_content_and_name_are_on_the_disk_in_this_order",
+        ),
+        (
+            "        if not os.environ.get(name):",
+            "        if name not in os.environ:",
+            "options::test_without_the_sites_variables_a_run_goes_below_the_current_folder",
+        ),
+        (
+            "return path.exists() and digest(path) == sha256",
+            "return path.exists()",
+            "checkpoints::test_a_damaged_newest_falls_back_and_says_so",
+        ),
+    ],
+    f"{MACHINERY}/ratios.py": [
+        (
+            '    parent_checkpoint(folder, "ratio", script)\n',
+            "",
+            "ratios::test_a_ratio_that_is_not_trained_by_this_script_is_refused",
+        ),
+        (
+            'f"{name}+{again}" if again else name',
+            "name",
+            "ratios::test_a_label_names_another_attempt",
+        ),
+        (
+            "expand(save_dir, spec_folder)",
+            "expand(save_dir, record.parent)",
+            "ratios::test_the_network_is_that_of_the_run_of_the_record",
+        ),
+    ],
+    f"{MACHINERY}/records.py": [
         (
             "        write_atomically(self.path, content[:size]",
             "        self.file.truncate(0)\n        write_atomically(self.path, content[:size]",
@@ -1046,18 +1389,29 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "records::test_what_is_not_finite_is_null",
         ),
     ],
-    f"{PARTS}/reports.py": [
+    f"{MACHINERY}/reports.py": [
         (
-            'settings = {n: value for n, value in settings.items() if n not in point["lacks"]}',
-            "pass",
-            "reports::test_settings_are_those_that_a_point_has",
+            "for name, value in flat(tables) if name not in lacks}",
+            "for name, value in flat(tables)}",
+            "reports::test_settings_are_those_that_a_point_or_a_stage_has",
+        ),
+        ('"POINT", "POINTS", ', "", "sweeps::test_every_point_is_a_run_of_its_own"),
+        (
+            "if not constants_of(n) & constants.keys()}",
+            "}",
+            "reports::test_a_setting_that_is_a_constant_is_shown_once_as_the_constant",
+        ),
+        (
+            '        if row["identity"] == own:\n',
+            "        if True:\n",
+            "reports::test_settings_are_those_that_a_point_or_a_stage_has",
         ),
     ],
-    f"{PARTS}/runs.py": [
+    f"{MACHINERY}/runs.py": [
         (
-            "        if changed or copy not in named:",
-            "        if changed:",
-            "runs::test_files_that_explain_the_run_are_kept_as_they_are",
+            "            if began != parents:",
+            "            if began.keys() != parents.keys():",
+            "fakes::test_a_ratio_that_began_with_other_parents_is_refused",
         ),
         (
             "            self._remove_left_locks(holder)\n",
@@ -1094,8 +1448,28 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "    if free < 0:",
             "runs::test_a_run_that_would_fill_the_disk_is_refused",
         ),
+        (
+            "        # An earlier start may have been killed between the two.\n        if first.read_text() == self.path.name and kept not in record.artifacts():\n",
+            "",
+            "runs::test_the_code_that_runs_is_kept_as_it_is_beside_the_runs",
+        ),
+        (
+            'began["script"] != code.identity and self.has_checkpoints',
+            'began["script"] != code.identity',
+            "runs::test_a_run_without_a_checkpoint_takes_other_code_and_other_data",
+        ),
+        (
+            "if first.read_text() == self.path.name and kept",
+            "if kept",
+            "runs::test_the_tracker_gets_code_of_one_run_as_long_as_that_is_there",
+        ),
+        (
+            "if first.exists() and not (self.path.parent / first.read_text()).exists():",
+            "if False:",
+            "runs::test_the_tracker_gets_code_of_one_run_as_long_as_that_is_there",
+        ),
     ],
-    f"{PARTS}/states.py": [
+    f"{MACHINERY}/states.py": [
         (
             "torch.manual_seed(torch.initial_seed() + self.rank)",
             "torch.manual_seed(torch.initial_seed())",
@@ -1107,7 +1481,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "states::test_numbers_go_on_after_a_checkpoint",
         ),
     ],
-    f"{PARTS}/stops.py": [
+    f"{MACHINERY}/stops.py": [
         (
             "        if trainer.sanity_checking:\n",
             "        if False:\n",
@@ -1135,7 +1509,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ('reduce_op="max"', 'reduce_op="min"', "interruptions::test_two_processes_stop_together"),
     ],
-    f"{PARTS}/sweeps.py": [
+    f"{MACHINERY}/sweeps.py": [
         (
             "            process.send_signal(number)\n",
             "            pass\n",
@@ -1146,21 +1520,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "    return 0\n",
             "sweeps::test_all_goes_on_after_a_failure_and_says_so",
         ),
-        (
-            'return planned if files.get(script.name) == found else f"{planned}+{found}"',
-            "return planned",
-            "sweeps::test_a_script_that_was_edited_is_another_one",
-        ),
     ],
-    f"{PARTS}/tasks.py": [
+    f"{MACHINERY}/tasks.py": [
         ("    return values\n", "    return values[:1]\n", "options::test_devices"),
     ],
-    f"{PARTS}/trackers.py": [
-        (
-            'return path.suffix in (".py", ".toml")',
-            'return path.suffix != ""',
-            "trackers::test_what_an_evaluation_that_is_repeated_makes_is_named_once",
-        ),
+    f"{MACHINERY}/trackers.py": [
         (
             "    ASKED.together = False\n",
             "",
@@ -1206,9 +1570,172 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             '            "validated": 0,\n',
             "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
         ),
+        (
+            "return path.parent.name == KEPT",
+            "return True",
+            "trackers::test_what_an_evaluation_that_is_repeated_makes_is_named_once",
+        ),
+        (
+            "return path.parent.name == KEPT",
+            "return False",
+            "tracking::test_mlflow_holds_the_files",
+        ),
+    ],
+    f"{MACHINERY}/trainings.py": [
+        (
+            "checkpoint or best_checkpoint(run.folder.checkpoints)",
+            "checkpoint or newest(run.folder.checkpoints) or run.folder.path",
+            "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[test]",
+        ),
+        (
+            "checkpoint or best_checkpoint(run.folder.checkpoints)",
+            "checkpoint or newest(run.folder.checkpoints) or run.folder.path",
+            "fakes_wiring::test_the_test_is_one_of_the_best_epoch_on_test_leptons",
+        ),
+        (
+            "            mode=monitor_mode,\n",
+            '            mode="min",\n',
+            "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_auc]",
+        ),
+        (
+            '            "deterministic": run.seed.deterministic,\n',
+            "",
+            "options::test_seed_left_out",
+        ),
+        (
+            "TQDMProgressBar(refresh_rate=tqdm_refresh_rate)",
+            "TQDMProgressBar(refresh_rate=1)",
+            "options::test_tqdm_refresh_rate_at_a_terminal",
+        ),
+        (
+            "[tracker, RandomStates(), best, last, stop]",
+            "[tracker, best, last, stop]",
+            "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
+        ),
+        (
+            "            self.run.record.cut(0, self.tracker.is_kept)\n",
+            "            pass\n",
+            "interruptions::test_kill_and_damage",
+        ),
+        (
+            "        # The last place to stop at: from here on the run ends, whatever signals come.\n        obey()\n",
+            "",
+            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
+        ),
+        (
+            '{"checkpoint": str(self.best), "metrics": metrics})\n',
+            '{"checkpoint": str(self.best), "metrics": metrics})\n        obey()\n',
+            "interruptions::test_a_signal_while_a_run_ends_changes_nothing",
+        ),
+        (
+            "[tracker, RandomStates(), best, last, stop]",
+            "[tracker, RandomStates(), last, best, stop]",
+            "tracking::test_again_makes_another_run",
+        ),
+        (
+            "tqdm_refresh_rate > 0 and sys.stdout.isatty()",
+            "tqdm_refresh_rate > 0",
+            "options::test_without_a_terminal_there_is_one_line_an_epoch",
+        ),
+        (
+            "[AtomicCheckpointIO(), cluster(run.under_srun)]",
+            "[cluster(run.under_srun)]",
+            "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
+        ),
+        ('            "logger": False,\n', "", "tracking::test_nothing_is_left_behind"),
+        (
+            "(trainer.max_epochs or 0) * len(batches)",
+            "len(batches)",
+            "wiring::test_a_schedule_is_as_long_as_the_training[step]",
+        ),
+        (
+            "        if trainer.precision != precision:\n",
+            "        if False:\n",
+            "options::test_precision_16_on_a_cpu_found_at_run_time_is_refused",
+        ),
+        (
+            "        self.resume = newest(folder.checkpoints)\n",
+            "        self.resume = None\n",
+            "interruptions::test_kill_and_damage",
+        ),
+        (
+            "if self.resume is not None and is_trained(folder.checkpoints, self.resume):",
+            "if False:",
+            "interruptions::test_a_signal_while_a_run_ends_changes_nothing",
+        ),
+        (
+            "            if self.start_from is not None:\n",
+            "            if False:\n",
+            "loading::test_a_continued_run_equals_a_straight_one[last]",
+        ),
+        (
+            ") >= max_epochs:\n",
+            ") > max_epochs:\n",
+            "loading::test_nothing_is_left_to_continue[last]",
+        ),
+        (
+            "self.best = checkpoint or best_checkpoint",
+            "self.best = best_checkpoint",
+            "loading::test_a_checkpoint_alone_is_only_tested",
+        ),
+        (
+            "if self.tracker.plot_metrics_n_epoch is not None:",
+            "if True:",
+            "options::test_metrics_and_plots_never",
+        ),
+        (
+            "        self.tracker.settle()\n",
+            "",
+            "tracking::test_two_starts_in_two_places_are_equal_bit_for_bit",
+        ),
+        (
+            '"script": self.run.code.identity,',
+            '"script": self.run.code.digest,',
+            "tracking::test_mlflow_names_the_run",
+        ),
+        (
+            '"checkpoint": self.best.name,',
+            '"checkpoint": str(self.best),',
+            "tracking::test_the_results_are_told_to_people_and_to_programs",
+        ),
+        (
+            '"sha256": digest(self.best),',
+            '"sha256": digest(self.run.code.script),',
+            "fakes::test_three_stages_a_closure_and_a_fake_factor[plain]",
+        ),
+        (
+            'int(os.environ["SLURM_NNODES"]) if run.under_srun else 1',
+            "1",
+            "trainings::test_under_srun_slurm_says_which_tasks_there_are",
+        ),
+        (
+            "                self.check_space(classifier)\n",
+            "                pass\n",
+            "trainings::test_a_disk_without_room_for_the_checkpoints_is_refused",
+        ),
+        (
+            "        # Not to start other tasks in vain.\n        obey()\n",
+            "",
+            "trainings::test_a_training_that_was_told_to_stop_does_not_begin",
+        ),
+        (
+            "1 if monitor is None else every_n_epochs",
+            "every_n_epochs",
+            "trainings::test_the_best_is_looked_for_where_something_is_monitored",
+        ),
+        (
+            'content["epoch"] + 1\n',
+            'content["epoch"]\n',
+            "trainings::test_an_evaluation_has_the_best_weights",
+        ),
+        (
+            "resume_after_training(self.tracker, classifier, load(self.resume))",
+            "pass",
+            "trainings::test_a_run_that_was_stopped_goes_on_and_one_that_is_trained_is_not_trained_again",
+        ),
     ],
     # The compiler.
-    f"{COMPILER}/arrays.py": [
+    f"{COMPILER}/jobs/arrays.py": [
         (
             "stops = {start + 1, ends[start], max(start + 1, ends[start] - 1)}",
             "stops = {start + 1, ends[start]}",
@@ -1220,30 +1747,10 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "arrays::test_lists_are_short",
         ),
     ],
-    f"{COMPILER}/plan.py": [
+    f"{COMPILER}/writing/outlines.py": [
         (
-            '"LayerNorm" if network.layernorm',
-            '"Identity" if network.layernorm',
-            "wiring::test_layers_are_normalised_where_that_is_asked_for",
-        ),
-        (
-            '"BatchNorm1d" if network.batchnorm',
-            '"Identity" if network.batchnorm',
-            "wiring::test_layers_are_normalised_where_that_is_asked_for",
-        ),
-        (
-            'f"{training.warmup.shape}_warmup"',
-            '"linear_warmup"',
-            "wiring::test_the_learning_rate_rises_as_the_shape_of_the_warm_up_says[cosine]",
-        ),
-        (
-            '"False" if settings.seed is None else \'"warn"\'',
-            '"False"',
-            "options::test_seed_left_out",
-        ),
-        (
-            'texts[parameter.name] = Verbatim("steps" if by_step else "MAX_EPOCHS")',
-            'texts[parameter.name] = Verbatim("MAX_EPOCHS")',
+            'texts[parameter.name] = "steps" if table.interval == "step" else "MAX_EPOCHS"',
+            'texts[parameter.name] = "MAX_EPOCHS"',
             "wiring::test_a_schedule_is_as_long_as_the_training[step]",
         ),
         (
@@ -1251,8 +1758,26 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             '"float32"',
             "wiring::test_events_have_as_many_digits_as_the_precision",
         ),
-    ],
-    f"{COMPILER}/fakes_plan.py": [
+        (
+            "for n in sorted(table.optimizer_params)",
+            'for n in sorted(table.optimizer_params) if n == "lr"',
+            "wiring::test_the_optimizer_has_its_parameters",
+        ),
+        (
+            "Activated(logit, {act_out}())",
+            "Activated(logit, nn.Identity())",
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[single]",
+        ),
+        (
+            '"learnt" if vary or clipped else "train"',
+            '"learnt" if vary else "train"',
+            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[clipped]",
+        ),
+        (
+            '*([f"**{trained}"] if trained else arguments)',
+            "*arguments",
+            "fakes::test_three_stages_a_closure_and_a_fake_factor[everything]",
+        ),
         (
             'else "train.label == 0"',
             'else "train.label == 1"',
@@ -1267,6 +1792,101 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             '"tight": experiment.stage == "numerator",',
             '"tight": experiment.stage != "numerator",',
             "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[single]",
+        ),
+        (
+            "values | own, tuple(groups(experiment, parents))",
+            "values | own, tuple(groups(experiment))",
+            "stages::test_a_stage_has_its_own_options_and_no_other_has_them",
+        ),
+    ],
+    f"{COMPILER}/writing/settings.py": [
+        (
+            '{"TRAIN, VALIDATION, TEST": (split',
+            '{"VALIDATION, TRAIN, TEST": (split',
+            "wiring::test_the_split_has_the_shares_that_are_asked_for",
+        ),
+        (
+            'None if table.monitor == "last" else table.monitor',
+            "table.monitor",
+            "fakes::test_three_stages_a_closure_and_a_fake_factor[everything]",
+        ),
+        (
+            "stage | settings | cadences)",
+            "stage | settings)",
+            "options::test_metrics_and_plots_never",
+        ),
+        (
+            '"layernorm": "LayerNorm"',
+            '"layernorm": "Identity"',
+            "wiring::test_layers_are_normalised_where_that_is_asked_for",
+        ),
+        (
+            '"batchnorm": "BatchNorm1d"',
+            '"batchnorm": "Identity"',
+            "wiring::test_layers_are_normalised_where_that_is_asked_for",
+        ),
+        (
+            'f"{table.warmup.shape}_warmup"',
+            '"linear_warmup"',
+            "wiring::test_the_learning_rate_rises_as_the_shape_of_the_warm_up_says[cosine]",
+        ),
+        (
+            '"interval": scheduler.interval}, "SCHEDULER_")',
+            '"interval": scheduler.interval})',
+            "settings::test_no_two_options_make_the_same_constant",
+        ),
+        (
+            'if not set(n.split(", ")).isdisjoint(names)}',
+            "}",
+            "settings::test_a_script_has_no_unused_name[plain]",
+        ),
+    ],
+    f"{COMPILER}/writing/imports.py": [
+        (
+            '2 if root == "parts" else 1',
+            "1",
+            "imports::test_libraries_stand_before_parts_and_names_of_one_module_on_one_line",
+        ),
+        (
+            "kind = 0 if len(name) > 1 and name.isupper()",
+            "kind = 0 if name.isupper()",
+            "imports::test_imports_are_sorted_and_wrapped_as_ruff_does",
+        ),
+        (
+            "- here - set(dir(builtins)) - OWN",
+            "- set(dir(builtins)) - OWN",
+            "imports::test_what_a_text_defines_itself_is_not_asked_for",
+        ),
+    ],
+    f"{COMPILER}/writing/parts.py": [
+        (
+            "            left += known[module].parts\n",
+            "",
+            "parts::test_a_closure_is_all_that_is_imported_and_nothing_else",
+        ),
+        (
+            'f"{value}  {file}\\n" for file',
+            'f"{value} {file}\\n" for file',
+            "parts::test_a_script_finds_the_digest_of_parts_that_it_was_given",
+        ),
+    ],
+    f"{COMPILER}/writing/timestamps.py": [
+        (
+            "if digests.get(training) == digest and TIMESTAMP",
+            "if TIMESTAMP",
+            "cli::test_the_run_keeps_its_name_as_long_as_its_numbers",
+        ),
+    ],
+    f"{COMPILER}/pipeline.py": [
+        (
+            "last = {} if new_run else outputs.read_record(folder)",
+            "last = outputs.read_record(folder)",
+            "cli::test_new_run_renews_the_name",
+        ),
+        (
+            "    *_, found = named.values()\n",
+            "    found, *_ = named.values()\n",
+            "digests::test_an_option_of_the_ratio_leaves_its_parents_alone",
         ),
     ],
     f"{COMPILER}/tables/training.py": [
@@ -1357,7 +1977,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "defaults::test_a_value_is_allowed_up_to_its_bound_and_not_beyond[fakes-ascending]",
         ),
     ],
-    f"{COMPILER}/rules.py": [
+    f"{COMPILER}/rules/checks.py": [
         (
             "table.comet_project_name is not None and table",
             "False and table",
@@ -1449,7 +2069,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "defaults::test_a_value_is_allowed_up_to_its_bound_and_not_beyond[signal-batch normalisation]",
         ),
     ],
-    f"{COMPILER}/fakes_rules.py": [
+    f"{COMPILER}/rules/fakes.py": [
         (
             '("bootstrap", fakes.bootstrap, fakes.n_members > 1',
             '("bootstrap", fakes.bootstrap, fakes.n_members > 0',
@@ -1461,92 +2081,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "defaults::test_a_value_is_allowed_up_to_its_bound_and_not_beyond[fakes-no quantile]",
         ),
     ],
-    f"{COMPILER}/runs.py": [
+    f"{COMPILER}/jobs/progress.py": [
         (
             "HEARTBEAT = 180.0",
             "HEARTBEAT = 30.0",
             "agreement::test_a_run_is_given_up_only_after_several_beats",
         ),
     ],
-    f"{SECTIONS}/experiment.jinja": [
-        (
-            "SAVE_DIR = {{ experiment.save_dir | py }}",
-            "SAVE_DIR = {{ experiment.tracker_path | py }}",
-            "options::test_save_dir_and_tracker_path",
-        ),
-        (
-            'RUN_NAME = f"{SWEEP}-{IDENTITY}"',
-            "RUN_NAME = IDENTITY",
-            "sweeps::test_every_point_is_a_run_of_its_own",
-        ),
-    ],
-    f"{SECTIONS}/training.jinja": [
-        (
-            "GRADIENT_CLIP_VAL = {{ training.gradient_clip_val | py }}",
-            "GRADIENT_CLIP_VAL = None",
-            "wiring::test_gradients_are_clipped_to_their_norm",
-        ),
-    ],
-    f"{SECTIONS}/fakes.jinja": [
-        (
-            "MC_NORMALISATION = {{ fakes.mc_normalisation | py }}",
-            "MC_NORMALISATION = 0.5",
-            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[scaled]",
-        ),
-    ],
-    f"{SECTIONS}/leptons.jinja": [
-        (
-            "CATEGORY, TIGHT, LOOSE =",
-            "CATEGORY, LOOSE, TIGHT =",
-            "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[single]",
-        ),
-    ],
-    f"{SECTIONS}/model.jinja": [
-        (
-            "N_HIDDEN = {{ architecture.n_hidden | py }}",
-            "N_HIDDEN = {{ architecture.n_layers | py }}",
-            "wiring::test_the_architecture_is_the_one_that_is_asked_for",
-        ),
-    ],
-    f"{SECTIONS}/dataset.jinja": [
-        (
-            "TRAIN, VALIDATION, TEST =",
-            "VALIDATION, TRAIN, TEST =",
-            "wiring::test_the_split_has_the_shares_that_are_asked_for",
-        ),
-        (
-            "MISSING = {{ dataset.missing | py }}",
-            "MISSING = 999.0",
-            "wiring::test_the_scaling_is_that_of_the_training_events",
-        ),
-    ],
-    f"{SECTIONS}/header.jinja": [
-        (
-            '#     "{{ requirement }}",',
-            '#     "torch",',
-            "scripts::test_the_header_names_all_that_a_script_imports_at_the_pinned_versions",
-        ),
-    ],
-    "templates/train_sweep.py.jinja": [
-        (
-            "POINT = POINTS[IDENTITY]",
-            "POINT = next(iter(POINTS.values()))",
-            "sweeps::test_a_point_trains_as_its_plain_script_does",
-        ),
-    ],
-    "templates/submit.sh.jinja": [
-        (
-            '--dependency="afterok:',
-            '--dependency="afterany:',
-            "chains::test_a_ratio_whose_parent_fails_never_starts",
-        ),
-        (
-            "trap undo EXIT\n",
-            "",
-            "chains::test_a_chain_that_cannot_be_submitted_as_a_whole_is_taken_back",
-        ),
-    ],
-    f"{COMPILER}/cli.py": [
+    f"{COMPILER}/cli/commands.py": [
         (
             "                process.send_signal(number)",
             "                pass",
@@ -1558,7 +2100,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "cli::test_a_signal_to_train_fakes_is_the_stages_and_ends_what_comes_after_it",
         ),
     ],
-    f"{COMPILER}/submission.py": [
+    f"{COMPILER}/jobs/submission.py": [
         (
             'NOT_FAILED = ("not started", "submitted", "running", "done")',
             'NOT_FAILED = ("not started", "running", "done")',
@@ -1570,21 +2112,56 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "submission::test_all_that_is_missing_is_named_at_once",
         ),
     ],
-    f"{COMPILER}/scripts.py": [
+    f"{COMPILER}/writing/scripts.py": [
         (
-            "            found += [*resolved.numbers(each)]\n",
+            "                list(numbers(experiment)),\n",
             "",
             "cli::test_the_run_keeps_its_name_as_long_as_its_numbers",
         ),
-    ],
-    f"{COMPILER}/merge.py": [
         (
-            "partial = len(owners) < self.size",
-            "partial = False",
-            "sweep::test_each_explicit_point_is_as_its_plain_script",
+            "Verbatim('f\"{SWEEP}-{ARGUMENTS.point}\"')",
+            'Verbatim("ARGUMENTS.point")',
+            "sweeps::test_every_point_is_a_run_of_its_own",
+        ),
+        (
+            "if name != PLACES]",
+            "]",
+            "digests::test_where_a_run_lies_and_what_it_is_called_are_no_numbers",
+        ),
+        (
+            "                parts.digest(self._parts(names)),\n",
+            "",
+            "digests::test_a_change_of_what_a_spec_uses_renews_run_name_and_digest[a part]",
+        ),
+        (
+            "            content += [found[str(each.stage)] for each in before]\n",
+            "",
+            "digests::test_an_option_of_a_parent_renews_the_ratio_too_and_not_the_other_parent",
         ),
     ],
-    f"{COMPILER}/sweep.py": [
+    f"{COMPILER}/writing/variants.py": [
+        (
+            "everywhere = len(own) == table.size",
+            "everywhere = True",
+            "sweep::test_each_explicit_point_is_as_its_plain_script",
+        ),
+        (
+            """else f'.get("{column}", 1)'""",
+            """else f'["{column}"]'""",
+            "swept_blocks::test_a_block_that_a_point_lacks_is_chosen_for_the_others",
+        ),
+        (
+            "if name in table.asked_for:",
+            "if False:",
+            "swept_blocks::test_what_statements_outside_functions_use_is_set_for_all",
+        ),
+        (
+            "        variant = name.lower()\n",
+            "        variant = name\n",
+            "swept_blocks::test_variants_of_what_is_in_capitals_are_no_constants",
+        ),
+    ],
+    f"{COMPILER}/reading/sweep.py": [
         (
             "json.dumps(self.values,",
             "json.dumps([self.index, self.values],",

@@ -7,7 +7,8 @@ from typing import Any
 
 import tomlkit
 
-from seesawc import outputs, pipeline
+from seesawc import pipeline
+from seesawc.writing import outputs
 
 # A spec as text, and where the tests of commands put it and what it becomes.
 BASE = (Path(__file__).parent / "errors" / "base.toml").read_text(encoding="utf-8")

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from parts import exits, places
-from parts import runs as script_runs
-from seesawc import cli, runs
+from parts.machinery import exits, places
+from parts.machinery import runs as script_runs
+from seesawc.cli import commands
 from seesawc.diagnostics import CompileError
+from seesawc.jobs import progress
 
 STATUSES = {
     value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)
@@ -15,15 +16,15 @@ STATUSES = {
 
 
 def test_every_way_to_end_has_a_state() -> None:
-    assert set(runs.ENDED) == STATUSES - {exits.DONE, exits.FAILED}
+    assert set(progress.ENDED) == STATUSES - {exits.DONE, exits.FAILED}
 
 
 def test_a_signal_ends_a_command_as_it_ends_a_script() -> None:
-    assert exits.SIGNALS == cli.SIGNALS
+    assert exits.SIGNALS == commands.SIGNALS
 
 
 def test_a_run_is_given_up_only_after_several_beats() -> None:
-    assert runs.HEARTBEAT >= 3 * script_runs.BEAT
+    assert progress.HEARTBEAT >= 3 * script_runs.BEAT
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_a_place_is_where_the_script_finds_it(
     monkeypatch.setenv("SITE", site)
     monkeypatch.delenv("ANALYSIS_ML_LOGS_DIR", raising=False)
     base = tmp_path / "specs"
-    assert runs.expand(place, base)[0] == places.expand(place, base)
+    assert progress.expand(place, base)[0] == places.expand(place, base)
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -49,6 +50,6 @@ def test_both_refuse_a_variable_that_is_not_set(
     else:
         monkeypatch.setenv("SITE", value)
     with pytest.raises(CompileError):
-        runs.expand("${SITE}/x", tmp_path)
+        progress.expand("${SITE}/x", tmp_path)
     with pytest.raises(exits.RefusedError):
         places.expand("${SITE}/x", tmp_path)

@@ -8,7 +8,7 @@ from attrs import NOTHING, Factory, fields, has
 
 from seesawc import pipeline
 from seesawc.diagnostics import CompileError, draw
-from seesawc.spec import Spec, keys
+from seesawc.tables.spec import Spec, keys
 
 ROOT = Path(__file__).resolve().parents[1]
 

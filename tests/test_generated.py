@@ -9,11 +9,12 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from seesawc import outputs, pipeline
+from seesawc import pipeline
+from seesawc.writing import outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 SPECS = sorted((ROOT / "specs").glob("*.toml"))
-ATTRIBUTES = ROOT / "generated" / outputs.ATTRIBUTES
+FOR_GIT = {ROOT / "generated" / name: text for name, text in outputs.FOR_GIT.items()}
 
 
 class GeneratedFolder(SingleFileSnapshotExtension):
@@ -42,7 +43,7 @@ class GeneratedFolder(SingleFileSnapshotExtension):
     def is_snapshot_location(self, *, location: str) -> bool:
         """Whether a file is a snapshot: all in generated folders are, so an orphan is seen."""
         path = Path(location)
-        return path.is_relative_to(ROOT / "generated") and path != ATTRIBUTES
+        return path.is_relative_to(ROOT / "generated") and path not in FOR_GIT
 
     def _read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
         collection = SnapshotCollection(location=snapshot_location)
@@ -64,9 +65,9 @@ def test_generated_files_are_what_the_spec_compiles_to(
 
 
 def test_nothing_else_lies_in_generated() -> None:
-    expected = {ATTRIBUTES.name, *(spec.stem for spec in SPECS)}
+    expected = {*outputs.FOR_GIT, *(spec.stem for spec in SPECS)}
     assert {path.name for path in (ROOT / "generated").iterdir()} == expected
-    assert ATTRIBUTES.read_text() == outputs.COLLAPSED
+    assert {path: path.read_text() for path in FOR_GIT} == FOR_GIT
     for spec in SPECS:
         folder = ROOT / "generated" / spec.stem
         assert outputs.differing(folder, pipeline.compile_spec(spec, folder).files) == []

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from seesawc import outputs, pipeline
+from seesawc import pipeline
+from seesawc.writing import outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEC = "h4l"
@@ -59,8 +60,10 @@ def test_it_compiles_a_spec_to_the_same_bytes_as_the_checkout(
             outputs.write(folder, pipeline.compile_spec(spec, folder).files, force=False)
         else:
             run(installed / "seesawc", "build", spec)
-        texts.append({path.name: path.read_bytes() for path in folder.iterdir()})
-    assert {f"train_{script}.py", "resolved.toml"} <= texts[0].keys()
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        texts.append({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
+    needed = {f"train_{script}.py", "resolved.toml", "parts/machinery/launches.py"}
+    assert needed <= texts[0].keys()
     assert texts[0] == texts[1]
 
 

@@ -1,4 +1,4 @@
-"""Read the signatures of the installed torch; write `compiler/seesawc/torch_signatures.json`.
+"""Read the signatures of the installed torch; write the compiler's `torch_signatures.json`.
 
 Usage: python tests/torch_signatures.py
 """
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-PATH = Path(__file__).parents[1] / "compiler" / "seesawc" / "torch_signatures.json"
+PATH = Path(__file__).parents[1] / "compiler" / "seesawc" / "tables" / "torch_signatures.json"
 
 FUNCTION = "it is a Python function, and a spec has only values"
 REFUSED = {

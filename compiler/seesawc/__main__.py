@@ -1,5 +1,5 @@
 """`python -m seesawc` is `seesawc`."""
 
-from seesawc.cli import main
+from seesawc.cli.commands import main
 
 main()

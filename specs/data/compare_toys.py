@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parents[1] / "generated" / "fakes_pt"))
 def main() -> None:
     """Print a line for each pt of the table of truth."""
     # What the spec compiles to lies there, and is no package.
-    from apply import fake_factor  # type: ignore[import-not-found]
+    from apply import fake_factor
 
     points = json.loads((HERE / "toy_pt_truth.json").read_text())["points"]
     factors = fake_factor({"pt": [point["pt"] for point in points]})

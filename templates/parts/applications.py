@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,51 +11,101 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from parts.exits import RefusedError, obey
+from parts.cracks import Crack, in_crack
+from parts.machinery.exits import RefusedError, obey
 
 # Events at a time, which bounds the memory.
 CHUNK = 262_144
+# Of an input's numbers, by what ONNX Runtime calls it.
+DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
-def member_factors(model: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Return F of each member of the ensemble (event, member).
+@dataclass(frozen=True)
+class Network:
+    """An exported network, and what its file says of the events that it takes."""
 
-    `events` has a column (event,) for each feature: a DataFrame, a dict of arrays, an awkward
-    record array. Raises `RefusedError` for a column that is missing, or that holds what no event of
-    the training could: infinite or missing values, categories that are not whole numbers.
-    """
+    session: Any  # of ONNX Runtime
+    columns: dict[str, tuple[str, ...]]  # of each input
+    may_lack: bool  # whether nan is a value that is missing, as it was in training
+    crack: Crack | None
+
+
+def read_network(path: Path) -> Network:
+    """Return what the file of a network holds; raises `RefusedError`."""
     threads = os.environ.get("OMP_NUM_THREADS", "")
     options = onnxruntime.SessionOptions()
     # Its own choice would be as many as the node has cores.
     options.intra_op_num_threads = max(1, int(threads)) if threads.isdigit() else 1
     try:
         session = onnxruntime.InferenceSession(
-            model.read_bytes(), options, providers=["CPUExecutionProvider"]
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
     # Its errors have no class in common.
     except Exception as error:
-        raise RefusedError(f"cannot read {model}: {error}") from error
-    known = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
-    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
-    inputs: dict[str, NDArray[Any]] = {}
-    for given in session.get_inputs():
-        columns = stacked(events, known[given.name])
-        allowed = np.isfinite(columns) | (np.isnan(columns) & (known["missing"] == "nan"))
-        if given.name == "categorical":
-            allowed = columns == np.floor(columns)
-        if not allowed.all():
-            bad = [
-                n for n, good in zip(known[given.name], allowed.T, strict=True) if not good.all()
-            ]
-            raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
-        inputs[given.name] = columns.astype(kinds[given.type])
+        raise RefusedError(f"cannot read {path}: {error}") from error
+    try:
+        said = session.get_modelmeta().custom_metadata_map
+        columns = {
+            given.name: tuple(json.loads(said[given.name])) for given in session.get_inputs()
+        }
+        crack = json.loads(said["crack"])
+        missing = json.loads(said["missing"])
+        return Network(session, columns, missing == "nan", crack and Crack(**crack))
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{path} does not say what a network of train_ratio.py says: {error!r}"
+        raise RefusedError(message) from error
+
+
+def applied_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return F of each member of the ensemble (event, member), which is 0 in the crack.
+
+    `events` has a column (event,) for each feature, and eta if there is a crack: a DataFrame, a
+    dict of arrays, an awkward record array. Raises `RefusedError` for a column that is missing, or
+    that holds what no event of the training could: infinite or missing values, categories that are
+    not whole numbers.
+    """
+    network = read_network(path)
+    factors = network_factors(network, events)
+    if network.crack is None:
+        return factors
+    eta = stacked(events, [network.crack.eta])
+    if np.isnan(eta).any():
+        raise RefusedError(f"values of {network.crack.eta} are missing: who knows about the crack?")
+    # Nothing was learnt there, and nothing is estimated.
+    return np.where(in_crack(eta, network.crack), 0.0, factors)
+
+
+def member_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return what the network says of events outside the crack (event, member)."""
+    return network_factors(read_network(path), events)
+
+
+def network_factors(network: Network, events: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return what the network says (event, member), crack or not."""
+    inputs = {
+        given.name: checked(network, events, given.name).astype(DTYPES[given.type])
+        for given in network.session.get_inputs()
+    }
     size = len(next(iter(inputs.values())))
     found = []
     for start in range(0, max(size, 1), CHUNK):
         obey()
         chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
-        found.append(session.run(None, chunk)[0])
+        found.append(network.session.run(None, chunk)[0])
     return np.concatenate(found).astype(np.float64)
+
+
+def checked(network: Network, events: Mapping[str, Any], name: str) -> NDArray[np.float64]:
+    """Return an input's columns (event, column); raises `RefusedError`."""
+    names = network.columns[name]
+    columns = stacked(events, names)
+    allowed = np.isfinite(columns) | (np.isnan(columns) & network.may_lack)
+    if name == "categorical":
+        allowed = columns == np.floor(columns)
+    if not allowed.all():
+        bad = [n for n, good in zip(names, allowed.T, strict=True) if not good.all()]
+        raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
+    return columns
 
 
 def stacked(events: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from parts.events import Events
-from parts.exits import RefusedError
+from parts.machinery.exits import RefusedError
 
 
 class Batches:

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from parts.exits import NotFiniteError, RefusedError
+from parts.machinery.exits import NotFiniteError, RefusedError
 
 
 class Classifier(LightningModule):
@@ -87,13 +87,18 @@ class Classifier(LightningModule):
 
 def check_fit(classifier: Classifier, checkpoint: dict[str, Any]) -> None:
     """Raise `RefusedError` for a checkpoint of another network, other features or other classes."""
+    check_match(classifier, classifier.knows, checkpoint)
+
+
+def check_match(module: nn.Module, known: dict[str, Any], checkpoint: dict[str, Any]) -> None:
+    """Raise `RefusedError` unless a checkpoint knows the same, and has weights of these shapes."""
     knows = checkpoint.get("knows", {})
     problems = [
         f"{name}: {knows.get(name)} there, {value} here"
-        for name, value in classifier.knows.items()
+        for name, value in known.items()
         if knows.get(name) != value
     ]
-    here = {name: list(tensor.shape) for name, tensor in classifier.state_dict().items()}
+    here = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
     there = {name: list(tensor.shape) for name, tensor in checkpoint["state_dict"].items()}
     problems += [
         f"{name}: {there.get(name, 'nothing')} there, {here.get(name, 'nothing')} here"

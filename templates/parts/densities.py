@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from parts.events import Events
-from parts.exits import obey
 from parts.leptons import Leptons
+from parts.machinery.exits import obey
 
 
 def density_events(leptons: Leptons, tight: bool, members: int) -> Events:

@@ -1,6 +1,6 @@
 """The Lightning module of a density ratio, of one network or of several members at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -48,13 +48,33 @@ class WarmedUpDensityRatio(WarmedUp, DensityRatio):
     """A density ratio whose learning rate rises at first, on top of any schedule."""
 
 
+def known(
+    numerical: Sequence[str],
+    categorical: Sequence[str],
+    logarithmic: Sequence[str],
+    categories: list[list[int]],
+    stage: str,
+    network: nn.Module,
+) -> dict[str, Any]:
+    """Return what a checkpoint of a stage says that it knows, in plain values."""
+    return {
+        "stage": stage,
+        "numerical": list(numerical),
+        "categorical": list(categorical),
+        "logarithmic": list(logarithmic),
+        "categories": categories,
+        # Besides the shapes, which two networks have in common that are not the same.
+        "network": ", ".join(dict.fromkeys(type(module).__name__ for module in network.modules())),
+    }
+
+
 class LogRatio(nn.Module):
     """A trained network and its link: from features to log r (event, member)."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, network: nn.Module, link: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.network = classifier.network
-        self.link = classifier.link
+        self.network = network
+        self.link = link
 
     def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
         """Return (event, member)."""

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parts.exits import RefusedError, obey
+from parts.inputs import check_positive
+from parts.machinery.exits import RefusedError, obey
+from parts.machinery.places import expand
 from parts.metrics import is_yield
-from parts.places import expand
 
 SPLITS = ("train", "validation", "test")
 # Bytes of a file that are read at a time.
@@ -272,6 +273,7 @@ def read_splits(
     use_mc_weights: bool,
     use_class_weights: bool,
     dtype: torch.dtype,
+    logarithmic: Sequence[str] = (),
 ) -> tuple[Events, Events, Events]:
     """Return the events of training, validation and test; raises `RefusedError`."""
     features = [*numerical, *categorical]
@@ -309,4 +311,6 @@ def read_splits(
                 torch.tensor(loss_weight[chosen], dtype=dtype),
             )
         )
+    for each in parts:
+        check_positive(each.numerical, numerical, logarithmic, missing)
     return parts[0], parts[1], parts[2]

@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 from onnxscript import opset18
 from torch import Tensor, nn
 
-from parts.places import write_atomically
+from parts.cracks import Crack
+from parts.machinery.places import write_atomically
 
 # Its types are of no use to those who call it.
 OPERATORS: Any = opset18
@@ -48,11 +50,12 @@ def export(
     features: dict[str, Tensor],
     names: dict[str, tuple[str, ...]],
     missing: float | None,
+    crack: Crack | None,
 ) -> None:
     """Write the network, scaling and all, as `path`; any number of events may go in.
 
-    `features` holds events by input, `names` the columns of each input; the file keeps these, and
-    the value of a numerical feature that is `missing`.
+    `features` holds events by input, `names` the columns of each input. The file keeps these, the
+    value of a numerical feature that is `missing`, and the `crack`: all that `applications` asks.
     Raises `RuntimeError` if the file says something else than the network.
     """
     used = {name: tensor for name, tensor in features.items() if tensor.shape[1]}
@@ -78,8 +81,13 @@ def export(
         )
     assert program is not None, "dynamo returns a program"
     model = program.model_proto
-    # JSON has no nan.
-    for key, value in {**names, "missing": None if missing is None else str(missing)}.items():
+    known: dict[str, Any] = {
+        **names,
+        # JSON has no nan.
+        "missing": None if missing is None else str(missing),
+        "crack": None if crack is None else asdict(crack),
+    }
+    for key, value in known.items():
         model.metadata_props.add(key=key, value=json.dumps(value))
     content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])

@@ -1,11 +1,11 @@
 """What a network sees: features scaled as the training events were, categories embedded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from parts.exits import RefusedError
+from parts.machinery.exits import RefusedError
 
 QUANTILES = 201
 
@@ -68,17 +68,28 @@ def logarithm(x: Tensor) -> Tensor:
     return x.clamp_min(torch.finfo(x.dtype).tiny).log()
 
 
-def logarithms(features: Sequence[Tensor], places: Sequence[int]) -> list[Tensor]:
-    """Return the values of each feature, the logarithms of those at `places`."""
-    return [logarithm(x) if i in places else x for i, x in enumerate(features)]
+def logarithmic(
+    scaling: Callable[[Sequence[Tensor]], nn.Module] | None,
+    features: Sequence[Tensor],
+    places: Sequence[int],
+) -> nn.Module:
+    """Take the logarithms of the features at `places`, and scale them and the others.
+
+    `features` holds the values that exist of each.
+    """
+    logarithms = Logarithms(places, len(features))
+    if scaling is None:
+        return logarithms
+    taken = [logarithm(x) if i in places else x for i, x in enumerate(features)]
+    return nn.Sequential(logarithms, scaling(taken))
 
 
 def check_positive(
-    numerical: Tensor, names: Sequence[str], logarithmic: Sequence[str], missing: float | None
+    numerical: Tensor, names: Sequence[str], positive: Sequence[str], missing: float | None
 ) -> None:
     """Raise `RefusedError` for a feature whose logarithm is asked for and does not exist."""
     counts = {}
-    for name in logarithmic:
+    for name in positive:
         column = numerical[:, names.index(name)]
         wrong = column <= 0
         if missing is not None:
@@ -126,9 +137,10 @@ def quantile(features: Sequence[Tensor]) -> Quantiles:
 class Numerical(nn.Module):
     """The numerical features, scaled."""
 
-    def __init__(self, scaling: nn.Module) -> None:
+    def __init__(self, scaling: nn.Module, n_features: int) -> None:
         super().__init__()
         self.scaling = scaling
+        self.width = n_features
 
     def forward(self, numerical: Tensor, _: Tensor) -> Tensor:
         """Return (event, feature)."""
@@ -139,10 +151,11 @@ class Numerical(nn.Module):
 class NumericalOrMissing(nn.Module):
     """The numerical features, scaled; one that is missing is 0 and has its flag set to 1."""
 
-    def __init__(self, scaling: nn.Module, missing: float) -> None:
+    def __init__(self, scaling: nn.Module, n_features: int, missing: float) -> None:
         super().__init__()
         self.scaling = scaling
         self.missing = missing
+        self.width = 2 * n_features
 
     def forward(self, numerical: Tensor, _: Tensor) -> Tensor:
         """Return (event, 2 * feature): the values, then the flags."""
@@ -159,6 +172,7 @@ class Embedded(nn.Module):
     def __init__(self, index: int, values: Tensor, embedding_dim: int) -> None:
         super().__init__()
         self.index = index
+        self.width = embedding_dim
         self.register_buffer("values", values)
         self.embedding = nn.Embedding(len(values) + 1, embedding_dim)
 
@@ -172,10 +186,11 @@ class Embedded(nn.Module):
 
 
 class Inputs(nn.Module):
-    """Joins blocks of inputs, each a function of (numerical, categorical)."""
+    """Joins blocks of inputs, each a function of (numerical, categorical), `width` numbers wide."""
 
-    def __init__(self, blocks: Sequence[nn.Module]) -> None:
+    def __init__(self, blocks: Sequence[Numerical | NumericalOrMissing | Embedded]) -> None:
         super().__init__()
+        self.width = sum(block.width for block in blocks)
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:

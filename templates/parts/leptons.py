@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parts.cracks import Crack, in_crack
 from parts.events import SPLITS, Sample, assign, read_sample, split_keys, to_categories, to_numbers
-from parts.exits import RefusedError
+from parts.inputs import check_positive
+from parts.machinery.exits import RefusedError
 from parts.metrics import is_yield
 
 # Density below zero is refused where it is so by this many standard errors.
@@ -26,15 +28,6 @@ class Category:
     column: str
     tight: int
     loose: int
-
-
-@dataclass(frozen=True)
-class Crack:
-    """Where the calorimeter has a gap: leptons with low < |eta| < high are left out."""
-
-    eta: str
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -59,8 +52,9 @@ def read_leptons(
     train: float,
     validation: float,
     category: Category,
-    crack: Crack | None,
     dtype: torch.dtype,
+    crack: Crack | None = None,
+    logarithmic: Sequence[str] = (),
 ) -> tuple[Leptons, Leptons, Leptons]:
     """Return the leptons of training, validation and test; raises `RefusedError`.
 
@@ -102,6 +96,8 @@ def read_leptons(
         )
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
+    for part in parts:
+        check_positive(part.numerical, numerical, logarithmic, missing)
     return parts[0], parts[1], parts[2]
 
 
@@ -126,11 +122,6 @@ def check_category(sample: str, values: pd.Series, category: Category) -> None:
             f"{sample}: {category.column} is {found}; tight is {category.tight},"
             f" loose {category.loose}; a selection can leave out the rest"
         )
-
-
-def in_crack(eta: NDArray[np.float64], crack: Crack) -> NDArray[np.bool_]:
-    """Whether leptons lie in the crack: (event,)."""
-    return np.asarray((np.abs(eta) > crack.low) & (np.abs(eta) < crack.high))
 
 
 def check_yields(split: str, leptons: Leptons) -> None:

@@ -1,7 +1,11 @@
 """Networks: from (numerical, categorical) to one logit, or one for each class."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
+
+from parts.inputs import Inputs
 
 
 class MLP(nn.Module):
@@ -9,8 +13,7 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        inputs: nn.Module,
-        n_inputs: int,
+        inputs: Inputs,
         n_outputs: int,
         n_layers: int,
         n_hidden: int,
@@ -20,7 +23,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.inputs = inputs
-        widths = [n_inputs] + [n_hidden] * n_layers
+        widths = [inputs.width] + [n_hidden] * n_layers
         layers: list[nn.Module] = []
         for width in widths[:-1]:
             layers += [nn.Linear(width, n_hidden), norm(n_hidden), act(), nn.Dropout(dropout)]
@@ -60,8 +63,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        inputs: nn.Module,
-        n_inputs: int,
+        inputs: Inputs,
         n_outputs: int,
         n_layers: int,
         n_hidden: int,
@@ -77,7 +79,7 @@ class ResNet(nn.Module):
             for _ in range(n_layers // block_size)
         ]
         self.layers = nn.Sequential(
-            nn.Linear(n_inputs, n_hidden),
+            nn.Linear(inputs.width, n_hidden),
             *blocks,
             norm(n_hidden),
             act(),
@@ -88,6 +90,19 @@ class ResNet(nn.Module):
         """Return logits (event, n_outputs)."""
         logits: Tensor = self.layers(self.inputs(numerical, categorical))
         return logits
+
+
+def described(
+    model: type[nn.Module],
+    act: type[nn.Module],
+    norm: type[nn.Module],
+    scaling: Callable[..., nn.Module] | None,
+    logarithmic: Sequence[str] = (),
+) -> str:
+    """Return what, besides shapes, two networks must have in common to be the same."""
+    scaled = f"{scaling.__name__ if scaling else 'none'} scaling"
+    taken = f", log of {', '.join(logarithmic)}" if logarithmic else ""
+    return f"{model.__name__}, {act.__name__}, {norm.__name__}, {scaled}{taken}"
 
 
 def binary_probability(logits: Tensor) -> Tensor:

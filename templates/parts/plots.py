@@ -1,5 +1,7 @@
 """Figures of a trained classifier, on matplotlib's objects alone: no pyplot, no rcParams."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,15 @@ def new_figure(width: float, height: float, caption: str) -> Figure:
     figure = Figure((width, height), dpi=120, layout="constrained")
     figure.suptitle(caption, x=0.01, ha="left", fontsize=8, color="0.4", parse_math=False)
     return figure
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures by name into a folder, which need not be there; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {folder / f"{name}.png": figure for name, figure in figures.items()}
+    for path, figure in paths.items():
+        figure.savefig(path, dpi=120)
+    return list(paths)
 
 
 def dress(axes: Axes, xlabel: str, ylabel: str, **legend: Any) -> None:

@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from parts.batches import Batches
 from parts.events import Events, Sample, find_files, read_splits
 from parts.metrics import auc
-from seesawc import pipeline, scripts
+from seesawc import pipeline
 from seesawc.tables.dataset import sample_columns
+from seesawc.writing import scripts
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "specs" / "h4l.toml"
@@ -37,7 +38,8 @@ def build() -> None:
     with tempfile.TemporaryDirectory() as out:
         arguments = ["build", str(SPEC), "--out", out, "--new-run"]
         walls = [run(["-m", "seesawc", *arguments]) for _ in range(10)]
-        code = f"from seesawc.cli import main; main({arguments}, standalone_mode=False)\n{PEAK}"
+        call = f"main({arguments}, standalone_mode=False)"
+        code = f"from seesawc.cli.commands import main; {call}\n{PEAK}"
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     bare = [run(["-c", ""]) for _ in range(10)]
@@ -70,7 +72,7 @@ def loader() -> None:
 
 def quality() -> None:
     """Weighted AUC on the test split: the trained network's and that of boosted trees."""
-    _, experiment = pipeline.check(SPEC)
+    experiment = pipeline.check(SPEC).experiment
     data = experiment.dataset_config
     samples = [
         Sample(

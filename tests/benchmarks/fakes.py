@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from parts.events import assign
-from seesawc import outputs, pipeline
+from seesawc import pipeline
+from seesawc.writing import outputs
 from specs.data import make_toys
 
 ROOT = Path(__file__).resolve().parents[2]

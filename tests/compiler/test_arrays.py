@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from seesawc.arrays import compress, expand, split_limit
+from seesawc.jobs.arrays import compress, expand, split_limit
 
 MEMBERS = some.sets(some.integers(0, 120), min_size=1, max_size=14)
 

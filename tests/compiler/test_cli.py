@@ -13,11 +13,13 @@ import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from seesawc import cli, runs
-from seesawc.cli import main, track, train_fakes, train_signal
+from seesawc.cli import commands
+from seesawc.cli.commands import main, track, train_fakes, train_signal
+from seesawc.jobs import progress
 from tests.spec_tables import BASE, FOLDER, SPEC, edited
 
 FILES = ["resolved.toml", "submit.sbatch", "train_signal.py"]
+SUMS = "parts/SHA256SUMS"
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,17 @@ def refused(*arguments: str) -> str:
 
 
 def held(folder: Path = FOLDER) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """All files by their paths below the folder."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def own(folder: Path = FOLDER) -> list[str]:
+    """The files that are of this spec alone; beside them lie parts, as their list says."""
+    names = sorted(held(folder))
+    listed = re.findall("(?m)  (.*)$", (folder / SUMS).read_text())
+    assert [name for name in names if name.startswith("parts/")] == sorted([SUMS, *listed])
+    return [name for name in names if not name.startswith("parts/")]
 
 
 def run_name(folder: Path = FOLDER) -> str:
@@ -70,7 +82,7 @@ def test_check_says_so_and_writes_nothing() -> None:
 
 def test_build_writes_the_folder_and_says_where_and_which_run() -> None:
     assert good("build", str(SPEC)) == f"wrote {FOLDER} (run h4l_MLP_20010909T014640Z)\n"
-    assert sorted(held()) == FILES
+    assert own() == FILES
     assert good("build", str(SPEC)).startswith(f"unchanged: {FOLDER} (run h4l_MLP_")
 
 
@@ -78,19 +90,20 @@ def test_without_a_batch_table_there_is_no_batch_file() -> None:
     good("build", str(SPEC))
     change('\n[slurm_config]\ntime = "04:00:00"\n', "")
     good("build", str(SPEC))
-    assert sorted(held()) == ["resolved.toml", "train_signal.py"]
+    assert own() == ["resolved.toml", "train_signal.py"]
 
 
 def test_build_check_compares_and_writes_nothing() -> None:
     message = refused("build", "--check", str(SPEC))
-    assert f"{FOLDER} is not what {SPEC} compiles to: {', '.join(FILES)}" in message
+    assert f"{FOLDER} is not what {SPEC} compiles to: " in message
+    assert all(name in message for name in (*FILES, SUMS, "parts/losses.py"))
     assert f"seesawc build {SPEC}" in message
     assert not FOLDER.exists()
     good("build", str(SPEC))
     assert good("build", "--check", str(SPEC)) == f"{FOLDER} is what {SPEC} compiles to\n"
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, SUMS, "parts/losses.py"])
 def test_build_check_names_a_file_that_was_edited_or_removed(name: str) -> None:
     good("build", str(SPEC))
     (FOLDER / name).write_text((FOLDER / name).read_text() + "# edited\n")
@@ -169,10 +182,10 @@ def test_a_hand_edit_is_kept_unless_forced() -> None:
 
 def test_out_is_where_folders_are_written() -> None:
     assert good("build", "--out", "elsewhere", str(SPEC)).startswith("wrote elsewhere/h4l ")
-    assert sorted(held(Path("elsewhere/h4l"))) == FILES
+    assert own(Path("elsewhere/h4l")) == FILES
     assert not FOLDER.exists()
     script = Path("elsewhere/h4l/train_signal.py").read_text()
-    assert 'SPEC_FOLDER = Path(__file__).resolve().parent / "../../specs"\n' in script
+    assert '    spec_folder="../../specs",\n' in script
 
 
 @pytest.mark.parametrize("inside", ["", "deep"])
@@ -188,7 +201,7 @@ def test_a_folder_is_found_from_inside(inside: str, monkeypatch: pytest.MonkeyPa
 def test_a_spec_beside_no_other_is_built_beside_itself() -> None:
     shutil.copy(SPEC, "alone.toml")
     good("build", "alone.toml")
-    assert sorted(held(Path("generated/alone"))) == FILES
+    assert own(Path("generated/alone")) == FILES
 
 
 def test_the_run_keeps_its_name_as_long_as_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,12 +322,12 @@ def test_init_writes_a_spec_of_fakes_too() -> None:
     good("init", "leptons", "--task", "fakes")
     good("build", "specs/leptons.toml")
     folder = Path("generated/leptons")
-    assert sorted(held(folder)) == [name for name in FAKES if "submit" not in name]
+    assert own(folder) == [name for name in FAKES if "submit" not in name]
     path = Path("specs/leptons.toml")
     text = re.sub(r"^# (?=\[|[a-z_]+ = )", "", path.read_text(), flags=re.MULTILINE)
     path.write_text(text)
     good("build", "specs/leptons.toml")
-    assert sorted(held(folder)) == FAKES
+    assert own(folder) == FAKES
     assert "unchanged" in good("build", "specs/leptons.toml")
     assert "is what" in good("build", "--check", "specs/leptons.toml")
 
@@ -336,8 +349,8 @@ def leptons(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a spec of fakes, which is left as it is when it is trained."""
     good("init", "leptons", "--task", "fakes")
     good("build", "specs/leptons.toml")
-    monkeypatch.setattr(cli, "_need", lambda package: None)
-    monkeypatch.setattr(cli, "_write", lambda *arguments, **options: "wrote")
+    monkeypatch.setattr(commands, "_need", lambda package: None)
+    monkeypatch.setattr(commands, "_write", lambda *arguments, **options: "wrote")
     return Path("generated/leptons")
 
 
@@ -407,7 +420,7 @@ def test_init_writes_a_spec_that_check_accepts() -> None:
     assert "seesawc check specs/higgs.toml" in said
     good("check", "specs/higgs.toml")
     good("build", "specs/higgs.toml")
-    assert sorted(held(Path("generated/higgs"))) == ["resolved.toml", "train_signal.py"]
+    assert own(Path("generated/higgs")) == ["resolved.toml", "train_signal.py"]
 
 
 def test_what_init_leaves_commented_out_is_right_too() -> None:
@@ -416,7 +429,7 @@ def test_what_init_leaves_commented_out_is_right_too() -> None:
     text = re.sub(r"^# (?=\[|[a-z_]+ = )", "", path.read_text(), flags=re.MULTILINE)
     path.write_text(text)
     good("build", "specs/higgs.toml")
-    assert sorted(held(Path("generated/higgs"))) == FILES
+    assert own(Path("generated/higgs")) == FILES
 
 
 def test_init_makes_the_folder_and_keeps_what_is_there(project: Path) -> None:
@@ -496,7 +509,7 @@ def test_train_signal_builds_and_hands_over_to_the_script(monkeypatch: pytest.Mo
             ["SPECS", "generated/", "--check", "--new-run", "--out", "--force", "--test-only"],
         ),
         (main.commands["submit"], ["SPEC", "--test-only", "--array", "jobs.jsonl"]),
-        (main.commands["status"], ["SPEC", "--sort", "--format", *get_args(runs.State)]),
+        (main.commands["status"], ["SPEC", "--sort", "--format", *get_args(progress.State)]),
         (main.commands["rerun"], ["SPEC", "--failed", "--submit"]),
         (main.commands["init"], ["NAME", "specs/"]),
         (train_signal, ["SPEC", "ARGUMENTS", "train"]),
@@ -523,8 +536,8 @@ def test_every_option_of_every_command_is_explained() -> None:
 
 def built(project: Path, **environment: str) -> dict[str, bytes]:
     """Build in a process of its own and return the files."""
-    code = "from seesawc.cli import main; main()"
-    variables = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), **environment}
+    code = "from seesawc.cli.commands import main; main()"
+    variables = {**os.environ, "PYTHONPATH": str(Path(commands.__file__).parents[2]), **environment}
     done = subprocess.run(
         [sys.executable, "-c", code, "build", str(project / SPEC)],
         capture_output=True,
@@ -587,7 +600,8 @@ def test_the_files_do_not_depend_on_the_umask(umask: int) -> None:
         good("build", str(SPEC))
     finally:
         os.umask(before)
-    assert {path.stat().st_mode & 0o777 for path in FOLDER.iterdir()} == {0o644}
+    modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in FOLDER.rglob("*")}
+    assert modes == {(False, 0o644), (True, 0o755)}
 
 
 def test_the_bytes_do_not_depend_on_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from attrs import asdict
 
 from seesawc import pipeline
 from seesawc.diagnostics import CompileError
-from seesawc.experiment import Experiment
+from seesawc.tables.resolution import Experiment
 from tests.spec_tables import merged, write_spec
 
 ERRORS = Path(__file__).parents[1] / "errors"
@@ -21,7 +21,7 @@ def resolved(folder: Path, base: dict[str, Any], *changes: dict[str, Any]) -> Ex
     tables = base
     for change in changes:
         tables = merged(tables, change)
-    return pipeline.check(write_spec(folder / "spec.toml", tables))[1]
+    return pipeline.check(write_spec(folder / "spec.toml", tables)).experiment
 
 
 def table(name: str, **options: Any) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def test_defaults_that_follow_from_other_options(
 
 
 def test_defaults_of_fakes(tmp_path: Path) -> None:
-    checked = pipeline.check_all(write_spec(tmp_path / "spec.toml", FAKES))
+    checked = pipeline.check(write_spec(tmp_path / "spec.toml", FAKES))
     fakes = checked.experiment.fakes_config
     assert fakes is not None
     found = {
@@ -212,11 +212,11 @@ def test_defaults_of_fakes(tmp_path: Path) -> None:
     }  # fmt: skip
     assert not checked.experiment.dataset_config.use_class_weights
     names = {"numerator": "numModel", "denominator": "denModel", "ratio": "ratioModel"}
-    for stage, trained in checked.stages:
-        assert trained.model_config.name == names[stage.name]
+    for trained in checked.stages:
+        assert trained.model_config.name == names[str(trained.stage)]
         out = trained.model_config.architecture_config.act_out
-        assert out == ("none" if stage.name == "ratio" else "Softabs")
-        assert trained.training_config.max_epochs == (10 if stage.name == "ratio" else 30)
+        assert out == ("none" if trained.stage == "ratio" else "Softabs")
+        assert trained.training_config.max_epochs == (10 if trained.stage == "ratio" else 30)
         assert trained.training_config.loss == "bce"
     members = table("fakes", n_members=2, crack_veto=True, pt_slices=[20])
     found = asdict(resolved(tmp_path, FAKES, members))["fakes_config"]
@@ -225,8 +225,8 @@ def test_defaults_of_fakes(tmp_path: Path) -> None:
     own = {"training_config": {"monitor": "val_chi2_mc"}}
     monitored = table("training", monitor="val_chi2")
     monitored |= table("fakes", numerator=own, denominator=own)
-    checked = pipeline.check_all(write_spec(tmp_path / "spec.toml", merged(FAKES, monitored)))
-    assert {trained.training_config.monitor_mode for _, trained in checked.stages} == {"min"}
+    checked = pipeline.check(write_spec(tmp_path / "spec.toml", merged(FAKES, monitored)))
+    assert {trained.training_config.monitor_mode for trained in checked.stages} == {"min"}
 
 
 EPOCHS = table("training", max_epochs=4)

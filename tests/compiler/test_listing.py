@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from seesawc.listing import Row, order, records, table
-from seesawc.runs import Progress, State
-from seesawc.scripts import PlannedRun
+from seesawc.jobs.listing import Row, order, records, table
+from seesawc.jobs.progress import Progress, State
+from seesawc.writing.runs import PlannedRun
 
 
 def row(index: int, state: State, best: float | None = None, **values: Any) -> Row:

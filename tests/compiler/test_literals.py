@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seesawc.literals import WIDTH, Literal, lay_out, literal
+from seesawc.writing.literals import WIDTH, Literal, lay_out, literal
 
 VALUES = st.recursive(
     st.one_of(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from seesawc import outputs
 from seesawc.diagnostics import CompileError
+from seesawc.writing import outputs
 
 LOSS, EXITS, SUMS = "parts/losses.py", "parts/machinery/exits.py", "parts/SHA256SUMS"
 FIRST = {"script.py": "x = 1\n", "batch.sh": "true\n", LOSS: "y = 1\n", EXITS: "z = 1\n"}
@@ -52,7 +52,7 @@ def refusal(folder: Path, content: dict[str, str], *, force: bool = False) -> st
 
 def alone(folder: Path) -> None:
     names = sorted(path.name for path in folder.parent.iterdir())
-    assert names == [outputs.ATTRIBUTES, folder.name], "nothing is left over"
+    assert names == [*outputs.FOR_GIT, folder.name], "nothing is left over"
 
 
 def cache(place: Path) -> None:
@@ -410,9 +410,9 @@ def test_a_crash_at_any_rename_leaves_the_old_or_the_new_folder(moment: int, fol
     # A child that is killed, as no `finally` may run.
     code = f"""
 import os, sys
-sys.path.insert(0, {str(Path(outputs.__file__).parents[1])!r})
+sys.path.insert(0, {str(Path(outputs.__file__).parents[2])!r})
 from pathlib import Path
-from seesawc import outputs
+from seesawc.writing import outputs
 calls, rename = [], os.rename
 def crash(*arguments, **options):
     calls.append(arguments)
@@ -476,14 +476,15 @@ def test_git_is_told_that_reviews_may_collapse_parts_but_hide_nothing(folder: Pa
     top = folder.parents[1]
     subprocess.run(["git", "init", "-q", top], check=True)
     for name in (LOSS, EXITS, SUMS):
-        assert sorted(attributes(name)) == ["gitlab-generated=set", "linguist-generated=true"]
+        marks = ["gitlab-generated=set", "linguist-generated=true", "text=unset"]
+        assert sorted(attributes(name)) == marks
     for name in ("script.py", "batch.sh", outputs.RECORD):
-        assert attributes(name) == []
+        assert attributes(name) == ["text=unset"]
 
 
 @pytest.mark.parametrize("text", ["", "*.py text\n"])
 def test_attributes_of_the_author_stay(text: str, folder: Path) -> None:
-    path = folder.parent / outputs.ATTRIBUTES
+    path = folder.parent / ".gitattributes"
     path.write_text(text)
     for content, force in ((FIRST, False), (SECOND, False), (FIRST, True)):
         outputs.write(folder, files(content), force=force)
@@ -491,7 +492,7 @@ def test_attributes_of_the_author_stay(text: str, folder: Path) -> None:
 
 
 def test_a_link_in_the_place_of_attributes_stays(folder: Path) -> None:
-    path = folder.parent / outputs.ATTRIBUTES
+    path = folder.parent / ".gitattributes"
     path.unlink()
     path.symlink_to("nowhere")
     assert outputs.write(folder, files(SECOND), force=True)
@@ -500,12 +501,24 @@ def test_a_link_in_the_place_of_attributes_stays(folder: Path) -> None:
 
 
 def test_missing_attributes_come_back_though_the_folder_is_up_to_date(folder: Path) -> None:
-    path = folder.parent / outputs.ATTRIBUTES
+    path = folder.parent / ".gitattributes"
     before = path.read_text()
     path.unlink()
     assert outputs.differing(folder, files(FIRST)) == []
     assert not outputs.write(folder, files(FIRST), force=False)
     assert path.read_text() == before
+
+
+def test_parts_are_committed_whatever_a_list_of_ignored_files_says(folder: Path) -> None:
+    outputs.write(folder, files(FIRST), force=False)
+    (folder.parent / ".gitignore").rename(folder.parent.parent / "ignored")
+    git = ["git", "-C", str(folder.parent)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (folder.parent / ".git" / "info" / "exclude").write_text("parts/\n*.out\n")
+    ignored = [*git, "check-ignore", "-q", f"{folder.name}/{LOSS}"]
+    assert subprocess.run(ignored, check=False).returncode == 0
+    (folder.parent.parent / "ignored").rename(folder.parent / ".gitignore")
+    assert subprocess.run(ignored, check=False).returncode == 1
 
 
 def test_where_nothing_is_built_there_are_no_attributes(tmp_path: Path) -> None:
@@ -524,5 +537,5 @@ def test_attributes_that_cannot_be_written_are_a_fault_and_nothing_is_written(
 
     monkeypatch.setattr(os, failing, full)
     message = refusal(tmp_path / "h4l", FIRST)
-    assert f"cannot write {tmp_path / outputs.ATTRIBUTES}: No space left on device" in message
+    assert f"cannot write {tmp_path / '.gitattributes'}: No space left on device" in message
     assert held(tmp_path) == {}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from seesawc import runs
 from seesawc.diagnostics import CompileError
-from seesawc.runs import ENDED, Progress, expand
+from seesawc.jobs import progress
+from seesawc.jobs.progress import ENDED, Progress, expand
 
 LOGS = "ANALYSIS_ML_LOGS_DIR"
 JOB = {"job": "12_3", "submitted": "2026-01-01T00:00:00Z", "batch": "/r/generated/h4l/x.sbatch"}
@@ -35,7 +35,7 @@ def lock(folder: Path, pid: int, host: str = "elsewhere", age: float = 0) -> Non
 
 
 def read(folder: Path) -> Progress:
-    return runs.read(folder, "val_auc", "max")
+    return progress.read(folder, "val_auc", "max")
 
 
 def dead() -> int:
@@ -128,10 +128,10 @@ def test_epochs_and_the_best_value_come_from_the_record(folder: Path) -> None:
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     put(folder, "metrics.jsonl", text + '{"step": 28, "epoch": 4, "train_loss": 0.1, "val_a')
-    found = runs.read(folder, "val_auc", "max")
+    found = progress.read(folder, "val_auc", "max")
     assert (found.epoch, found.best) == (3, 0.9)
-    assert runs.read(folder, "val_loss", "min").best == 0.5
-    assert runs.read(folder, "val_accuracy", "max").best is None
+    assert progress.read(folder, "val_loss", "min").best == 0.5
+    assert progress.read(folder, "val_accuracy", "max").best is None
 
 
 def test_jobs_are_listed_once_and_half_a_line_is_left_out(folder: Path) -> None:

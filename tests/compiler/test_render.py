@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from seesawc.literals import Verbatim
-from seesawc.render import render
+from seesawc.writing.literals import Verbatim
+from seesawc.writing.render import Templates
 
 
 def rendered(folder: Path, template: str, **values: object) -> str:
     (folder / "t.jinja").write_text(template)
-    return render(folder, "t.jinja", values)
+    return Templates(folder).render("t.jinja", values)
 
 
 def test_a_value_without_a_filter_never_reaches_the_text(tmp_path: Path) -> None:

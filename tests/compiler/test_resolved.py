@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from seesawc import pipeline, resolved
-from seesawc.experiment import options
+from seesawc import pipeline
+from seesawc.tables.resolution import numbers as numbers_of
+from seesawc.tables.resolution import options
 from tests.spec_tables import edited
 
 BASE = (Path(__file__).parents[1] / "errors" / "base.toml").read_text(encoding="utf-8")
@@ -25,13 +26,13 @@ def line(name: str, text: str) -> str:
 
 def numbers(text: str, folder: Path) -> dict[str, str]:
     (folder / "h4l.toml").write_text(text, encoding="utf-8")
-    return dict(resolved.numbers(pipeline.check(folder / "h4l.toml")[1]))
+    return dict(numbers_of(pipeline.check(folder / "h4l.toml").experiment))
 
 
 def test_the_record_is_toml_with_every_option_of_the_experiment(tmp_path: Path) -> None:
     text = record(BASE, tmp_path)
     data = tomllib.loads(text)
-    _, experiment = pipeline.check(tmp_path / "h4l.toml")
+    experiment = pipeline.check(tmp_path / "h4l.toml").experiment
     for key, value in options(experiment):
         if value is None:
             assert f"# {key[-1]} is not set" in text
@@ -88,8 +89,11 @@ def test_nested_values_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_the_build_table_holds_digests_of_all_files(tmp_path: Path) -> None:
     build = tomllib.loads(record(BASE, tmp_path))["build"]
-    assert set(build["files"]) == {"train_signal.py", "submit.sbatch"}
-    assert all(len(digest) == 64 for digest in (build["numbers"], *build["files"].values()))
+    # The list of digests has those of parts.
+    assert set(build["files"]) == {"train_signal.py", "submit.sbatch", "parts/SHA256SUMS"}
+    digests = (build["numbers"]["signal"], build["spec"], *build["files"].values())
+    assert all(len(digest) == 64 for digest in digests)
+    assert build["timestamp"].keys() == {"signal"}
     assert build["run_name"].startswith("h4l_MLP_")
 
 

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from seesawc import signatures
-from seesawc.signatures import Parameter, Signature, check, check_pair, convert
+from seesawc.tables import signatures
+from seesawc.tables.signatures import Parameter, Signature, check, check_pair, convert
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "torch_signatures.py"))
 STEPS = 8
@@ -237,7 +237,8 @@ def test_loading_is_quick_and_does_not_import_torch() -> None:
         return time.perf_counter() - start
 
     assert min(load() for _ in range(20)) < 0.003
-    code = "import sys, seesawc.signatures as s; s.optimizers(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from seesawc.tables import signatures as s; s.optimizers();"
+    code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

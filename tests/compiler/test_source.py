@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seesawc.diagnostics import CompileError, Diagnostic, draw
-from seesawc.positions import Key, scan
-from seesawc.source import MAX_BYTES, MAX_LINE, Source, parse, read
+from seesawc.reading.positions import Key, scan
+from seesawc.reading.source import MAX_BYTES, MAX_LINE, Source, parse, read
 
 
 def faults(text: str) -> tuple[Diagnostic, ...]:

@@ -11,42 +11,13 @@ import seesawc
 
 PACKAGE = Path(seesawc.__file__).parent
 TEMPLATES = PACKAGE.parents[1] / "templates"
-STAGES = {
-    "source",
-    "spec",
-    "experiment",
-    "rules",
-    "sweep",
-    "stages",
-    "plan",
-    "fakes_plan",
-    "linker",
-    "merge",
-    "render",
-    "resolved",
-    "outputs",
-}
-# What a stage hands on is named by the ones behind it: they import its types, not its work.
-TYPES = {
-    "spec": {"source"},
-    "experiment": {"spec"},
-    "rules": {"source", "spec", "experiment"},
-    "sweep": {"source", "spec"},
-    "choices": {"source"},
-    "faults": {"source"},
-    "stages": {"source"},
-    "fakes_rules": {"experiment", "spec"},
-    "plan": {"experiment"},
-    "fakes_plan": {"experiment", "plan"},
-    "resolved": {"source", "experiment"},
-}
-# These take what the pipeline returns, but compile nothing.
-READERS = {"listing", "submission"}
-RESULTS = {"BATCH", "Compiled", "PlannedRun", "places", "variables"}
+# Each may import from those behind it, and what is in no room.
+ROOMS = ("__main__", "cli", "jobs", "pipeline", "writing", "rules", "reading", "tables")
+ANYWHERE = {"diagnostics", ""}
 
 
 def modules() -> dict[str, Path]:
-    """Return the modules of seesawc by name, such as `tables.values`."""
+    """Return the modules of seesawc by name, such as `tables.values`; "" is the package."""
     paths = (path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
     names = {".".join(path.parts).removesuffix("__init__").rstrip("."): path for path in paths}
     return {name: (PACKAGE / path).with_suffix(".py") for name, path in names.items()}
@@ -72,68 +43,55 @@ def edges() -> dict[str, set[str]]:
             inner = full.removeprefix("seesawc").lstrip(".") if full.startswith("seesawc") else None
             while inner and inner not in known:
                 inner = inner.rpartition(".")[0]
-            if inner:
+            if inner is not None:
                 found[name].add(inner)
     return found
 
 
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_module_lies_in_a_room() -> None:
+    assert {room(module) for module in modules()} == {*ROOMS, *ANYWHERE}
+
+
+def test_imports_go_from_room_to_room_one_way() -> None:
+    for module, used in edges().items():
+        allowed = ROOMS[ROOMS.index(room(module)) :] if room(module) in ROOMS else ()
+        assert {room(other) for other in used} <= {*allowed, *ANYWHERE}, module
+
+
 def test_imports_have_no_cycles() -> None:
     order = list(TopologicalSorter(edges()).static_order())
-    assert {"cli", "pipeline", "diagnostics"} < set(order)
+    assert {"cli.commands", "pipeline", "diagnostics"} < set(order)
 
 
-def test_only_the_pipeline_calls_stages_and_only_the_commands_call_the_pipeline() -> None:
-    found = edges()
-    assert {name for name, used in found.items() if "pipeline" in used} == {"cli", *READERS}
-    assert {name for name, used in found.items() if "cli" in used} <= {"__main__"}
-    assert found["pipeline"] | found["scripts"] >= STAGES
-    for name in READERS:
-        assert functions_used(modules()[name], "pipeline") <= RESULTS, name
-    for name, used in found.items():
-        if name not in ("cli", "pipeline", "scripts"):
-            assert used & STAGES <= TYPES.get(name, set()), name
-
-
-def functions_used(path: Path, stage: str) -> set[str]:
-    """Return what a module takes from a stage."""
-    return {
-        full.rpartition(".")[2] for full in imported(path) if full.startswith(f"seesawc.{stage}.")
+def test_jobs_take_what_the_pipeline_returns_and_compile_nothing() -> None:
+    used = {
+        full for name in modules() if room(name) == "jobs" for full in imported(modules()[name])
     }
+    # Neither the pipeline's functions nor its module.
+    assert {full for full in used if "pipeline" in full} == {"seesawc.pipeline.Compiled"}
 
 
-def test_stages_take_types_and_listings_from_each_other_but_no_work() -> None:
-    known = modules()
-    work = {"read", "resolve", "check", "plan", "link", "merge", "render", "write"}
-    work |= {"parse"}
-    for name, stages in TYPES.items():
-        for stage in stages:
-            used = functions_used(known[name], stage)
-            assert used, f"{name} does not use {stage}: narrow TYPES"
-            assert not used & work, f"{name} calls {stage}"
-
-
-def test_tables_import_only_tables_and_diagnostics() -> None:
-    for name, used in edges().items():
-        if name.startswith("tables"):
-            outside = {u for u in used if not u.startswith("tables") and u != "diagnostics"}
-            assert outside == set(), name
-
-
-@pytest.mark.parametrize("name", ["diagnostics", "positions", "literals", "tables.values"])
+@pytest.mark.parametrize(
+    "name", ["diagnostics", "reading.positions", "tables.values", "writing.literals"]
+)
 def test_the_lowest_modules_import_nothing_of_seesawc(name: str) -> None:
     assert edges()[name] == set()
 
 
 def test_parts_import_no_seesawc() -> None:
-    parts = sorted((TEMPLATES / "parts").glob("*.py"))
-    assert parts
+    parts = sorted((TEMPLATES / "parts").rglob("*.py"))
+    assert TEMPLATES / "parts" / "machinery" / "runs.py" in parts
     for path in parts:
         assert not [full for full in imported(path) if full.split(".")[0] == "seesawc"], path
 
 
 def test_only_the_commands_print_or_exit() -> None:
     for name, path in modules().items():
-        if name in ("cli", "__main__"):
+        if room(name) in ("cli", "__main__"):
             continue
         called = {
             node.func.id
@@ -157,7 +115,7 @@ def test_no_command_imports_what_only_scripts_need(command: str, tmp_path: Path)
     arguments = command.split() + (["h4l.toml"] if "--help" != command != "init new" else [])
     code = f"""
 import sys
-from seesawc.cli import main
+from seesawc.cli.commands import main
 try:
     main({arguments!r})
 except SystemExit:

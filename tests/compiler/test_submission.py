@@ -12,11 +12,14 @@ import pytest
 from attrs import evolve
 from click.testing import CliRunner, Result
 
-from seesawc import cluster, listing, pipeline, submission
-from seesawc.cli import main
+from seesawc import pipeline
+from seesawc.cli.commands import main
 from seesawc.diagnostics import CompileError
+from seesawc.jobs import listing, slurm, submission
 from seesawc.pipeline import Compiled
-from seesawc.scripts import BATCH, PlannedRun
+from seesawc.writing import batch
+from seesawc.writing.batch import BATCH
+from seesawc.writing.runs import PlannedRun
 from tests.spec_tables import BASE, FOLDER, SPEC, edited
 
 NAME = "h4l_MLP_20010909T014640Z"
@@ -172,8 +175,8 @@ def test_a_jobs_own_variables_are_not_handed_down() -> None:
     outer = {"SLURM_CPU_BIND": "cores", "SLURM_CONF": "/c", "SLURM_JWT": "t", "PATH": "/bin"}
     options = {"SBATCH_ACCOUNT": "atlas", "SRUN_DEBUG": "1"}
     kept = {"SLURM_CONF": "/c", "SLURM_JWT": "t", "PATH": "/bin"}
-    assert cluster.environment(outer | options) == kept | options
-    assert cluster.environment(outer | options | {"SLURM_JOB_ID": "3"}) == kept
+    assert slurm.environment(outer | options) == kept | options
+    assert slurm.environment(outer | options | {"SLURM_JOB_ID": "3"}) == kept
 
 
 def test_runs_of_a_sweep_are_chosen_and_recorded_one_by_one(project: Path) -> None:
@@ -304,12 +307,10 @@ def git(*arguments: str) -> None:
 
 
 def test_parts_that_git_does_not_know_are_named(project: Path) -> None:
-    parts = {"parts/losses.py": "y = 1\n", "parts/machinery/exits.py": "z = 1\n"}
     compiled = pipeline.compile_spec(SPEC, FOLDER)
-    job = submission.locate(SPEC, FOLDER, evolve(compiled, files={**compiled.files, **parts}))
-    (FOLDER / "parts/machinery").mkdir(parents=True)
-    for name, text in parts.items():
-        (FOLDER / name).write_text(text)
+    parts = [name for name in compiled.files if name.startswith("parts/")]
+    assert {"parts/losses.py", "parts/machinery/exits.py"} < set(parts)
+    job = submission.locate(SPEC, FOLDER, compiled)
     git("init", "-q")
     git("add", str(SPEC), str(FOLDER))
     git("commit", "-q", "-m", "all but .gitattributes")
@@ -322,6 +323,8 @@ def test_parts_that_git_does_not_know_are_named(project: Path) -> None:
     assert submission.uncommitted(job) == tuple(f"{FOLDER}/{name}" for name in parts)
     # Of GitHub's .gitignore for Python.
     Path(".gitignore").write_text("parts/\n")
+    assert submission.uncommitted(job) == tuple(f"{FOLDER}/{name}" for name in parts)
+    Path("generated/.gitignore").write_text("")
     assert submission.uncommitted(job) == (f"{FOLDER}/parts/",)
 
 
@@ -353,4 +356,7 @@ def test_a_job_that_git_does_not_know_is_warned_of(monkeypatch: pytest.MonkeyPat
 
 def test_a_compiled_spec_needs_its_variables_once_each() -> None:
     compiled: Compiled = pipeline.compile_spec(SPEC, FOLDER)
-    assert pipeline.variables(compiled) == ("ANALYSIS_ML_LOGS_DIR", "ANALYSIS_ML_RESULTS_DIR")
+    assert batch.variables(compiled.experiment, compiled.points) == (
+        "ANALYSIS_ML_LOGS_DIR",
+        "ANALYSIS_ML_RESULTS_DIR",
+    )

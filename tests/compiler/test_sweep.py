@@ -15,8 +15,10 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seesawc import outputs, pipeline, scripts
+from seesawc import pipeline
 from seesawc.pipeline import Compiled
+from seesawc.writing import outputs, scripts
+from seesawc.writing.runs import PlannedRun
 from tests.runs.experiments import SPEC
 from tests.runs.variants import THREE
 from tests.spec_tables import merged, write_spec
@@ -91,7 +93,7 @@ def grid(*names: str) -> dict[str, Any]:
     return found
 
 
-def plain(tables: Mapping[str, Any], run: scripts.PlannedRun) -> dict[str, Any]:
+def plain(tables: Mapping[str, Any], run: PlannedRun) -> dict[str, Any]:
     """The plain spec that has the values of a point."""
     found = {name: table for name, table in tables.items() if name != "sweep_config"}
     for dotted, value in run.values.items():
@@ -121,8 +123,15 @@ class Substituted(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         match node:
             case ast.Subscript(ast.Name("POINT"), ast.Constant(str(column))):
-                # Variants that the point does not have ask for what others have.
-                return self.row.get(column, node)
+                return self.row[column]
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        match node:
+            case ast.Call(
+                ast.Attribute(ast.Name("POINT"), "get"), [ast.Constant(str(column)), *default]
+            ):
+                return self.row.get(column, default[0] if default else ast.Constant(None))
         return self.generic_visit(node)
 
 
@@ -148,28 +157,29 @@ def normal(text: str) -> tuple[str, str]:
 
 
 def statements(texts: Iterable[str], row: Mapping[str, ast.expr]) -> Iterator[tuple[str, str]]:
-    """The statements that a point has, without the sweep's own, with its values."""
+    """The statements that a point has, with its values; of variants the one that it has."""
     variants: dict[str, str] = {}
     for text in texts:
-        match tree(text):
+        node = tree(text)
+        match node:
             case ast.If(
-                ast.Compare(ast.Constant(str(column)), [ast.In()], [ast.Name("POINT")]), [node]
+                ast.Compare(ast.Constant(str(column)), [ast.In()], [ast.Name("POINT")]), [inner]
             ):
                 if column in row:
-                    choice = [*variants.values(), ast.unparse(node)]
-                    yield list(statements(choice, row))[-1]
+                    yield normal(ast.unparse(Substituted(row).visit(deepcopy(inner))))
             case ast.Assign([ast.Name(name)], ast.Subscript(ast.Dict(keys, values), choice)):
                 number = ast.literal_eval(Substituted(row).visit(deepcopy(choice)))
-                chosen = {ast.unparse(k): v for k, v in zip(keys, values, strict=True) if k}
-                variant = ast.unparse(chosen[str(number)])
+                chosen = {ast.literal_eval(k): v for k, v in zip(keys, values, strict=True) if k}
+                variant = ast.unparse(chosen[number])
                 yield normal(re.sub(rf"\b{variant}\b", name, variants[variant], count=1))
-            case node:
+            case _:
+                if "POINT" in text:
+                    text = ast.unparse(Substituted(row).visit(deepcopy(node)))
                 name, text = normal(text)
-                if "POINT[" in text:
-                    name, text = normal(ast.unparse(Substituted(row).visit(deepcopy(node))))
                 if re.fullmatch(r"\w+_\d+", name):
                     variants[name] = text
-                yield name, text
+                else:
+                    yield name, text
 
 
 def named(node: ast.stmt) -> str:
@@ -183,25 +193,18 @@ def named(node: ast.stmt) -> str:
     return ast.unparse(node)
 
 
-# What a sweep imports besides: `train_all` starts processes.
-ALSO = {"import signal", "import subprocess"}
-# What a sweep says where a plain script says something else: its own lines.
+# What a sweep imports besides.
+ALSO = {"from parts.machinery.arguments import parse_sweep_arguments", "from typing import Any"}
+# What a sweep says where a plain script says something else, and what only a sweep has.
 OWN = {
-    'RUN_NAME = f"{SWEEP}-{IDENTITY}"': 'RUN_NAME = "{run}"',
-    " and name not in of_the_sweep": "",
-    "arguments = ARGUMENTS": "arguments = parse_arguments()",
-    "    if arguments.all:\n        return train_all(Path(__file__), POINTS)\n": "",
-    'point_script(Path(__file__), POINT["script"])': "digest(Path(__file__))",
-    "own_settings(SETTINGS, RESOLVED, \"points\", IDENTITY)": "all_settings(SETTINGS, RESOLVED)",
-    '    tags |= {"sweep": SWEEP, "point": IDENTITY}\n': "",
+    'RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"': 'RUN_NAME = "{run}"',
+    "    points=POINTS,\n    arguments=ARGUMENTS,\n": "",
 }  # fmt: skip
-HEAD = {
-    "POINTS", "ARGUMENTS", "SWEEP", "IDENTITY", "POINT", "of_the_sweep", "parse_sweep_arguments",
-    "shown", "point_script", "own_settings", "train_all", "wait_and_pass_on",
-}  # fmt: skip
+HEAD = {"POINTS", "ARGUMENTS", "SWEEP", "POINT"}
+ASKED_FOR = {"ACCELERATOR", "DEVICES", "FINGERPRINTS"}
 
 
-def of_point(script: str, run: scripts.PlannedRun) -> dict[str, str]:
+def of_point(script: str, run: PlannedRun) -> dict[str, str]:
     """The statements of a point by name: what the script does for it."""
     for own, other in OWN.items():
         assert own in script
@@ -217,7 +220,7 @@ def of_point(script: str, run: scripts.PlannedRun) -> dict[str, str]:
     assert isinstance(row, ast.Dict)
     columns = {ast.literal_eval(k): v for k, v in zip(row.keys, row.values, strict=True) if k}
     found = dict(statements(texts, columns))
-    return {n: text for n, text in found.items() if n not in HEAD and not re.search(r"_\d+$", n)}
+    return {name: text for name, text in found.items() if name not in HEAD}
 
 
 def imports(script: str) -> set[str]:
@@ -238,22 +241,21 @@ def assert_merged(folder: Path, tables: Mapping[str, Any]) -> None:
     assert imports(script) == set().union(*map(imports, plains)) | ALSO
     everywhere = {normal(text)[0] for each in plains for text in segments(each)}
     for run, text in zip(found.runs, plains, strict=True):
-        alone, here = dict(map(normal, segments(text))), of_point(script, run)
-        # A sweep has a command line of its own.
-        del alone["parse_arguments"]
-        assert {name: here.get(name) for name in alone if name != "import"} == {
-            name: text for name, text in alone.items() if name != "import"
-        }
-        extra = here.keys() - alone.keys()
+        alone = {n: t for n, t in map(normal, segments(text)) if n != "import"}
+        here = of_point(without_parts(script), run)
+        alone["SCRIPT"] = without_parts(alone["SCRIPT"])
+        assert {name: here.get(name) for name in alone} == alone
+        extra = here.keys() - alone.keys() - {"import"}
         assert extra <= everywhere
-        assert not extra & settings_of(script)
+        # What trackers are told as a setting; SCRIPT asks for its own in all of its variants.
+        settings = {name for name in extra if name.isupper()}
+        assert settings <= ASKED_FOR, "a setting that the point lacks"
         assert f'script = "{outputs.digest(text)}"' in found.files["resolved.toml"]
 
 
-def settings_of(script: str) -> set[str]:
-    """The names above SETTINGS: those that a tracker is told."""
-    above = script.partition("\nSETTINGS = ")[0].partition("of_the_sweep = ")[2]
-    return set(re.findall(r"^ *([A-Z_]+)(?:: Final)? = ", above, re.MULTILINE))
+def without_parts(text: str) -> str:
+    """A text without the digest of parts: a sweep builds on those of all its points."""
+    return re.sub("(parts=.)[0-9a-f]{64}", r"\g<1>", text)
 
 
 @pytest.mark.parametrize("name", sampled(GRIDS, 3))
@@ -361,13 +363,13 @@ def test_the_record_states_the_sweep_and_what_follows_from_each_point(tmp_path: 
 
 def test_a_plain_spec_makes_one_run(tmp_path: Path) -> None:
     found = compiled(tmp_path, merged(SPEC, {"experiment_config": {"run_name": "r"}}))
-    assert found.runs == (scripts.PlannedRun(0, "r", "", {}),)
+    assert found.runs == (PlannedRun(0, "r", "", {}),)
 
 
 def test_the_table_may_hold_names_of_libraries(tmp_path: Path) -> None:
     script = compiled(tmp_path, sweep(grid=GRIDS["act"])).files[scripts.SCRIPT]
     assert '"act": nn.SiLU,' in script
-    assert 'act=POINT["act"],' in script
+    assert 'ACT = POINT["act"]\n' in script
 
 
 def test_the_example_of_the_documents_has_no_mistake(tmp_path: Path) -> None:

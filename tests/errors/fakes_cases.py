@@ -49,6 +49,9 @@ CASES: dict[str, Edits] = {
     "stage-value": behind(RATIO, "gradient_clip_val = -1"),
     "stage-monitor": behind(RATIO, 'monitor = "val_chi2_mc"'),
     "stage-and-spec": (*behind(RATIO, "save_top_k = 0"), *behind(EPOCHS, "gradient_clip_val = 0")),
+    "stage-inputs": behind(
+        RATIO, "[fakes_config.numerator.model_config.architecture_config]\nembedding_dim = 4"
+    ),
     "class-balance": behind(JETS, "use_class_weights = true"),
     "no-weights": behind(JETS, "use_mc_weights = false"),
     "classes": behind(JETS, 'classes = ["data", "mc"]'),

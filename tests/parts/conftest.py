@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from parts.exits import ASKED, SIGNALS
+from parts.machinery.exits import ASKED, SIGNALS
 
 
 @pytest.fixture(autouse=True)

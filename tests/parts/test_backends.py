@@ -15,15 +15,15 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from parts.backends import (
+from parts.machinery.backends import (
     CometBackend,
     Mirror,
     MlflowBackend,
     initialised_store,
     is_mirrored,
 )
-from parts.records import Record
-from parts.runs import RunFolder
+from parts.machinery.records import Record
+from parts.machinery.runs import RunFolder
 
 PICTURE = b"\x89PNG\r\n\x1a\n"
 SETTINGS = {"max_epochs": 3, "classes": ("B", "S"), "long": "x" * 7000, "none": None}
@@ -74,6 +74,18 @@ def only_run(folder: RunFolder, store: Path) -> Run:
     return run
 
 
+def keep_code(folder: RunFolder, record: Record) -> None:
+    """Keep the code that runs, as a run does, and name it in the record."""
+    kept = folder.path.with_name(".code") / "digest"
+    for name in ("train.py", "parts/inputs.py", "run"):
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        (kept / name).write_text(name)
+    record.write(0, 0, artifact=str(kept))
+
+
+CODE = {"code/train.py", "code/parts/inputs.py", "code/run"}
+
+
 def points(folder: RunFolder, store: Path, name: str) -> list[tuple[int, float]]:
     run = only_run(folder, store)
     history = client(store).get_metric_history(run.info.run_id, name)
@@ -92,6 +104,7 @@ def test_an_mlflow_store_holds_what_the_record_does(folder: RunFolder, store: Pa
     record = Record(folder.record)
     (folder.path / "resolved.toml").write_text("a = 1")
     record.write(0, 0, artifact=str(folder.path / "resolved.toml"))
+    keep_code(folder, record)
     for epoch in (1, 2):
         write_epoch(folder, record, epoch)
     mirror(folder, store)
@@ -103,8 +116,38 @@ def test_an_mlflow_store_holds_what_the_record_does(folder: RunFolder, store: Pa
     assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
     artifacts = store / "artifacts" / folder.path.parent.name / run.info.run_id / "artifacts"
     found = {str(p.relative_to(artifacts)) for p in artifacts.rglob("*") if p.is_file()}
-    assert found == {"run/resolved.toml", "epoch_0001/roc.png", "epoch_0002/roc.png"}
+    assert found == {"run/resolved.toml", "epoch_0001/roc.png", "epoch_0002/roc.png", *CODE}
     assert (artifacts / "epoch_0001" / "roc.png").read_bytes() == PICTURE
+
+
+def test_settings_that_have_changed_are_tags_and_do_not_end_the_tracking(
+    folder: RunFolder, store: Path
+) -> None:
+    """A run that has no checkpoint may begin anew with another script."""
+    write_epoch(folder, Record(folder.record), 1)
+    backend(folder, store, lr=0.1, kind="a").open()
+    for lr in (0.2, 0.1):
+        backend(folder, store, lr=lr, kind="a", new=1).open()
+        data = only_run(folder, store).data
+        assert (data.params["lr"], data.params["new"]) == ("0.1", "1")
+        changed = {n: value for n, value in data.tags.items() if n.startswith("changed")}
+        # Also if it has changed back.
+        assert changed == {"changed.lr": str(lr)}
+    mirror(folder, store)
+    assert only_run(folder, store).info.status == "FINISHED"
+
+
+def test_there_may_be_more_settings_than_mlflow_takes_at_once(
+    folder: RunFolder, store: Path
+) -> None:
+    many = {f"option_{i}": i for i in range(230)}
+    for _ in range(2):
+        backend(folder, store, **many).open()
+        params = only_run(folder, store).data.params
+        assert {name: params[name] for name in many} == {n: str(i) for n, i in many.items()}
+    backend(folder, store, **dict.fromkeys(many, -1)).open()
+    tags = only_run(folder, store).data.tags
+    assert {tags[f"changed.{name}"] for name in many} == {"-1"}
 
 
 def test_a_later_start_goes_on_with_the_same_entry(folder: RunFolder, store: Path) -> None:
@@ -429,7 +472,10 @@ def comet(path: Path) -> None:
     folder = RunFolder(path)
     epoch = 2 if folder.record.exists() else 1
     folder.path.mkdir(exist_ok=True)
-    write_epoch(folder, Record(folder.record), epoch)
+    record = Record(folder.record)
+    if epoch == 1:
+        keep_code(folder, record)
+    write_epoch(folder, record, epoch)
     settings = {"max_epochs": 3, "classes": ("B", "S"), "comet_key_variable": "SITE_KEY"}
     thread = Mirror(folder, CometBackend("SITE_KEY", "project", "h4l", folder, settings, TAGS))
     thread.start()
@@ -480,9 +526,13 @@ def test_a_comet_archive_holds_what_the_record_does(archives: list[zipfile.ZipFi
                 "epoch": epoch,
             }
         ]
-        (picture,) = messages(archive, "file_upload")
+        files = messages(archive, "file_upload")
+        (picture,) = (file for file in files if file["upload_type"] == "visualization")
+        code = {file["additional_params"]["fileName"]: file for file in files if file != picture}
+        assert code.keys() == (CODE if epoch == 1 else set())
+        for name, file in code.items():
+            assert archive.read(file["file_path"]).decode() == name.removeprefix("code/")
         assert archive.read(picture["file_path"]) == PICTURE
-        assert picture["upload_type"] == "visualization"
         assert picture["additional_params"]["figName"] == f"epoch_{epoch:04d}/roc.png"
         assert picture["additional_params"]["step"] == 10 * epoch
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from parts.batches import Batches
 from parts.events import Events
-from parts.exits import RefusedError
+from parts.machinery.exits import RefusedError
 
 
 @pytest.fixture(scope="module", autouse=True)

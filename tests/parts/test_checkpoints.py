@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from parts.checkpoints import (
+from parts.machinery.checkpoints import (
     AtomicCheckpointIO,
     LastCheckpoints,
     best_checkpoint,
@@ -21,7 +21,7 @@ from parts.checkpoints import (
     newest,
     pointer,
 )
-from parts.exits import RefusedError
+from parts.machinery.exits import RefusedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 

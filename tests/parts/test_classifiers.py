@@ -21,9 +21,10 @@ from parts.classifiers import (
     linear_warmup,
 )
 from parts.events import Events
-from parts.exits import NotFiniteError, RefusedError
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
+from parts.machinery.checkpoints import load_into
+from parts.machinery.exits import NotFiniteError, RefusedError
 from parts.models import MLP, binary_probability
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
@@ -56,8 +57,8 @@ class Steps(torch.optim.SGD):
 
 def network(n_hidden: int = 4) -> MLP:
     torch.manual_seed(0)
-    inputs = Inputs([Numerical(nn.Identity())])
-    return MLP(inputs, 2, 1, 1, n_hidden, nn.ReLU, 0.0, nn.Identity)
+    inputs = Inputs([Numerical(nn.Identity(), 2)])
+    return MLP(inputs, 1, 1, n_hidden, nn.ReLU, 0.0, nn.Identity)
 
 
 def events() -> Events:
@@ -245,6 +246,23 @@ def test_all_that_does_not_fit_is_said_at_once(classifier: Classifier) -> None:
 def test_a_checkpoint_that_knows_nothing_does_not_fit(classifier: Classifier) -> None:
     with pytest.raises(RefusedError, match="classes: None there"):
         check_fit(classifier, {"state_dict": classifier.state_dict()})
+
+
+def test_weights_are_taken_from_a_checkpoint_that_fits_alone(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "best.ckpt"
+    torch.save(checkpoint(classifier) | {"epoch": 3}, path)
+    other = Classifier(network(), bce, binary_probability, KNOWS, plain)
+    nn.init.zeros_(next(other.parameters()))
+    assert load_into(other, path)["epoch"] == 3
+    expected = classifier.state_dict()
+    assert all(torch.equal(expected[n], tensor) for n, tensor in other.state_dict().items())
+    wider = Classifier(network(8), bce, binary_probability, KNOWS, plain)
+    before = {name: tensor.clone() for name, tensor in wider.state_dict().items()}
+    with pytest.raises(RefusedError, match="the checkpoint does not fit"):
+        load_into(wider, path)
+    assert all(torch.equal(before[n], tensor) for n, tensor in wider.state_dict().items())
 
 
 def test_weights_count_with_their_sign_in_the_loss(classifier: Classifier) -> None:

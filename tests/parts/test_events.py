@@ -27,8 +27,8 @@ from parts.events import (
     loss_weights,
     read_splits,
 )
-from parts.exits import RefusedError
-from parts.places import digest
+from parts.machinery.exits import RefusedError
+from parts.machinery.places import digest
 
 BASE = Path("/nowhere")
 
@@ -443,3 +443,19 @@ def test_a_million_events_take_little_memory(tmp_path: Path) -> None:
     assert int(count) > 950_000
     # Of 48 MB in the columns, several copies.
     assert 48_000 < int(grown) < 800_000
+
+
+@pytest.mark.parametrize("split", [0, 1, 2])
+def test_a_feature_without_a_logarithm_is_refused_in_any_split(tmp_path: Path, split: int) -> None:
+    events = table().assign(eta=1.0)
+    samples = [
+        sample(name, label, tmp_path / "e.parquet", selection=f"process == {label}")
+        for label, name in enumerate(("qqZZ", "ggH"))
+    ]
+    write(tmp_path / "e.parquet", events)
+    splits = read(*samples, logarithmic=("pt", "eta"))
+    events.loc[events["pt"] == float(splits[split].numerical[0, 0]), "eta"] = 0.0
+    write(tmp_path / "e.parquet", events)
+    read(*samples, logarithmic=("pt",))
+    with pytest.raises(RefusedError, match=r"no logarithm, 0 or less, in eta \(1 events\)"):
+        read(*samples, logarithmic=("pt", "eta"))

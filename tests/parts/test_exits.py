@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parts.exits import (
+from parts.machinery.exits import (
     ASKED,
     CANCELLED,
     INTERRUPTED,
@@ -59,7 +59,7 @@ def test_tasks_that_train_together_obey_together() -> None:
 
 def run(code: str, *numbers: int) -> subprocess.Popen[str]:
     """Run code that says when it is ready for the signals that it is then sent."""
-    text = f"from parts.exits import *\nimport time\n{code}"
+    text = f"from parts.machinery.exits import *\nimport time\n{code}"
     process = subprocess.Popen(
         [sys.executable, "-c", text],
         env={**os.environ, "PYTHONPATH": str(PARTS)},
@@ -131,6 +131,44 @@ sys.exit(3)
     process = run(code, number)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (3, "", "struck")
+
+
+ENDS = (
+    ("return 5", 5, ""),
+    ("raise RefusedError('so')", 1, "refused: so"),
+    ("open('/none/such')", 1, "refused: [Errno 2] No such file or directory: '/none/such'"),
+    ("raise OSError(28, 'no space left')", 4, "stopped: [Errno 28] no space left"),
+    ("int('x')", 1, "refused: invalid literal for int() with base 10: 'x'"),
+    ("obey()", 143, "stopped by a signal, exit status 143"),
+)
+
+
+@pytest.mark.parametrize(("line", "status", "text"), ENDS)
+def test_what_is_carried_out_ends_with_a_status_and_a_line(
+    line: str, status: int, text: str
+) -> None:
+    """Whatever signal comes after that."""
+    code = f"""
+import os, sys
+def work():
+    if {status} == 143:
+        os.kill(os.getpid(), {signal.SIGTERM:d})
+    {line}
+status = carry_out(work)
+left = [signal.getsignal(number) for number in SIGNALS]
+assert left == 3 * [signal.SIG_IGN], left
+sys.exit(status)
+"""
+    process = run(code)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors.strip()) == (status, "", text)
+
+
+def test_what_is_no_refusal_is_shown_where_it_happened() -> None:
+    output, errors = run("carry_out(lambda: {}['x'])").communicate(timeout=60)
+    assert output == ""
+    assert errors.startswith("Traceback")
+    assert errors.endswith("KeyError: 'x'\n")
 
 
 def test_listening_begins_and_ends_with_all_signals() -> None:

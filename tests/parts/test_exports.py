@@ -1,35 +1,38 @@
 """An exported network says what the trained one says, whatever it is made of."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
 from parts.activations import Activated, Softabs
-from parts.applications import deviation, mean, member_factors
+from parts.applications import deviation, mean, member_factors, read_network
+from parts.cracks import Crack
 from parts.density_losses import tangent_link
 from parts.ensembles import Ensemble, Sliced
-from parts.exits import RefusedError
 from parts.exports import FakeFactor, export
 from parts.inputs import (
     Embedded,
     Inputs,
-    Logarithms,
     NumericalOrMissing,
-    logarithms,
+    logarithmic,
     present,
     quantile,
     standard,
 )
+from parts.machinery.exits import RefusedError
 from parts.models import MLP, ResNet
 
 NAMES = {"numerical": ("pt", "eta"), "categorical": ("n_jets",)}
 MISSING = -999.0
+CRACK = Crack("eta_of_cluster", 1.37, 1.52)
 
 
 class LogRatioOf(nn.Module):
@@ -54,24 +57,33 @@ def events(size: int = 300, dtype: torch.dtype = torch.float32) -> dict[str, Ten
 def network(numerical: Tensor, *, categories: bool = True) -> nn.Module:
     """Everything that a fake factor can be made of."""
     torch.manual_seed(2)
-    features = logarithms(present(numerical, MISSING), [0])
-    scalings = (
-        nn.Sequential(Logarithms([0], 2), quantile(features)),
-        nn.Sequential(Logarithms([0], 2), standard(features)),
-    )
+    features = present(numerical, MISSING)
+    scalings = logarithmic(quantile, features, [0]), logarithmic(standard, features, [0])
 
     def alone(index: int) -> nn.Module:
-        blocks: list[nn.Module] = [NumericalOrMissing(scalings[index % 2], MISSING)]
+        blocks: list[NumericalOrMissing | Embedded] = [
+            NumericalOrMissing(scalings[index % 2], 2, MISSING)
+        ]
         if categories:
             # Not all that occur: the rest share one embedding.
             blocks.append(Embedded(0, torch.tensor([0, 1, 3]), 3))
-        inputs, width = Inputs(blocks), 7 if categories else 4
+        inputs = Inputs(blocks)
         if index % 2:
-            return Activated(MLP(inputs, width, 1, 1, 8, nn.SiLU, 0.1, nn.LayerNorm), Softabs())
-        return ResNet(inputs, width, 1, 2, 8, 2, nn.ReLU, 0.1, nn.BatchNorm1d)
+            return Activated(MLP(inputs, 1, 1, 8, nn.SiLU, 0.1, nn.LayerNorm), Softabs())
+        return ResNet(inputs, 1, 2, 8, 2, nn.ReLU, 0.1, nn.BatchNorm1d)
 
     members = (Sliced([alone(i), alone(i + 1)], 0, (30.0,)) for i in range(2))
     return LogRatioOf(Ensemble(members)).to(numerical.dtype).eval()
+
+
+def network_of_one() -> nn.Module:
+    """The least that takes both kinds of features."""
+
+    class Sum(nn.Module):
+        def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
+            return numerical.nan_to_num()[:, :1] * 0.01 + categorical
+
+    return Sum()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -86,7 +98,7 @@ def test_the_file_says_what_the_network_says(
     module = FakeFactor(network(features["numerical"], categories=categories))
     with torch.no_grad():
         wanted = module(*(t for t in features.values() if t.shape[1])).numpy()
-    export(module, tmp_path / "f.onnx", features, names, MISSING)
+    export(module, tmp_path / "f.onnx", features, names, MISSING, None)
     frame: Any = pd.DataFrame(
         {
             "pt": features["numerical"][:, 0].numpy(),
@@ -111,7 +123,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a network, for all tests that only apply it."""
     path = tmp_path_factory.mktemp("exported") / "f.onnx"
     features = events()
-    export(FakeFactor(network(features["numerical"])), path, features, NAMES, MISSING)
+    export(FakeFactor(network(features["numerical"])), path, features, NAMES, MISSING, CRACK)
     return path
 
 
@@ -143,15 +155,25 @@ def test_a_file_that_differs_is_not_written(
     original = np.allclose
     monkeypatch.setattr(np, "allclose", lambda a, b, **k: original(a, 1.01 * np.asarray(b), **k))
     with pytest.raises(RuntimeError, match="differs from the trained one"):
-        export(module, tmp_path / "f.onnx", features, NAMES, MISSING)
+        export(module, tmp_path / "f.onnx", features, NAMES, MISSING, None)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_metadata_name_the_columns(exported: Path) -> None:
-    import onnx
-
+def test_the_metadata_say_all_that_applying_it_needs(exported: Path) -> None:
     found = {p.key: json.loads(p.value) for p in onnx.load(exported).metadata_props}
     assert {name: tuple(found[name]) for name in NAMES} == NAMES
+    assert found["missing"] == "-999.0"
+    assert found["crack"] == {"eta": "eta_of_cluster", "low": 1.37, "high": 1.52}
+
+
+def test_a_network_is_read_as_it_was_written(exported: Path, tmp_path: Path) -> None:
+    network = read_network(exported)
+    assert (network.columns, network.may_lack, network.crack) == (NAMES, False, CRACK)
+    features = events()
+    with_nan = tmp_path / "nan.onnx"
+    export(FakeFactor(network_of_one()), with_nan, features, NAMES, math.nan, None)
+    network = read_network(with_nan)
+    assert (network.may_lack, network.crack) == (True, None)
 
 
 def test_mean_and_deviation_over_members() -> None:

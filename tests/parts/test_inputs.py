@@ -19,13 +19,16 @@ from parts.inputs import (
     Numerical,
     NumericalOrMissing,
     Quantiles,
+    check_positive,
     is_missing,
+    logarithmic,
     minmax,
     present,
     quantile,
     robust,
     standard,
 )
+from parts.machinery.exits import RefusedError
 
 NONE = torch.empty(0, 0, dtype=torch.int64)
 SCALERS = (standard, minmax, robust, quantile)
@@ -118,7 +121,7 @@ def test_missing_values_are_flagged_and_left_out(
     complete, gappy = scaler(present(x[500:], None)), scaler(present(x, missing))
     for feature in (0, 2):
         assert torch.equal(complete(x[500:])[:, feature], whole[500:, feature])
-    values, flags = NumericalOrMissing(gappy, missing)(x, NONE).split(3, dim=1)
+    values, flags = NumericalOrMissing(gappy, 3, missing)(x, NONE).split(3, dim=1)
     assert values.isfinite().all()
     assert not values[:500, 1].any()
     torch.testing.assert_close(values[500:, 1], whole[500:, 1])
@@ -130,7 +133,7 @@ def test_missing_values_are_flagged_and_left_out(
 def test_a_feature_that_is_always_missing_is_zero(scaler: Scaler) -> None:
     x = draw()
     x[:, 0] = float("nan")
-    block = NumericalOrMissing(scaler(present(x, float("nan"))), float("nan"))
+    block = NumericalOrMissing(scaler(present(x, float("nan"))), 3, float("nan"))
     inputs = block(x, NONE)
     assert inputs.isfinite().all()
     assert not inputs[:, 0].any()
@@ -140,7 +143,7 @@ def test_a_feature_that_is_always_missing_is_zero(scaler: Scaler) -> None:
 def test_missing_values_send_no_nan_back() -> None:
     x = draw(10)
     x[3, 1] = float("nan")
-    block = NumericalOrMissing(standard(present(x, float("nan"))), float("nan"))
+    block = NumericalOrMissing(standard(present(x, float("nan"))), 3, float("nan"))
     head = nn.Linear(6, 1).double()
     head(block(x, NONE)).sum().backward()
     assert head.weight.grad is not None
@@ -149,7 +152,7 @@ def test_missing_values_send_no_nan_back() -> None:
 
 def test_without_scaling_the_features_pass() -> None:
     x = draw(5)
-    assert torch.equal(Numerical(nn.Identity())(x, NONE), x)
+    assert torch.equal(Numerical(nn.Identity(), 3)(x, NONE), x)
 
 
 def test_unseen_categories_share_one_embedding() -> None:
@@ -171,15 +174,15 @@ def test_an_unseen_category_is_not_trained() -> None:
 
 def test_blocks_are_joined_in_order() -> None:
     x, categories = draw(6), torch.tensor([[0], [1], [0], [1], [5], [0]])
-    blocks = [Numerical(nn.Identity()), Embedded(0, torch.tensor([0, 1]), 2).double()]
-    inputs = Inputs(blocks)(x, categories)
+    embedded = Embedded(0, torch.tensor([0, 1]), 2).double()
+    inputs = Inputs([Numerical(nn.Identity(), 3), embedded])(x, categories)
     assert inputs.shape == (6, 5)
     assert torch.equal(inputs[:, :3], x)
-    assert torch.equal(inputs[:, 3:], blocks[1](x, categories))
+    assert torch.equal(inputs[:, 3:], embedded(x, categories))
 
 
 def build(scaler: Scaler, x: Tensor, categories: Tensor) -> Inputs:
-    missing = NumericalOrMissing(scaler(present(x, -999.0)), -999.0)
+    missing = NumericalOrMissing(scaler(present(x, -999.0)), 3, -999.0)
     return Inputs([missing, Embedded(0, categories, 3).to(x.dtype)])
 
 
@@ -206,3 +209,38 @@ def test_quantiles_keep_double_precision() -> None:
     assert scaling.edges.dtype == scaling.normal.dtype == torch.float64
     expected = torch.special.ndtri(torch.tensor(0.001, dtype=torch.float64))
     assert float(scaling.normal[0]) == pytest.approx(float(expected), rel=1e-14)
+
+
+@pytest.mark.parametrize("missing", [-999.0, float("nan")])
+def test_a_logarithm_that_does_not_exist_is_refused_and_a_missing_value_has_none(
+    missing: float,
+) -> None:
+    x = torch.tensor([[1.0, -1.0], [missing, 0.0], [0.5, 3.0]])
+    check_positive(x, ("pt", "eta"), ("pt",), missing)
+    check_positive(x, ("pt", "eta"), (), None)
+    told = r"no logarithm, 0 or less, in eta \(2 events\)$"
+    with pytest.raises(RefusedError, match=told):
+        check_positive(x, ("pt", "eta"), ("pt", "eta"), missing)
+
+
+def test_features_are_scaled_as_their_logarithms_ask_for() -> None:
+    x = draw()[:, :2].abs() + 1
+    logs = torch.stack([x[:, 0], x[:, 1].log()], 1)
+    features = present(x, None)
+    assert torch.equal(logarithmic(None, features, [1])(x), logs)
+    for scaler in SCALERS:
+        found = logarithmic(scaler, features, [1])(x)
+        torch.testing.assert_close(found, scaler(present(logs, None))(logs))
+
+
+def test_blocks_are_as_wide_as_they_say() -> None:
+    x, categories = draw(4), torch.zeros(4, 1, dtype=torch.int64)
+    blocks: list[Numerical | NumericalOrMissing | Embedded] = [
+        Numerical(nn.Identity(), 3),
+        NumericalOrMissing(nn.Identity(), 3, -999.0),
+        Embedded(0, torch.tensor([0]), 5).double(),
+    ]
+    for block in blocks:
+        assert block(x, categories).shape == (4, block.width)
+    inputs = Inputs(blocks)
+    assert inputs.width == inputs(x, categories).shape[1] == 3 + 6 + 5

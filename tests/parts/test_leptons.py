@@ -8,18 +8,17 @@ import pandas as pd
 import pytest
 import torch
 
+from parts.cracks import Crack, in_crack
 from parts.ensembles import poisson_counts
 from parts.events import Sample, find_files
-from parts.exits import RefusedError
 from parts.leptons import (
     Category,
-    Crack,
     Leptons,
     check_densities,
     check_yields,
-    in_crack,
     read_leptons,
 )
+from parts.machinery.exits import RefusedError
 
 CATEGORY = Category("el_type", tight=0, loose=2)
 
@@ -170,3 +169,14 @@ def test_events_keep_their_split_whatever_their_order(tmp_path: Path) -> None:
     second = read(tmp_path, events.sample(frac=1, random_state=3))
     for one, other in zip(first, second, strict=True):
         assert sorted(one.keys[:, 0].tolist()) == sorted(other.keys[:, 0].tolist())
+
+
+def test_a_feature_without_a_logarithm_is_refused(tmp_path: Path) -> None:
+    events = table()
+    read(tmp_path, events, logarithmic=("pt",))
+    # One lepton, in whatever split it is.
+    for row in (0, 1, 2, 3, 4):
+        changed = events.copy()
+        changed.loc[row, "pt"] = 0.0
+        with pytest.raises(RefusedError, match=r"0 or less, in pt \(1 events\)"):
+            read(tmp_path, changed, logarithmic=("pt",))

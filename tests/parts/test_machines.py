@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from parts.machines import git_commit, must_stop_together, task_rank, thread_count, versions
+from parts.machinery.machines import (
+    git_commit,
+    must_stop_together,
+    task_rank,
+    thread_count,
+    versions,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +73,26 @@ def test_a_task_that_others_wait_for_must_not_stop_alone(monkeypatch: pytest.Mon
     assert must_stop_together(under_srun=False)
 
 
-def test_versions_are_those_installed() -> None:
-    found = versions(("torch", "numpy"))
+HEADER = '''"""Train."""
+
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "numpy==0.1",
+#     "torch==0.1+cpu",
+# ]
+# ///
+
+WANTED = (
+    "pandas==1",
+)
+'''
+
+
+def test_versions_are_those_installed_of_what_the_header_pins(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(HEADER)
+    found = versions(script)
     assert found == {
         "python": platform.python_version(), "torch": version("torch"), "numpy": version("numpy"),
     }  # fmt: skip

@@ -15,13 +15,13 @@ BOTH = pytest.mark.parametrize("network", [MLP, ResNet])
 
 def build(network: Network, seed: int = 0, **changed: Any) -> nn.Module:
     options: dict[str, Any] = {
-        "n_inputs": 5, "n_outputs": 3, "n_layers": 4, "n_hidden": 16,
+        "n_outputs": 3, "n_layers": 4, "n_hidden": 16,
         "act": nn.ReLU, "dropout": 0.0, "norm": nn.Identity,
     }  # fmt: skip
     if network is ResNet:
         options["block_size"] = 2
     torch.manual_seed(seed)
-    return network(Inputs([Numerical(nn.Identity())]), **options | changed)
+    return network(Inputs([Numerical(nn.Identity(), 5)]), **options | changed)
 
 
 def count(model: nn.Module, kind: type[nn.Module]) -> int:

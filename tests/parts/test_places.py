@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from parts.exits import RefusedError
-from parts.places import digest, expand, write_atomically
-from parts.records import Record
+from parts.machinery.exits import RefusedError
+from parts.machinery.places import digest, expand, write_atomically
+from parts.machinery.records import Record
 
 PARTS = Path(__file__).parents[2] / "templates"
 
@@ -71,7 +71,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from parts.places import write_atomically
+from parts.machinery.places import write_atomically
 path, n = Path(sys.argv[1]), 0
 while True:
     n += 1

@@ -21,6 +21,7 @@ from parts.plots import (
     plot_history,
     plot_scores,
     plot_significance,
+    save_figures,
 )
 from tests.figures import legends, png
 
@@ -279,3 +280,12 @@ def test_scores_stand_above_their_pulls(n_classes: int) -> None:
     for pulls in (panel for panel in axes if panel.get_xlabel()):
         (scores,) = set(pulls.get_shared_x_axes().get_siblings(pulls)) - {pulls}
         assert scores.get_xlim() == pulls.get_xlim()
+
+
+def test_figures_are_files_by_their_names(tmp_path: Path) -> None:
+    """In a folder that need not be there, and over those of another start."""
+    for _ in range(2):
+        figures = {name: Figure((1, 1)) for name in ("a", "b")}
+        paths = save_figures(figures, tmp_path / "new" / "plots")
+        assert paths == [tmp_path / "new" / "plots" / f"{name}.png" for name in ("a", "b")]
+        assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)

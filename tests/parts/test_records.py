@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parts.records import Record
+from parts.machinery.records import Record
 
 
 @pytest.fixture

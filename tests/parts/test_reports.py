@@ -2,11 +2,19 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from torch import nn
 
-from parts.reports import own_settings, report, write_json
+from parts.losses import bce
+from parts.machinery.reports import constants, report, settings, write_json
+from parts.models import MLP
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
 def test_metrics_of_the_splits_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,12 +49,26 @@ def test_paths_are_written_as_text(tmp_path: Path) -> None:
 
 
 RESOLVED = """
+task = "signal"
+
 [experiment_config]
 seed = 1
+
+[dataset_config]
+classes = ["B", "S"]
+
+[dataset_config.split]
+train = 0.6
+
+[[dataset_config.samples]]
+name = "ggH"
 
 [training_config]
 max_epochs = 2
 early_stop_patience = 5
+
+[training_config.scheduler_params]
+factor = 0.5
 
 [sweep_config]
 seeds = [1, 2]
@@ -63,23 +85,133 @@ values = { "experiment_config.seed" = 2 }
 follow = {}
 lacks = []
 
+[[stages]]
+identity = "ratio"
+values = { "training_config.max_epochs" = 7 }
+follow = {}
+lacks = []
+
 [build]
 run_name = "toy"
+
+[build.files]
+"train_signal.py" = "0"
 """
+# What a plain script, a point or a stage has, whatever its own options are.
+COMMON = {
+    "task": "signal",
+    "dataset_config.classes": ["B", "S"],
+    "dataset_config.split.train": 0.6,
+    "dataset_config.samples": [{"name": "ggH"}],
+    "training_config.scheduler_params.factor": 0.5,
+}
 
 
-def test_settings_are_those_that_a_point_has(tmp_path: Path) -> None:
-    resolved = tmp_path / "resolved.toml"
-    resolved.write_text(RESOLVED)
-    assert own_settings({"MAX_EPOCHS": 3}, resolved, "points", "a") == {
-        "MAX_EPOCHS": 3,
+@pytest.fixture
+def resolved(tmp_path: Path) -> Path:
+    path = tmp_path / "resolved.toml"
+    path.write_text(RESOLVED)
+    return path
+
+
+def test_constants_are_the_settings_of_a_script_as_options_are_spelt() -> None:
+    names = {
+        "__name__": "__main__", "bce": bce, "nn": nn, "MLP": MLP,
+        "LR": 0.1, "ACT": nn.SiLU, "LOSS": bce, "SCALING": None, "N_HIDDEN": 4, "NAME": "NAME",
+        "SAMPLES": (), "FEATURES": (), "POINTS": {}, "POINT": {}, "ARGUMENTS": None, "SWEEP": "s",
+        "PARENTS": {},
+    }  # fmt: skip
+    assert constants(names) == {
+        "lr": 0.1, "act": "SiLU", "loss": "bce", "scaling": None, "n_hidden": 4, "name": "NAME",
+    }  # fmt: skip
+
+
+def test_settings_are_all_options_besides_the_constants(resolved: Path) -> None:
+    assert settings({}, resolved, None) == COMMON | {
+        "experiment_config.seed": 1,
+        "training_config.max_epochs": 2,
+        "training_config.early_stop_patience": 5,
+    }
+
+
+def test_a_setting_that_is_a_constant_is_shown_once_as_the_constant(resolved: Path) -> None:
+    own = {"max_epochs": 99, "seed": 3, "classes": ("B", "S"), "train": 0.5, "scheduler_factor": 1}
+    assert settings(own, resolved, None) == {
+        **own,
+        "task": "signal",
+        "dataset_config.samples": [{"name": "ggH"}],
+        "training_config.early_stop_patience": 5,
+    }
+
+
+def test_a_table_that_is_the_value_of_an_option_is_one_setting(resolved: Path) -> None:
+    """An MLflow server takes no names like those of files."""
+    files = {"${DATA}/x+y.parquet": "0", "a.csv": "1"}
+    table = ", ".join(f'"{name}" = "{value}"' for name, value in files.items())
+    options = f'classes = ["B", "S"]\nfingerprints = {{ {table} }}\nbinned = {{}}'
+    resolved.write_text(RESOLVED.replace('classes = ["B", "S"]', options))
+    found = settings({}, resolved, None)
+    assert found["dataset_config.fingerprints"] == files
+    assert found["dataset_config.binned"] == {}
+    assert not any("DATA" in name for name in found)
+    own = {"fingerprints": files}
+    assert "dataset_config.fingerprints" not in settings(own, resolved, None)
+
+
+def test_without_a_record_that_says_what_runs_settings_are_the_constants() -> None:
+    assert settings({"lr": 0.1}, None, "a") == {"lr": 0.1}
+
+
+def test_settings_are_those_that_a_point_or_a_stage_has(resolved: Path) -> None:
+    assert settings({"max_epochs": 3}, resolved, "a") == COMMON | {
+        "max_epochs": 3,
         "experiment_config.seed": 1,
         "experiment_config.run_name": "of a",
-        "training_config.max_epochs": 3,
     }
-    assert own_settings({}, resolved, "points", "b") == {
+    assert settings({}, resolved, "b") == COMMON | {
         "experiment_config.seed": 2,
         "training_config.max_epochs": 2,
         "training_config.early_stop_patience": 5,
     }
-    assert own_settings({"MAX_EPOCHS": 3}, tmp_path / "none", "points", "a") == {"MAX_EPOCHS": 3}
+    assert settings({}, resolved, "ratio") == COMMON | {
+        "experiment_config.seed": 1,
+        "training_config.max_epochs": 7,
+        "training_config.early_stop_patience": 5,
+    }
+
+
+def test_what_a_point_has_otherwise_is_put_where_the_spec_has_it(resolved: Path) -> None:
+    row = """
+[[points]]
+identity = "c"
+values = { "dataset_config.samples.0.weight" = "w * w", "training_config.loss_params.gamma" = 3.0 }
+follow = {}
+lacks = []
+"""
+    text = RESOLVED.replace("[[points]]", f"{row.strip()}\n\n[[points]]", 1)
+    resolved.write_text(text)
+    found = settings({}, resolved, "c")
+    assert found["dataset_config.samples"] == [{"name": "ggH", "weight": "w * w"}]
+    assert found["training_config.loss_params.gamma"] == 3.0
+    assert not [name for name in found if ".samples." in name]
+
+
+READER = """
+import sys
+from pathlib import Path
+from parts.machinery.reports import settings
+print(ascii(settings({}, Path(sys.argv[1]), None)["dataset_config.samples"]))
+"""
+
+
+def test_options_are_read_whatever_the_language_of_the_machine(resolved: Path) -> None:
+    resolved.write_text(RESOLVED.replace("ggH", "gr\u00f6\u00dfer"), "utf-8")
+    plain = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    ended = subprocess.run(
+        [sys.executable, "-c", READER, str(resolved)],
+        env={**os.environ, **plain, "PYTHONPATH": str(TEMPLATES)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == "[{'name': 'gr\\xf6\\xdfer'}]\n", ended.stderr

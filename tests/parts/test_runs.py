@@ -1,4 +1,4 @@
-"""A run's folder: one process at a time, the script and data that began it, and its copies."""
+"""A run's folder: one process at a time, the code and data that began it, and what it keeps."""
 
 import errno
 import json
@@ -10,20 +10,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parts.exits import NotFiniteError, RefusedError, StoppedError
-from parts.records import Record
-from parts.runs import RunFolder, begun_seed, check_space, is_alive, keep
+from parts.machinery.code import Code, digest_of
+from parts.machinery.exits import NotFiniteError, RefusedError, StoppedError
+from parts.machinery.places import digest
+from parts.machinery.records import Record
+from parts.machinery.runs import RunFolder, check_space, is_alive
 
 PARTS = Path(__file__).parents[2] / "templates"
 HOLDER = """
 import sys
 from pathlib import Path
-from parts.runs import RunFolder
+from parts.machinery.runs import RunFolder
 with RunFolder(Path(sys.argv[1])).locked():
     print("locked", flush=True)
     sys.stdin.read()
@@ -156,7 +159,7 @@ def test_a_lock_shows_that_its_holder_lives(
 def test_a_held_lock_beats_until_it_is_released(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parts.runs.BEAT", 0.01)
+    monkeypatch.setattr("parts.machinery.runs.BEAT", 0.01)
     with folder.locked():
         for _ in range(2):
             os.utime(folder.lock, (0, 0))
@@ -214,7 +217,7 @@ def test_of_two_that_find_a_dead_holder_one_gets_the_lock(
         folder.lock.write_text(other)
         return True
 
-    monkeypatch.setattr("parts.runs.is_stale", slower)
+    monkeypatch.setattr("parts.machinery.runs.is_stale", slower)
     assert_refused(folder, str(os.getppid()))
     assert folder.lock.read_text() == other
     assert [path.name for path in folder.path.glob("lock*")] == ["lock"]
@@ -322,19 +325,68 @@ def test_the_same_script_and_data_go_on(begun: RunFolder) -> None:
     assert json.loads(begun.identity.read_text())["seed"] == 2
 
 
-def test_another_script_is_refused_by_both_digests(begun: RunFolder) -> None:
-    begun.check_script("a" * 64)
-    with pytest.raises(RefusedError, match="began with aaaaaaaaaaaa, now bbbbbbbbbbbb"):
-        begun.check_script("b" * 64)
+def code(folder: Path, identity: str = "a" * 64, edited: tuple[str, ...] = ()) -> Code:
+    """Return the code that is a script and a part below a folder."""
+    names = ("train_signal.py", "parts/inputs.py")
+    files = {name: (folder / name).read_bytes() for name in names}
+    digests = {name: digest(folder / name) for name in names}
+    return Code(folder / names[0], identity, digest_of(digests), edited, files)
 
 
-def test_a_run_that_was_not_begun_takes_any_script_and_has_no_seed(folder: RunFolder) -> None:
-    folder.check_script("b" * 64)
-    assert begun_seed(folder.identity) != begun_seed(folder.identity)
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder with a script and a part."""
+    folder = tmp_path / "source"
+    (folder / "parts").mkdir(parents=True)
+    (folder / "train_signal.py").write_text("first")
+    (folder / "parts" / "inputs.py").write_text("a part")
+    return folder
 
 
-def test_the_seed_is_the_one_that_the_run_was_begun_with(begun: RunFolder) -> None:
-    assert begun_seed(begun.identity) == 1
+def test_other_code_is_refused_by_both_digests(begun: RunFolder, source: Path) -> None:
+    begun.check_code(code(source))
+    with pytest.raises(RefusedError, match="began with aaaaaaaaaaaa, now bbbbbbbbbbbb") as refusal:
+        begun.check_code(code(source, "b" * 64))
+    assert "edited" not in str(refusal.value)
+
+
+def test_other_code_is_refused_by_the_files_that_differ(begun: RunFolder, source: Path) -> None:
+    first = code(source)
+    kept = first.keep(begun.path.parent)
+    said = IDENTITY | {"code": kept.relative_to(begun.path.parent).as_posix()}
+    begun.identify(said, accept_data=False)
+    (source / "parts" / "inputs.py").write_text("another part")
+    edited = code(source, "b" * 64, ("parts/inputs.py",))
+    with pytest.raises(RefusedError) as refusal:
+        begun.check_code(edited)
+    assert "another version of this script: parts/inputs.py (began" in str(refusal.value)
+    assert "; edited by hand: parts/inputs.py;" in str(refusal.value)
+
+
+def test_a_run_that_does_not_say_what_code_it_began_with_names_no_files(
+    begun: RunFolder, source: Path
+) -> None:
+    """Not those of other runs, whose code lies there."""
+    code(source).keep(begun.path.parent)
+    with pytest.raises(RefusedError, match=r"another version of this script \(began"):
+        begun.check_code(code(source, "b" * 64))
+
+
+def test_a_run_that_was_not_begun_takes_any_code_and_is_nothing(
+    folder: RunFolder, source: Path
+) -> None:
+    folder.check_code(code(source, "b" * 64))
+    assert folder.identified() == {}
+    with pytest.raises(RefusedError, match="has not begun: there is nothing to send"):
+        folder.begun()
+
+
+def test_a_run_is_what_it_was_begun_as(begun: RunFolder) -> None:
+    assert begun.identified() == IDENTITY
+    with pytest.raises(RefusedError, match="has not begun"):
+        begun.begun()
+    begun.record.touch()
+    assert begun.begun() == IDENTITY
 
 
 @pytest.mark.parametrize(
@@ -357,29 +409,66 @@ def test_other_data_is_refused_unless_accepted(
     begun.identify({**IDENTITY, "data": data}, accept_data=False)
 
 
-def test_a_run_without_a_checkpoint_takes_another_script_and_other_data(begun: RunFolder) -> None:
+def test_a_run_without_a_checkpoint_takes_other_code_and_other_data(
+    begun: RunFolder, source: Path
+) -> None:
     for path in begun.checkpoints.iterdir():
         path.unlink()
-    begun.check_script("b" * 64)
+    begun.check_code(code(source, "b" * 64))
     begun.identify({**IDENTITY, "data": {"/d/z": "1"}}, accept_data=False)
 
 
-def test_files_that_explain_the_run_are_kept_as_they_are(folder: RunFolder, tmp_path: Path) -> None:
-    folder.path.mkdir()
-    script = tmp_path / "train_signal.py"
-    script.write_text("first")
+def kept_by(folder: RunFolder, code: Code) -> list[Path]:
+    """Have a start of a run keep its code; returns what its record names."""
+    folder.path.mkdir(exist_ok=True)
     record = Record(folder.record)
-    keep(folder, record, (script, tmp_path / "absent.toml"))
-    script.write_text("second")
-    keep(folder, record, (script,))
-    copy = folder.path / "train_signal.py"
-    assert copy.read_text() == "second"
-    keep(folder, record, (script,))
-    assert record.artifacts() == [copy] * 2
+    folder.keep(record, code)
+    record.file.close()
+    return record.artifacts()
+
+
+def test_the_code_that_runs_is_kept_as_it_is_beside_the_runs(
+    folder: RunFolder, source: Path
+) -> None:
+    first = code(source)
+    places = [folder.path.parent / ".code" / first.digest]
+    assert kept_by(folder, first) == places
+    # Each start that has other code keeps that, too.
+    (source / "train_signal.py").write_text("second")
+    second = code(source)
+    places.append(folder.path.parent / ".code" / second.digest)
+    assert kept_by(folder, second) == kept_by(folder, second) == places
+    texts = [(place / "train_signal.py").read_text() for place in places]
+    assert texts == ["first", "second"]
+    assert all((place / "parts" / "inputs.py").read_text() == "a part" for place in places)
     # A start may have been killed between a copy and its line.
     folder.record.write_text("")
-    keep(folder, record, (script,))
-    assert record.artifacts() == [copy]
+    assert kept_by(folder, second) == places[1:]
+
+
+def test_the_tracker_gets_code_of_one_run_as_long_as_that_is_there(
+    folder: RunFolder, source: Path
+) -> None:
+    second, third = (RunFolder(folder.path.with_name(name)) for name in ("second", "third"))
+    place = folder.path.parent / ".code" / code(source).digest
+    assert kept_by(folder, code(source)) == [place]
+    assert kept_by(second, code(source)) == []
+    shutil.rmtree(folder.path)
+    assert kept_by(third, code(source)) == [place]
+    assert kept_by(second, code(source)) == []
+
+
+def test_runs_that_begin_at_once_with_the_same_code_keep_all_of_it(
+    folder: RunFolder, source: Path
+) -> None:
+    runs = [RunFolder(folder.path.with_name(f"run-{i}")) for i in range(4)]
+    with ThreadPoolExecutor(max_workers=4) as starts:
+        named = list(starts.map(lambda run: kept_by(run, code(source)), runs))
+    place = folder.path.parent / ".code" / code(source).digest
+    assert any(named)
+    assert all(paths in ([], [place]) for paths in named)
+    assert code(source).changed_since(place) == []
+    assert not list(place.rglob(".*"))
 
 
 def test_processes_are_known_to_live() -> None:

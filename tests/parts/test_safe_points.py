@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from parts import applications, events
 from parts.densities import subtraction_weights
 from parts.events import Events, Sample
-from parts.exits import ASKED, StoppedError
 from parts.exports import FakeFactor, export
 from parts.leptons import Leptons
-from parts.trackers import predict
+from parts.machinery.exits import ASKED, StoppedError
+from parts.machinery.trackers import predict
 
 SIZE = 200_000
 
@@ -155,7 +155,7 @@ def test_a_fake_factor_is_applied_in_chunks_without_losing_an_event(
 
     features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
     path = tmp_path / "f.onnx"
-    export(FakeFactor(Log()), path, features, {"numerical": ("pt",), "categorical": ()}, None)
+    export(FakeFactor(Log()), path, features, {"numerical": ("pt",), "categorical": ()}, None, None)
     monkeypatch.setattr(applications, "CHUNK", 1000)
     for size in (999, 1000, 1001, 2500):
         pt = np.arange(size) + 1.0

@@ -4,7 +4,7 @@ import io
 
 import torch
 
-from parts.states import RandomStates
+from parts.machinery.states import RandomStates
 
 
 def test_numbers_go_on_after_a_checkpoint() -> None:

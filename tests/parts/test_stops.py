@@ -14,9 +14,17 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from parts.checkpoints import AtomicCheckpointIO, LastCheckpoints, pointer
-from parts.exits import ASKED, CANCELLED, INTERRUPTED, PREEMPTED, StoppedError, listen, obey
-from parts.stops import SafeStop
+from parts.machinery.checkpoints import AtomicCheckpointIO, LastCheckpoints, pointer
+from parts.machinery.exits import (
+    ASKED,
+    CANCELLED,
+    INTERRUPTED,
+    PREEMPTED,
+    StoppedError,
+    listen,
+    obey,
+)
+from parts.machinery.stops import SafeStop
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 

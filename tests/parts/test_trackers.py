@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -20,19 +19,21 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from parts.batches import Batches
-from parts.checkpoints import AtomicCheckpointIO, LastCheckpoints, newest
 from parts.classifiers import WarmedUpClassifier, linear_warmup
 from parts.events import Events
-from parts.exits import ASKED, NotFiniteError, StoppedError
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
+from parts.machinery import trackers
+from parts.machinery.checkpoints import AtomicCheckpointIO, LastCheckpoints, newest
+from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, StoppedError
+from parts.machinery.records import Record
+from parts.machinery.states import RandomStates
+from parts.machinery.stops import SafeStop
+from parts.machinery.trackers import Tracker, predict, resume_after_training
 from parts.metrics import Outputs, binary_metrics
 from parts.models import MLP, binary_probability
 from parts.plots import binary_figures
-from parts.records import Record
-from parts.states import RandomStates
-from parts.stops import SafeStop
-from parts.trackers import Tracker, predict, resume_after_training
+from tests.parts.begun import begin
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -64,21 +65,19 @@ def events(size: int, seed: int) -> Events:
 
 def build(folder: Path, **changed: Any) -> Tracker:
     options: dict[str, Any] = {
-        "artist": ThreadPoolExecutor(max_workers=1), "outputs": Outputs, "metrics": binary_metrics,
+        "outputs": Outputs, "metrics": binary_metrics,
         "figures": partial(binary_figures, classes=("B", "S")),
         "check_metrics_n_epoch": 1, "plot_metrics_n_epoch": None, "log_every_n_steps": 4,
     }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    record = Record(folder / "metrics.jsonl")
     options |= changed | {"train": events(96, 1), "validation": events(53, 2)}
-    return Tracker(record, folder / "plots", **options)
+    return Tracker(begin(folder), **options)
 
 
 def classify(dropout: float = 0.2) -> WarmedUpClassifier:
     torch.manual_seed(0)
-    inputs = Inputs([Numerical(nn.Identity())])
+    inputs = Inputs([Numerical(nn.Identity(), 2)])
     return WarmedUpClassifier(
-        network=MLP(inputs, 2, 1, 1, 4, nn.SiLU, dropout, nn.Identity),
+        network=MLP(inputs, 1, 1, 4, nn.SiLU, dropout, nn.Identity),
         loss=bce,
         link=binary_probability,
         configure=lambda parameters, steps: torch.optim.SGD(parameters, lr=0.1),
@@ -86,6 +85,15 @@ def classify(dropout: float = 0.2) -> WarmedUpClassifier:
         warmup=linear_warmup,
         epochs=1,
     )
+
+
+def test_tasks_that_run_different_code_do_not_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has been started after somebody had built the spec again."""
+    monkeypatch.setattr(trackers, "of_all_tasks", lambda code: [code, "f" * 64])
+    with pytest.raises(RefusedError, match="do not run the same code"):
+        fit(build(tmp_path), 1)
 
 
 def fit(
@@ -157,7 +165,7 @@ def test_losses_metrics_and_plots_keep_their_own_cadences(tmp_path: Path) -> Non
     assert epochs_with(tracker, "val_auc") == [4, 6]
     assert set(epochs_with(tracker, "artifact")) == {6}
     drawn = {Path(entry["artifact"]) for entry in entries(tracker) if "artifact" in entry}
-    assert drawn == set((tmp_path / "plots" / "epoch_0006").iterdir())
+    assert drawn == set((tracker.folder / "epoch_0006").iterdir())
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
     assert "history.png" in {path.name for path in drawn}
 
@@ -221,7 +229,7 @@ def test_drawing_changes_neither_random_states_nor_the_training(tmp_path: Path) 
         states.append((torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()))  # type: ignore[index]
     assert states[0] == states[1]
     assert all(torch.equal(tensor, networks[1][name]) for name, tensor in networks[0].items())
-    assert (tmp_path / "b" / "plots" / "epoch_0002" / "history.png").exists()
+    assert (plotted.folder / "epoch_0002" / "history.png").exists()
 
 
 def empty(*_: Any, **__: Any) -> dict[str, Figure]:

@@ -18,7 +18,7 @@ from attrs import astuple, frozen
 from mlflow import MlflowClient
 from mlflow.entities import Run as Entry
 
-from seesawc import scripts
+from seesawc.writing import scripts
 from tests.runs.starts import PATIENCE, Cold, Ended, Started, Strike, Warm, isolated
 from tests.spec_tables import build, merged
 
@@ -93,6 +93,10 @@ class Run:
     def json(self, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.path / name).read_text())
         return content
+
+    def chosen(self) -> dict[str, Any]:
+        """Return what its end says, but for the bytes of a checkpoint, which hold its own place."""
+        return {name: value for name, value in self.json("done").items() if name != "sha256"}
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the record."""

@@ -60,7 +60,9 @@ def test_comet_project_name(archived: tuple[Run, Ended, dict[str, bytes]]) -> No
     assert about["project_name"] == "higgs-toys"
 
 
-def test_comet_has_the_plots_and_the_script(archived: tuple[Run, Ended, dict[str, bytes]]) -> None:
+def test_comet_has_the_plots_and_the_code(
+    archived: tuple[Run, Ended, dict[str, bytes]], workshop: Workshop
+) -> None:
     _, _, files = archived
     text = files["messages.json"].decode()
     for name in ("epoch_0002/roc.png", "test/scores.png", "train_signal.py", "resolved.toml"):
@@ -68,7 +70,10 @@ def test_comet_has_the_plots_and_the_script(archived: tuple[Run, Ended, dict[str
     assert sum(content[:4] == b"\x89PNG" for content in files.values()) == 12
     # And nothing else: Comet itself would take any source code that it finds.
     kinds = [message["upload_type"] for message in messages(files) if "upload_type" in message]
-    assert sorted(kinds) == ["asset"] * 2 + ["visualization"] * 12
+    parts = list((workshop.folder / "generated" / "comet").glob("parts/**/*.py"))
+    assert len(parts) > 20
+    # Besides, the script, what it was compiled from, and which run they are of.
+    assert sorted(kinds) == ["asset"] * (3 + len(parts)) + ["visualization"] * 12
 
 
 def test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent(

@@ -91,9 +91,11 @@ def test_what_the_stages_leave(fakes: FakesWorkshop, plain: Path) -> None:
         assert entry.info.status == "FINISHED"
         assert entry.data.tags["stage"] == stage
         assert entry.data.tags["fakes"] == "plain"
-        assert entry.data.params["fakes_config.category"] == "toy_type"
-        out = entry.data.params["model_config.architecture_config.act_out"]
-        assert out == ("none" if stage == "ratio" else "Softabs")
+        assert entry.data.params["category"] == "toy_type"
+        # What the ratio does not have is no constant of its script.
+        none = "model_config.architecture_config.act_out"
+        name, out = (none, "none") if stage == "ratio" else ("act_out", "Softabs")
+        assert entry.data.params[name] == out
         plots = {name.partition("/")[2] for name in run.artifacts() if name.endswith(".png")}
         shown = {"fake_factor"} if stage == "ratio" else {"log_ratio", "reweighting"}
         each = "fake_factor" if stage == "ratio" else "subtraction"
@@ -107,7 +109,7 @@ def test_what_the_stages_leave(fakes: FakesWorkshop, plain: Path) -> None:
 
 
 def test_the_exported_network_says_what_it_is_made_of(fakes: FakesWorkshop, plain: Path) -> None:
-    path = fakes.found("plain", "ratio").path / "fake_factor.onnx"
+    path = fakes.found("plain", "ratio").path / "deploy" / "fake_factor.onnx"
     session = onnxruntime.InferenceSession(path)
     names = session.get_modelmeta().custom_metadata_map
     assert json.loads(names["numerical"]) == ["pt", "eta"]
@@ -133,6 +135,19 @@ def test_the_function_works_without_torch(fakes: FakesWorkshop, plain: Path) -> 
     finally:
         script.unlink()
     assert ended.output == "(2,)\nFalse False\n"
+
+
+def test_what_is_deployed_works_wherever_it_is_copied(
+    fakes: FakesWorkshop, plain: Path, tmp_path: Path
+) -> None:
+    deployed = fakes.found("plain", "ratio").path / "deploy"
+    copied = Path(shutil.copytree(deployed, tmp_path / "copied"))
+    leptons().to_parquet(fakes.workshop.folder / "in.parquet")
+    found = []
+    for place in (plain, copied):
+        fakes.run(place, "apply", "in.parquet", "out.parquet").done()
+        found.append(pd.read_parquet(fakes.workshop.folder / "out.parquet"))
+    pd.testing.assert_frame_equal(found[0], found[1])
 
 
 def test_the_same_stages_give_the_same_weights(fakes: FakesWorkshop) -> None:
@@ -367,7 +382,7 @@ def test_a_closure_of_another_split_is_refused(fakes: FakesWorkshop) -> None:
 
 
 def test_a_file_that_is_no_network_is_refused(fakes: FakesWorkshop, plain: Path) -> None:
-    path = fakes.found("plain", "ratio").path / "fake_factor.onnx"
+    path = fakes.found("plain", "ratio").path / "deploy" / "fake_factor.onnx"
     before = path.read_bytes()
     path.write_bytes(b"junk")
     try:

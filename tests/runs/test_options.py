@@ -62,7 +62,7 @@ def test_seesawc_cannot_be_imported_where_scripts_run(
 ) -> None:
     code = """
 import importlib
-for name in ("seesawc", "seesawc.pipeline", "parts", "parts.runs"):
+for name in ("seesawc", "seesawc.pipeline", "parts", "parts.machinery.runs"):
     try:
         importlib.import_module(name)
     except ModuleNotFoundError:
@@ -287,7 +287,7 @@ def test_check_metrics_n_epoch(cadences: Run) -> None:
 
 def test_plot_metrics_n_epoch(cadences: Run, workshop: Workshop) -> None:
     folders = {name.split("/")[0] for name in cadences.artifacts()}
-    assert folders == {"cadences", "epoch_0006", "test"}
+    assert folders == {".code", "epoch_0006", "test"}
     drawn = workshop.folder / "results" / EXPERIMENT / "cadences"
     assert {path.name for path in drawn.iterdir()} == {"epoch_0006", "test"}
 

@@ -5,13 +5,13 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seesawc.writing import settings
 from tests.runs import fakes
 from tests.runs.experiments import Workshop
 from tests.runs.variants import VARIANTS
@@ -19,12 +19,9 @@ from tests.runs.variants import VARIANTS
 ROOT = Path(__file__).parents[2]
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN = {("os", "system"), ("os", "popen"), ("torch", "save"), ("marshal", "loads")}
-# Said by SETTINGS to the tracker, and to the reader; the rest of the events are for the test.
-# The last two are what `apply.py` is imported for.
-SAID = {"MODEL_NAME", "TEST", "SETTINGS", "fake_factor", "spread"}
-# Type-checked whole; of the others, what is not copied from parts, which are checked where they
-# stand.
-WHOLE = ("h4l_train_signal", "fakes_pt_train_ratio", "fakes_pt_apply")
+# The rest of the events are for the test; the last two are what `apply.py` is imported for.
+SAID = {"TEST", "fake_factor", "spread"}
+PARTS = {path: ast.parse(path.read_text()) for path in (ROOT / "templates/parts").rglob("*.py")}
 # A sweep whose points differ in every way that one table can hold.
 SWEPT = ("onecycle", "stopping", "tested", "multiclass_focal", "unscaled", "resnet", "pinned")
 
@@ -79,55 +76,10 @@ def test_ruff_finds_nothing(sources: dict[str, Path]) -> None:
     assert run("ruff", "check", config, rules, "--ignore=S101", folder) == ""
 
 
-def test_mypy_finds_nothing(sources: dict[str, Path], tmp_path: Path) -> None:
-    parts = definitions()
-    files = []
-    for name, path in sources.items():
-        files.append(path)
-        if name not in WHOLE:
-            text = without_parts(path.read_text(), parts)
-            assert len(text) < len(path.read_text()) / 2, name
-            files[-1] = tmp_path / f"own_{path.name}"
-            files[-1].write_text(text)
+def test_mypy_finds_nothing(sources: dict[str, Path]) -> None:
     config = f"--config-file={ROOT / 'pyproject.toml'}"
     # With the options of `make lint`, whose cache it shares.
-    assert run("mypy", config, *map(str, files)) == ""
-
-
-def definitions() -> dict[tuple[str, str], str]:
-    """Return the part of each definition of the parts, by its name and its text."""
-    return {
-        (name, text): path.stem
-        for path in sorted((ROOT / "templates" / "parts").glob("*.py"))
-        for name, text, *_ in named(path.read_text())
-    }
-
-
-def named(text: str) -> Iterator[tuple[str, str, int, int]]:
-    """Yield name, text, first and last line of what is defined at top level."""
-    lines = text.splitlines()
-    for node in ast.parse(text).body:
-        for name in defined(node):
-            decorators = getattr(node, "decorator_list", [])
-            start = min([node.lineno, *(each.lineno for each in decorators)]) - 1
-            stop = node.end_lineno or node.lineno
-            yield name, "\n".join(lines[start:stop]), start, stop
-
-
-def without_parts(text: str, parts: dict[tuple[str, str], str]) -> str:
-    """Return a script that imports what it has copied from the parts."""
-    lines = text.splitlines()
-    imports = []
-    for name, definition, start, stop in named(text):
-        if part := parts.get((name, definition)):
-            imports.append(f"from parts.{part} import {name}")
-            lines[start:stop] = [""] * (stop - start)
-    last = max(
-        node.end_lineno or 0
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    )
-    return "\n".join([*lines[:last], *imports, *lines[last:]])
+    assert run("mypy", config, *map(str, sources.values())) == ""
 
 
 def test_the_header_names_all_that_a_script_imports_at_the_pinned_versions(
@@ -142,17 +94,35 @@ def test_the_header_names_all_that_a_script_imports_at_the_pinned_versions(
         header = tomllib.loads(re.sub(r"^# ?", "", match[1], flags=re.MULTILINE))
         assert set(header["dependencies"]) <= set(pinned), name
         names = {requirement.partition("==")[0] for requirement in header["dependencies"]}
-        modules = imported(trees[name]) - sys.stdlib_module_names
-        assert "torch" in modules or name.endswith("apply")
+        modules = imported(trees[name]).union(*map(imported, built_on(trees[name])))
+        modules -= sys.stdlib_module_names | {"parts"}
+        assert ("torch" in modules) != name.endswith("apply")
+        # Besides, the tracker's.
+        tracked = {"mlflow"} & names or {"comet-ml"} & names
+        assert bool(tracked) != name.endswith(("apply", "closure")), name
         for module in modules:
             ours = {distribution.replace("_", "-") for distribution in distributions[module]}
             assert names & ours, (name, module)
 
 
+def built_on(tree: ast.Module) -> list[ast.Module]:
+    """Return the parts that a script imports, and those that these import."""
+    found: dict[Path, ast.Module] = {}
+    left = [tree]
+    while left:
+        for node in left.pop().body:
+            module = str(node.module) if isinstance(node, ast.ImportFrom) else ""
+            path = ROOT / "templates" / f"{module.replace('.', '/')}.py"
+            if path in PARTS and path not in found:
+                found[path] = PARTS[path]
+                left.append(PARTS[path])
+    return list(found.values())
+
+
 def imported(tree: ast.Module) -> set[str]:
-    """Return the packages that a script imports, wherever in it."""
+    """Return the packages that a script imports at its top; backends import theirs later."""
     found = set()
-    for node in ast.walk(tree):
+    for node in tree.body:
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -166,8 +136,8 @@ def test_scripts_are_ascii(sources: dict[str, Path]) -> None:
         assert "\t" not in path.read_text(), name
 
 
-def test_scripts_make_no_unsafe_call(trees: dict[str, ast.Module]) -> None:
-    for name, tree in trees.items():
+def test_scripts_and_parts_make_no_unsafe_call(trees: dict[str, ast.Module]) -> None:
+    for name, tree in (*trees.items(), *PARTS.items()):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 assert unsafe(node) is None, (name, unsafe(node))
@@ -202,7 +172,7 @@ def allowed(node: ast.Import | ast.ImportFrom) -> bool:
     if root == "pickle":
         # The error that torch raises for a file that is no checkpoint.
         return names == ["UnpicklingError"]
-    return root not in ("seesawc", "parts", "shelve", "marshal", "dill", "joblib")
+    return root not in ("seesawc", "shelve", "marshal", "dill", "joblib")
 
 
 def test_nothing_in_a_script_is_idle(trees: dict[str, ast.Module]) -> None:
@@ -225,21 +195,20 @@ def defined(node: ast.stmt) -> list[str]:
     return []
 
 
-def test_methods_are_not_idle(trees: dict[str, ast.Module]) -> None:
-    """Methods that libraries call are known by their names; the others are called somewhere."""
+def test_no_part_is_idle(trees: dict[str, ast.Module]) -> None:
+    """What libraries call is known by its name; the rest is used by a script, or by a part."""
     hooks = (
         *("on_", "configure_", "forward", "training_step", "validation_step", "state_dict"),
         *("load_state_dict", "optimizer_step", "save_checkpoint", "remove_checkpoint"),
         *("set_epoch", "setup", "run", "__"),
     )
-    for name, tree in trees.items():
-        used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-        methods = {
-            method.name
-            for node in tree.body
-            if isinstance(node, ast.ClassDef)
-            for method in node.body
-            if isinstance(method, ast.FunctionDef)
-        }
-        idle = {m for m in methods - used if not m.startswith(hooks)}
-        assert idle == set(), (name, idle)
+    everything = (*trees.values(), *PARTS.values())
+    nodes = [node for tree in everything for node in ast.walk(tree)]
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    called = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    used |= set(settings.OUTPUTS)
+    statements = [node for tree in PARTS.values() for node in tree.body]
+    assert {name for node in statements for name in defined(node)} - used == set()
+    classes = [node for node in statements if isinstance(node, ast.ClassDef)]
+    methods = {m.name for node in classes for m in node.body if isinstance(m, ast.FunctionDef)}
+    assert {name for name in methods - called if not name.startswith(hooks)} == set()

@@ -89,6 +89,7 @@ def test_the_tasks_are_started_by_one_srun_that_ends_those_left_over(job: Job) -
 
 INHERITED = (
     *("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK"),
+    "PYTHONSAFEPATH",
     *("SLURM_CPU_BIND", "SLURM_CPU_BIND_TYPE", "SLURM_GPUS_PER_NODE", "SLURM_GPU_BIND"),
     *("SLURM_MEM_PER_CPU", "SLURM_TRES_PER_TASK", "SLURM_DISTRIBUTION"),
 )

@@ -1,4 +1,4 @@
-"""Makes an interpreter, and those it starts, unable to import seesawc and its parts."""
+"""Makes an interpreter, and those it starts, unable to import seesawc."""
 
 import atexit
 import json
@@ -10,10 +10,10 @@ import strikes
 
 
 class Blocker:
-    """Refuses the compiler's packages, wherever they might be found."""
+    """Refuses the compiler's package, wherever it might be found."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] in ("seesawc", "parts"):
+        if name.partition(".")[0] == "seesawc":
             raise ModuleNotFoundError(f"{name} is blocked", name=name)
 
 
@@ -27,7 +27,14 @@ def witness() -> None:
         "rank": os.environ.get("LOCAL_RANK", "0"),
         "precision": torch.get_float32_matmul_precision() if torch else None,
         "deterministic": torch.are_deterministic_algorithms_enabled() if torch else None,
-        "ours": [name for name in sys.modules if name.partition(".")[0] in ("seesawc", "parts")],
+        "ours": [name for name in sys.modules if name.partition(".")[0] == "seesawc"],
+        "parts": sorted(
+            {
+                str(Path(str(sys.modules[name].__file__)).parent)
+                for name in sys.modules
+                if name.partition(".")[0] == "parts"
+            }
+        ),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{os.getpid()}.json").write_text(json.dumps(content))
@@ -35,6 +42,6 @@ def witness() -> None:
 
 sys.meta_path.insert(0, Blocker())
 # The checkout's compiler is on the path of the environment; nothing is to be read from there.
-sys.path[:] = [entry for entry in sys.path if not (Path(entry) / "seesawc/cli.py").exists()]
+sys.path[:] = [entry for entry in sys.path if not (Path(entry) / "seesawc/pipeline.py").exists()]
 atexit.register(witness)
 strikes.arm()

@@ -1,0 +1,1 @@
+"""Commands: all that prints and exits."""

@@ -1,0 +1,479 @@
+"""The commands; nothing else in seesawc prints or exits."""
+
+import argparse
+import gc
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from seesawc import __version__, pipeline
+from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
+from seesawc.jobs import listing, submission
+from seesawc.reading import source
+from seesawc.tables.fakes import STAGES
+from seesawc.writing import outputs
+from seesawc.writing.runs import PlannedRun
+from seesawc.writing.scripts import CLOSURE, SCRIPT, stage_script
+from seesawc.writing.starting_spec import starting_spec
+
+SPEC = click.Path(path_type=Path)
+NOT_SUBMITTED = "nothing was submitted"
+# Exit statuses of scripts that signals have ended.
+SIGNALS: dict[int, int] = {signal.SIGTERM: 143, signal.SIGUSR2: 75, signal.SIGINT: 130}
+FORMAT = click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", help="How to report."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Compile a TOML spec of a training experiment into a script and a batch file.
+
+    \b
+    seesawc init higgs                       write specs/higgs.toml to start from
+    seesawc check specs/higgs.toml           every mistake at once
+    seesawc build specs/higgs.toml           write generated/higgs/
+    python generated/higgs/train_signal.py   train here; fakes: train_fakes specs/higgs.toml
+    seesawc submit specs/higgs.toml          train on the cluster
+    seesawc status specs/higgs.toml          how far the runs are
+    seesawc rerun specs/higgs.toml           which ones are still missing
+    track -p 5000                            look at the runs in MLflow's UI
+    """
+    # The process is over in a moment; to collect garbage would take a sixth of its time.
+    gc.disable()
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=SPEC)
+@FORMAT
+def check(specs: tuple[Path, ...], style: str) -> None:
+    """Report every mistake in SPECS; write nothing."""
+    with _faults(style) as faults:
+        for path in specs:
+            with faults:
+                pipeline.check(path)
+    _say(style, f"{len(specs)} checked, no mistakes")
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=SPEC)
+@click.option("--check", "compare", is_flag=True, help="Only compare with what is there.")
+@click.option("--new-run", is_flag=True, help="Give the run a new name, if the spec gives none.")
+@click.option("--out", type=SPEC, help="Folder to write into, instead of generated/.")
+@click.option("--force", is_flag=True, help="Overwrite files that were edited by hand.")
+@click.option(
+    "--test-only",
+    is_flag=True,
+    help="Then ask sbatch whether it would take the jobs, and when they could start.",
+)
+@FORMAT
+def build(
+    specs: tuple[Path, ...],
+    compare: bool,
+    new_run: bool,
+    out: Path | None,
+    force: bool,
+    test_only: bool,
+    style: str,
+) -> None:
+    """Compile SPECS into generated/<name of the spec>/.
+
+    With --test-only, exit status 1 also says that sbatch would refuse a job, or is not there to
+    be asked; what was built stays.
+    """
+    lines = []
+    compiled: dict[Path, tuple[Path, pipeline.Compiled]] = {}
+    with _faults(style) as faults:
+        for path in dict.fromkeys(specs):
+            with faults:
+                folder = pipeline.output_folder(path, out)
+                if folder in compiled:
+                    message = f"{path} and {compiled[folder][0]} both compile to {folder}"
+                    raise CompileError(Diagnostic(message, hint="another name for one of them"))
+                compiled[folder] = path, pipeline.compile_spec(path, folder, new_run=new_run)
+        for folder in () if compare else compiled:
+            with faults:
+                outputs.refuse_loss(folder, force=force)
+        # A mistake in one spec, and none is written.
+        for folder, (path, found) in compiled.items() if compare or not faults.found else ():
+            with faults:
+                lines.append(
+                    _compare(path, folder, found) if compare else _write(folder, found, force)
+                )
+        if not faults.found:
+            for line in lines:
+                _say(style, line)
+            faults.outcome = NOT_SUBMITTED
+            for folder, (path, found) in compiled.items() if test_only else ():
+                with faults:
+                    _estimate(style, submission.locate(path, folder, found), found.runs)
+
+
+def _compare(path: Path, folder: Path, compiled: pipeline.Compiled) -> str:
+    """Compare what one spec compiles to with what is there; returns what to say."""
+    if names := outputs.differing(folder, compiled.files):
+        message = f"{folder} is not what {path} compiles to: {', '.join(names)}"
+        raise CompileError(Diagnostic(message, hint=f"seesawc build {path}"))
+    return f"{folder} is what {path} compiles to"
+
+
+def _write(folder: Path, compiled: pipeline.Compiled, force: bool) -> str:
+    """Write what one spec compiles to; returns what to say."""
+    changed = outputs.write(folder, compiled.files, force=force)
+    run_name = compiled.experiment.experiment_config.run_name
+    sweep = f"{len(compiled.runs)} points, " if compiled.experiment.sweep_config else ""
+    return f"{'wrote' if changed else 'unchanged:'} {folder} ({sweep}run {run_name})"
+
+
+@main.command()
+@click.argument("spec", type=SPEC)
+@click.option("--array", metavar="LIST", help="Only these runs of a sweep, such as 0,3-5 or 0-8:2.")
+@click.option(
+    "--test-only",
+    is_flag=True,
+    help="Only ask sbatch whether it would take the job, and when it could start.",
+)
+def submit(spec: Path, array: str | None, test_only: bool) -> None:
+    """Submit SPEC's batch file to SLURM, as it was built.
+
+    Refused if the generated files are not what SPEC compiles to, or if a variable that the job
+    needs is not set. The job is recorded in jobs.jsonl in the folder of each of its runs.
+    """
+    with _faults("text", NOT_SUBMITTED) as faults, faults:
+        job = _job(spec)
+        chosen = submission.choose(job, array)
+        submission.check(job)
+        if test_only:
+            _estimate("text", job, chosen)
+        else:
+            _submit(job, chosen)
+
+
+@main.command()
+@click.argument("spec", type=SPEC)
+@click.option(
+    "--sort",
+    "by",
+    type=click.Choice(["best", "index"]),
+    default="best",
+    show_default=True,
+    help="best: done runs, the best first, then running ones likewise, then the rest by index.",
+)
+@FORMAT
+def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
+    """Show how far SPEC's runs are.
+
+    Reads the folders of the runs alone, and needs neither SLURM nor a tracker. States:
+
+    \b
+    not started    nothing is there
+    submitted      a job was submitted and has not begun
+    running        it holds its folder and was alive three minutes ago
+    done           finished and tested
+    preempted      told to save by SLURM (exit status 75); start it again to go on
+    cancelled      ended by SIGTERM (143); the same
+    interrupted    ended by Ctrl-C (130); the same
+    lost           it ended without a word: killed, or its node failed; the same
+    not finite     the loss is no longer a number (3)
+    disk full      nothing more could be written (4)
+    refused        it could not start as things stood (1)
+    failed         any other end
+    """
+    with _faults(style, empty=False) as faults, faults:
+        folder = pipeline.output_folder(spec)
+        compiled = pipeline.compile_spec(spec, folder)
+        if outputs.differing(folder, compiled.files):
+            _warn(f"{folder} is not what {spec} compiles to: shown are the runs of a new build")
+        rows, note = listing.rows(spec, compiled)
+        if note:
+            _warn(note)
+        training = compiled.experiment.training_config
+        # Stages cannot be better than one another.
+        by = "index" if compiled.experiment.task == "fakes" else by
+        rows = listing.order(rows, by, training.monitor_mode)
+        if style == "json":
+            click.echo(json.dumps(listing.records(rows), indent=1))
+        else:
+            click.echo(listing.table(rows))
+
+
+@main.command()
+@click.argument("spec", type=SPEC)
+@click.option(
+    "--failed", is_flag=True, help="Only runs that began and ended before they were done."
+)
+@click.option("--submit", "now", is_flag=True, help="Submit them, rather than print the command.")
+def rerun(spec: Path, failed: bool, now: bool) -> None:
+    """Print the command that submits SPEC's missing runs.
+
+    These are neither done nor running, nor waiting in SLURM's queue as jobs that seesawc
+    submitted. A run that began goes on where it was.
+    """
+    with _faults("text", NOT_SUBMITTED) as faults, faults:
+        job = _job(spec)
+        rows, note = listing.rows(spec, job.compiled)
+        missing, waiting, warning = submission.missing(rows, failed=failed)
+        for text in filter(None, (note, warning)):
+            _warn(text)
+        if waiting:
+            click.echo(f"{waiting} more in SLURM's queue", err=True)
+        if not missing:
+            click.echo(f"nothing to run again: {listing.totals(rows)}")
+        elif now:
+            submission.check_chain(job, rows, waiting)
+            if warning:
+                raise CompileError(Diagnostic(warning, hint="submit the printed command, or wait"))
+            submission.check(job)
+            _submit(job, missing)
+        else:
+            submission.check_chain(job, rows, waiting)
+            way = "" if job.top == Path.cwd() else f"cd {shlex.quote(str(job.top))} && "
+            click.echo(way + shlex.join(job.command(missing)))
+
+
+def _job(spec: Path) -> submission.Submission:
+    """Return the batch file of a spec, which must be what the spec compiles to."""
+    folder = pipeline.output_folder(spec)
+    compiled = pipeline.compile_spec(spec, folder)
+    job = submission.locate(spec, folder, compiled)
+    _compare(spec, folder, compiled)
+    return job
+
+
+def _estimate(style: str, job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
+    _say(style, f"{job.batch}: {submission.estimate(job, chosen)}")
+
+
+def _submit(job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
+    """Submit runs, and say which job it is and where its log will be."""
+    if files := submission.uncommitted(job):
+        _warn(f"not as in git's last commit: {', '.join(files)}")
+    found = submission.submit(job, chosen)
+    for warning in found.warnings:
+        _warn(warning)
+    members = job.members(chosen)
+    jobs = f"{'jobs' if job.is_chain else 'job'} {found.job}"
+    click.echo(f"submitted {jobs}" + (f", runs {members}" if members else ""))
+    click.echo(f"log: {found.log}")
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--task",
+    type=click.Choice(["signal", "fakes"]),
+    default="signal",
+    show_default=True,
+    help="What is trained.",
+)
+def init(name: str, task: str) -> None:
+    """Write specs/NAME.toml, a commented spec to start from."""
+    path = Path("specs") / f"{name}.toml"
+    with _faults("text") as faults, faults:
+        source.check_name(path)
+        if path.exists():
+            raise CompileError(Diagnostic(f"{path} exists", hint="another name"))
+        text = starting_spec(name, task)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="ascii")
+        except OSError as error:
+            raise CompileError(Diagnostic(f"cannot write {path}: {error.strerror}")) from error
+    click.echo(f"wrote {path}; change it, then: seesawc check {path}")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("spec", type=SPEC)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def train_signal(spec: Path, arguments: tuple[str, ...]) -> None:
+    """Build SPEC, then train here; ARGUMENTS go to the script (see its --help)."""
+    script = _built(spec, "signal") / SCRIPT
+    # Its parts lie beside it.
+    os.environ.pop("PYTHONSAFEPATH", None)
+    # The script takes over this process, and with it signals and the exit status.
+    os.execv(sys.executable, [sys.executable, str(script), *arguments])  # noqa: S606
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("spec", type=SPEC)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def train_fakes(spec: Path, arguments: tuple[str, ...]) -> None:
+    """Build SPEC, then train numerator, denominator and ratio here, and draw the closure.
+
+    ARGUMENTS go to each script (see their --help). Stages that are done are not done again.
+    Exit status: that of the first script that fails.
+    """
+    scripts = [stage_script(stage) for stage in STAGES]
+    folder = _built(spec, "fakes")
+    for script in scripts:
+        click.echo(f"\n{script}")
+        status, asked = _run(folder / script, arguments)
+        # Where a script was over before it could obey a signal, that ends what comes after it.
+        if status or asked:
+            sys.exit(status or SIGNALS[asked[-1]])
+    click.echo(f"\n{CLOSURE}")
+    # It looks at runs, and has no other options.
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--again", default="")
+    label = parser.parse_known_args(arguments)[0].again
+    sys.exit(_run(folder / CLOSURE, ("--again", label) if label else ())[0])
+
+
+def _built(spec: Path, task: str) -> Path:
+    """Build a spec of a task, and return the folder; stop if it is of another task."""
+    with _faults("text") as faults, faults:
+        folder = pipeline.output_folder(spec)
+        compiled = pipeline.compile_spec(spec, folder)
+        if compiled.experiment.task != task:
+            found = compiled.experiment.task
+            message = f'{spec} is of task "{found}"'
+            raise CompileError(Diagnostic(message, hint=f"train_{found} {spec}"))
+        click.echo(_write(folder, compiled, force=False))
+    _need("lightning")
+    return folder
+
+
+def _run(script: Path, arguments: tuple[str, ...]) -> tuple[int, list[int]]:
+    """Run a script to its end; return its exit status and the signals that came meanwhile.
+
+    They are its own to answer.
+    """
+    sys.stdout.flush()
+    asked: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: asked.append(number)) for number in SIGNALS
+    }
+    # Its parts lie beside it.
+    os.environ.pop("PYTHONSAFEPATH", None)
+    process = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603
+    passed, status = 0, None
+    while status is None:
+        for number in asked[passed:]:
+            # A terminal sends Ctrl-C to both; the script saves, and a second one would end it at
+            # once.
+            if number != signal.SIGINT:
+                process.send_signal(number)
+            passed += 1
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(timeout=0.1)
+    # Between two scripts a signal ends this process, as it would any other.
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return (status if status >= 0 else 128 - status), asked
+
+
+@click.command()
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="Where the UI listens.",
+)
+@click.option("--save-dir", type=SPEC, help="Where runs were saved; default: ANALYSIS_ML_LOGS_DIR.")
+def track(port: int, save_dir: Path | None) -> None:
+    """Open MLflow's UI on the runs of this machine's store, for this machine only."""
+    folder = save_dir or Path(os.environ.get("ANALYSIS_ML_LOGS_DIR", "logs"))
+    store = (folder / "mlruns" / "mlflow.db").absolute()
+    if not store.is_file():
+        click.echo(f"error: there is no store {store}; train first, or give --save-dir", err=True)
+        sys.exit(1)
+    _need("mlflow")
+    _need_port(port)
+    click.echo(f"MLflow on {store}\nopen http://127.0.0.1:{port} (Ctrl-C ends it)")
+    sys.stdout.flush()
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Five processes for jobs of language models, which no training has.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{store}",
+    ]
+    # Other users of a login node can reach its loopback, but no other machine can.
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    os.execv(sys.executable, command)  # noqa: S606
+
+
+def _need(package: str) -> None:
+    """Stop with a word of advice if a package of the extra `train` is missing."""
+    if find_spec(package) is None:
+        click.echo(f"error: {package} is missing; pip install 'seesawc[train]'", err=True)
+        sys.exit(1)
+
+
+def _need_port(port: int) -> None:
+    """Stop if the port cannot be had; MLflow would show a traceback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            click.echo(f"error: port {port}: {error.strerror}; give another by -p", err=True)
+            sys.exit(1)
+
+
+def _warn(text: str) -> None:
+    click.echo(f"warning: {text}", err=True)
+
+
+def _say(style: str, text: str) -> None:
+    if style == "text":
+        click.echo(text)
+
+
+class _Faults:
+    """Collects the faults of several specs, so that one does not hide another's."""
+
+    def __init__(self, outcome: str) -> None:
+        self.found: list[Diagnostic] = []
+        self.outcome = outcome
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
+        if isinstance(error, CompileError):
+            self.found += error.diagnostics
+            return True
+        return False
+
+
+@contextmanager
+def _faults(
+    style: str, outcome: str = "nothing was written", *, empty: bool = True
+) -> Iterator[_Faults]:
+    """Report what was collected, and exit with status 1 if it is anything.
+
+    Nothing is reported, as JSON, by an `empty` list, unless the command prints something itself.
+    """
+    faults = _Faults(outcome)
+    yield faults
+    if faults.found or empty:
+        _report(faults, style)
+    if faults.found:
+        sys.exit(1)
+
+
+def _report(faults: _Faults, style: str) -> None:
+    if style == "json":
+        click.echo(json.dumps([as_record(fault) for fault in faults.found], indent=1))
+    elif count := len(faults.found):
+        click.echo("\n".join(map(draw, faults.found)), err=True)
+        click.echo(f"{count} mistake{'s' * (count > 1)}; {faults.outcome}", err=True)

@@ -1,0 +1,1 @@
+"""What a spec compiles to -> jobs of SLURM, and how far their runs are."""

@@ -1,0 +1,231 @@
+"""A compiled spec -> a job: what is checked before, which runs it is for, and its record."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from seesawc.diagnostics import CompileError, Diagnostic
+from seesawc.jobs import arrays, progress, slurm
+from seesawc.jobs.listing import Row, experiment_folder
+from seesawc.pipeline import Compiled
+from seesawc.tables.values import PLACE
+from seesawc.writing import batch
+from seesawc.writing.batch import BATCH, CHAIN
+from seesawc.writing.runs import PlannedRun
+
+ARRAY = re.compile(r"^#SBATCH --array=(\S+)$", re.MULTILINE)
+# With --failed these are left out: nothing went wrong with them.
+NOT_FAILED = ("not started", "submitted", "running", "done")
+
+
+@frozen
+class Submission:
+    """A batch file, or a chain of them, that lies in a repository, and what it was made from."""
+
+    spec: Path
+    batch: Path
+    compiled: Compiled
+
+    @property
+    def file(self) -> Path:
+        """The batch file's whole path, without the steps up that lead there from here."""
+        return Path(os.path.normpath(self.batch.absolute()))
+
+    @property
+    def top(self) -> Path:
+        """The folder above `generated/`, from where batch files are submitted."""
+        return self.file.parents[2]
+
+    @property
+    def array(self) -> str | None:
+        """The members of the array job, as the batch file has them; None for a single run."""
+        match = ARRAY.search(self.compiled.files[self.batch.name])
+        return match[1] if match else None
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether this is a shell script that submits jobs one after another."""
+        return self.batch.name == CHAIN
+
+    def members(self, chosen: Sequence[PlannedRun]) -> str | None:
+        """Return what `--array` is given for these runs; None where sbatch takes no such option."""
+        if self.array is None:
+            return None
+        return arrays.compress([run.index for run in chosen], arrays.split_limit(self.array)[1])
+
+    def command(self, chosen: Sequence[PlannedRun]) -> list[str]:
+        """Return the command that submits these runs, from the top of the repository."""
+        members = self.members(chosen)
+        option = [] if members is None else [f"--array={members}"]
+        program = "bash" if self.is_chain else "sbatch"
+        return [program, *option, str(self.file.relative_to(self.top))]
+
+
+@frozen
+class Submitted:
+    """A job that sbatch has taken: its number, where its logs will be, and what went amiss."""
+
+    job: str
+    log: Path
+    warnings: tuple[str, ...]
+
+
+def locate(spec: Path, folder: Path, compiled: Compiled) -> Submission:
+    """Return what is to be submitted; raises `CompileError` for a spec without a batch file."""
+    name = CHAIN if compiled.experiment.task == "fakes" else BATCH
+    if name not in compiled.files:
+        hint = 'a table [slurm_config], with at least time = "HH:MM:SS"'
+        raise CompileError(Diagnostic(f"{spec} asks for no batch job", hint=hint))
+    return Submission(spec, folder / name, compiled)
+
+
+def check(submission: Submission) -> None:
+    """Raise `CompileError` with all that the environment lacks, before a job waits in vain."""
+    faults = []
+    # The batch file looks too, but hours later.
+    compiled = submission.compiled
+    needed = batch.variables(compiled.experiment, compiled.points)
+    if unset := [name for name in needed if not os.environ.get(name)]:
+        faults.append(progress.unset_variables(unset))
+    try:
+        slurm.need("sbatch")
+    except CompileError as error:
+        faults += error.diagnostics
+    if faults:
+        raise CompileError(*faults)
+
+
+def choose(submission: Submission, members: str | None) -> tuple[PlannedRun, ...]:
+    """Return the runs that a list names, or all; raises `CompileError` for what is no run."""
+    planned = submission.compiled.runs
+    if members is None:
+        return planned
+    if submission.array is None:
+        what = "stages, and" if submission.is_chain else "one run, and"
+        raise CompileError(Diagnostic(f"{submission.spec} has {what} no array of them"))
+    known = {run.index: run for run in planned}
+    hint = f"some of {arrays.compress(known)}, such as 0,3-5 or 0-8:2"
+    try:
+        wanted = arrays.expand(members)
+    except ValueError as error:
+        raise CompileError(Diagnostic(f"--array: {error}", hint=hint)) from None
+    if unknown := [index for index in wanted if index not in known]:
+        message = f"--array: {submission.spec} has no run {arrays.compress(unknown)}"
+        raise CompileError(Diagnostic(message, hint=hint))
+    return tuple(known[index] for index in wanted)
+
+
+def estimate(submission: Submission, chosen: Sequence[PlannedRun]) -> str:
+    """Return when SLURM could start the job; raises `CompileError` if it would refuse it."""
+    if submission.is_chain:
+        batches = sorted(n for n in submission.compiled.files if n.endswith(".sbatch"))
+        files = [submission.file.with_name(name) for name in batches]
+        return "; ".join(slurm.estimate(file, Path.cwd(), os.environ) for file in files)
+    members = submission.members(chosen)
+    return slurm.estimate(submission.file, Path.cwd(), os.environ, members)
+
+
+def submit(submission: Submission, chosen: Sequence[PlannedRun]) -> Submitted:
+    """Submit the runs and record that in their folders."""
+    folder, _ = experiment_folder(submission.spec, submission.compiled)
+    if submission.is_chain:
+        return _submit_chain(submission, folder)
+    members = submission.members(chosen)
+    job, words = slurm.submit(submission.file, submission.top, _variables(submission), members)
+    warnings = [f"sbatch: {line}" for line in words]
+    for run in chosen:
+        number = job if members is None else f"{job}_{run.index}"
+        try:
+            _record(folder / run.name, number, submission.file)
+        except OSError as error:
+            # The job is there all the same.
+            warnings.append(f"cannot record job {number} in {folder / run.name}: {error.strerror}")
+    place = folder / (chosen[0].name if len(chosen) == 1 else "*")
+    # Members of an array job get numbers of their own once they start.
+    log = place / f"slurm-{job if members is None else '*'}.log"
+    return Submitted(job, log, tuple(warnings))
+
+
+def _submit_chain(submission: Submission, folder: Path) -> Submitted:
+    """Submit stages that wait for each other, and record each in its run's folder."""
+    jobs, words = slurm.submit_chain(submission.file, submission.top, _variables(submission))
+    warnings = [f"sbatch: {line}" for line in words]
+    for run in submission.compiled.runs:
+        job = jobs[str(run.values["stage"])]
+        try:
+            _record(folder / run.name, job, submission.file)
+        except OSError as error:
+            warnings.append(f"cannot record job {job} in {folder / run.name}: {error.strerror}")
+    name = submission.compiled.experiment.experiment_config.run_name
+    numbers = ", ".join(f"{job} ({stage})" for stage, job in jobs.items())
+    return Submitted(numbers, folder / f"{name}-*" / "slurm-*.log", tuple(warnings))
+
+
+def missing(rows: Sequence[Row], *, failed: bool) -> tuple[tuple[PlannedRun, ...], int, str]:
+    """Return the runs that no job is doing or has done, or those of them that ended badly.
+
+    Besides, how many were left out since SLURM still has a job for them, and a warning if it
+    cannot be asked.
+    """
+    unfinished = [row for row in rows if row.progress.state not in ("done", "running")]
+    if failed:
+        unfinished = [row for row in unfinished if row.progress.state not in NOT_FAILED]
+    try:
+        queue: Collection[str] = slurm.queued(j for row in unfinished for j in row.progress.jobs)
+        warning = ""
+    except CompileError as error:
+        queue, warning = (), f"{error}; jobs that still wait may be among these"
+    left = tuple(row.run for row in unfinished if not set(row.progress.jobs) & set(queue))
+    return left, len(unfinished) - len(left), warning
+
+
+def check_chain(submission: Submission, rows: Sequence[Row], waiting: int) -> None:
+    """Raise `CompileError` for a chain of which a part is still to come: it would run twice."""
+    running = sum(row.progress.state == "running" for row in rows)
+    if submission.is_chain and (running or waiting):
+        message = f"{running} of its stages are running and {waiting} are waiting"
+        hint = "wait, or scancel them; what is done is not done again"
+        raise CompileError(Diagnostic(message, hint=hint))
+
+
+def uncommitted(submission: Submission) -> tuple[str, ...]:
+    """Return which files of the spec are not as git's last commit has them; none without git."""
+    files = [submission.spec.absolute()]
+    files += [submission.file.parent / name for name in submission.compiled.files]
+    command = ["git", "-C", str(submission.top), "status", "--porcelain", "--ignored", "-z", "--"]
+    try:
+        # Not quoted, whatever the names; a folder that is new as a whole is named as such.
+        said = subprocess.run(  # noqa: S603 (git is on the user's own PATH)
+            [*command, *map(str, files)], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ()
+    return tuple(line[3:] for line in said.stdout.split("\0") if line[2:3] == " ")
+
+
+def _variables(submission: Submission) -> dict[str, str]:
+    """Return the environment, with variables that start a place made absolute.
+
+    What a relative one means is seen from here, but the job starts at the top of the repository.
+    """
+    found = dict(os.environ)
+    compiled = submission.compiled
+    for place in batch.places(compiled.experiment, compiled.points):
+        if (match := PLACE.match(place)) and found.get(match[1]):
+            found[match[1]] = str(Path(found[match[1]]).absolute())
+    return found
+
+
+def _record(folder: Path, job: str, batch: Path) -> None:
+    """Append a job to a run's `jobs.jsonl`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    submitted = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = json.dumps({"job": job, "submitted": submitted, "batch": str(batch)})
+    with (folder / "jobs.jsonl").open("a", encoding="ascii") as file:
+        file.write(f"{line}\n")

@@ -1,0 +1,1 @@
+"""Checks across options, in one list by task."""

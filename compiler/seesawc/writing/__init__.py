@@ -1,0 +1,1 @@
+"""Experiment -> the text of generated files, and their folder."""

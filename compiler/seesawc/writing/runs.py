@@ -1,0 +1,27 @@
+"""The runs that the scripts of a spec make, under their names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from seesawc.tables.resolution import Experiment
+
+
+@frozen
+class PlannedRun:
+    """A run that a script makes: its place, its name and what the sweep gives it."""
+
+    # Which member of the batch file's array it is.
+    index: int
+    # The run name, which names the folder.
+    name: str
+    # Made from the values; "" for a plain spec.
+    identity: str
+    # The swept options by dotted key; none for a plain spec.
+    values: Mapping[str, Any]
+
+
+def named(trained: Experiment, name: str) -> Experiment:
+    """Return the experiment of a point or a stage under its own run name."""
+    return evolve(trained, experiment_config=evolve(trained.experiment_config, run_name=name))

@@ -1,0 +1,97 @@
+"""A trained network as one ONNX file, which needs neither torch nor Lightning to be used."""
+
+import json
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxscript import opset18
+from torch import Tensor, nn
+
+from parts.cracks import Crack
+from parts.machinery.places import write_atomically
+
+# Its types are of no use to those who call it.
+OPERATORS: Any = opset18
+
+
+class FakeFactor(nn.Module):
+    """From features to F = e^log r (event, member); without categorical features, of one input."""
+
+    def __init__(self, log_ratio: nn.Module) -> None:
+        super().__init__()
+        self.log_ratio = log_ratio
+
+    def forward(self, *features: Tensor) -> Tensor:
+        """Return (event, member)."""
+        numerical, *rest = features
+        none = numerical.new_zeros((numerical.shape[0], 0), dtype=torch.int64)
+        return torch.exp(self.log_ratio(numerical, rest[0] if rest else none))
+
+
+def counted_below(
+    edges: Any, values: Any, out_int32: bool = False, right: bool = False, side: Any = None,
+    sorter: Any = None,
+) -> Any:  # fmt: skip
+    """Say torch.searchsorted, which ONNX does not have, as a count of the edges below."""
+    below = OPERATORS.Less(OPERATORS.Unsqueeze(edges, [-2]), OPERATORS.Unsqueeze(values, [-1]))
+    return OPERATORS.ReduceSum(OPERATORS.Cast(below, to=onnx.TensorProto.INT64), [-1], keepdims=0)
+
+
+def export(
+    module: FakeFactor,
+    path: Path,
+    features: dict[str, Tensor],
+    names: dict[str, tuple[str, ...]],
+    missing: float | None,
+    crack: Crack | None,
+) -> None:
+    """Write the network, scaling and all, as `path`; any number of events may go in.
+
+    `features` holds events by input, `names` the columns of each input. The file keeps these, the
+    value of a numerical feature that is `missing`, and the `crack`: all that `applications` asks.
+    Raises `RuntimeError` if the file says something else than the network.
+    """
+    used = {name: tensor for name, tensor in features.items() if tensor.shape[1]}
+    with torch.no_grad():
+        wanted = module.cpu().eval()(*used.values()).numpy()
+    # ONNX Runtime lacks some functions in double precision.
+    module = module.float()
+    used = {n: tensor.float() if n == "numerical" else tensor for n, tensor in used.items()}
+    events = {0: torch.export.Dim("event")}
+    # It remarks upon packages that nothing here uses.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            tuple(tensor[:8] for tensor in used.values()),
+            dynamo=True,
+            verbose=False,
+            input_names=list(used),
+            output_names=["fake_factor"],
+            dynamic_shapes=(tuple(events for _ in used),),
+            custom_translation_table={torch.ops.aten.searchsorted.Tensor: counted_below},
+        )
+    assert program is not None, "dynamo returns a program"
+    model = program.model_proto
+    known: dict[str, Any] = {
+        **names,
+        # JSON has no nan.
+        "missing": None if missing is None else str(missing),
+        "crack": None if crack is None else asdict(crack),
+    }
+    for key, value in known.items():
+        model.metadata_props.add(key=key, value=json.dumps(value))
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    [found] = session.run(None, {name: tensor.numpy() for name, tensor in used.items()})
+    if not np.allclose(found, wanted, rtol=1e-3, atol=1e-6):
+        raise RuntimeError("the exported network differs from the trained one")
+    write_atomically(path, content)

@@ -1,0 +1,130 @@
+"""Checkpoints that survive a crash, a full disk and a move between machines."""
+
+import io
+import json
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.plugins import TorchCheckpointIO
+
+from parts.classifiers import Classifier, check_fit
+from parts.machinery.exits import NotFiniteError, RefusedError
+from parts.machinery.places import digest, is_whole, write_atomically
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all; Lightning's own writer does not (#19970, #21800)."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Serialise in memory, then replace the file at once."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getvalue())
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove a file if it is still there."""
+        Path(path).unlink(missing_ok=True)
+
+
+class LastCheckpoints(Checkpoint):
+    """Saves at the end of each epoch and keeps two; `newest.json` names the newest and the best."""
+
+    def __init__(self, folder: Path, best: ModelCheckpoint) -> None:
+        super().__init__()
+        self.folder = folder
+        self.best = best
+
+    def on_train_epoch_end(self, trainer: Trainer, _: LightningModule) -> None:
+        """Save, after validation and early stopping."""
+        # A run that stopped early would otherwise train one more epoch at each start (#8278).
+        trained = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        self.save(trainer, trained)
+
+    def save(self, trainer: Trainer, trained: bool = False) -> None:
+        """Save on all ranks together; remove all but the last two on rank 0."""
+        weights = trainer.lightning_module.parameters()
+        if not all(bool(weight.isfinite().all()) for weight in weights):
+            raise NotFiniteError(f"weights that are not finite at step {trainer.global_step}")
+        path = self.folder / f"last-{trainer.global_step:09d}.ckpt"
+        trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            before = pointer(self.folder)
+            content = {
+                "file": path.name,
+                "step": trainer.global_step,
+                "sha256": digest(path),
+                "trained": trained,
+                "best": Path(self.best.best_model_path).name,
+                "previous": {name: before[name] for name in ("file", "sha256") if before},
+            }
+            write_atomically(self.folder / "newest.json", json.dumps(content).encode())
+            remove_older(self.folder)
+
+
+def pointer(folder: Path) -> dict[str, Any]:
+    """Return what `newest.json` says; empty before the first checkpoint."""
+    path = folder / "newest.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def remove_older(folder: Path) -> None:
+    """Remove all of the last checkpoints but the newest and the one before."""
+    named = pointer(folder)
+    kept = {each["file"] for each in (named, named.get("previous")) if each}
+    for path in folder.glob("last-*.ckpt"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint, or None before the first: never by modification time."""
+    # A start that was killed may have left one more.
+    remove_older(folder)
+    named = pointer(folder)
+    if not named:
+        return None
+    path = folder / str(named["file"])
+    if is_whole(path, named["sha256"]):
+        return path
+    previous = named["previous"]
+    if not previous or not is_whole(folder / previous["file"], previous["sha256"]):
+        raise RefusedError(f"{path} is damaged and there is no other whole checkpoint")
+    print(f"{path} is damaged; going on from {folder / previous['file']}")
+    return folder / str(previous["file"])
+
+
+def is_trained(folder: Path, path: Path) -> bool:
+    """Whether training had come to its end when the checkpoint `path` was made."""
+    named = pointer(folder)
+    return path.name == named.get("file") and bool(named["trained"])
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """Return the best checkpoint, as the run recorded it."""
+    return folder / str(pointer(folder)["best"])
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return a checkpoint's content: plain values and tensors only; raises `RefusedError`."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise RefusedError(f"cannot load the checkpoint {path}: {error}") from error
+    if not isinstance(content, dict) or "knows" not in content:
+        raise RefusedError(f"{path} is not a checkpoint of such a script")
+    return dict(content)
+
+
+def load_into(classifier: Classifier, path: Path) -> dict[str, Any]:
+    """Give a classifier the weights of a checkpoint, and return its content."""
+    content = load(path)
+    check_fit(classifier, content)
+    classifier.load_state_dict(content["state_dict"])
+    return content

@@ -1,0 +1,322 @@
+"""How a script starts and ends: its command line, its folder, what identifies it, its tracker."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import seed_everything
+
+from parts.events import Sample, check_fingerprints, find_files, fingerprints
+from parts.machinery.arguments import parse_arguments
+from parts.machinery.backends import Backend, CometBackend, Mirror, MlflowBackend, is_mirrored
+from parts.machinery.code import KEPT, Code, code_of
+from parts.machinery.exits import (
+    DONE,
+    FAILED,
+    NotFiniteError,
+    RefusedError,
+    StoppedError,
+    how_it_ended,
+    listen,
+    stop_listening,
+)
+from parts.machinery.machines import (
+    check_hardware,
+    git_commit,
+    must_stop_together,
+    quieten,
+    steady_output,
+    task_rank,
+    thread_count,
+    versions,
+)
+from parts.machinery.parents import check_parent_data, parent_checkpoint, parent_folders
+from parts.machinery.places import digest, expand
+from parts.machinery.records import Record
+from parts.machinery.reports import settings
+from parts.machinery.runs import RunFolder
+from parts.machinery.sweeps import train_all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """What a script says of itself. Places may hold `${NAME}`; relative ones start at the spec."""
+
+    file: str
+    # The digest of the parts that it was compiled with.
+    parts: str
+    spec_folder: str
+    constants: dict[str, Any]
+    samples: tuple[Sample, ...]
+    experiment_name: str
+    run_name: str
+    save_dir: str
+    tracker_path: str
+    float32_matmul_precision: str
+    seed: int | None
+    # None where nothing is trained.
+    accelerator: str | None = None
+    devices: int | list[int] | str = "auto"
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    # `${NAME}`, which holds it; without one, MLflow is the tracker.
+    comet_api_key: str | None = None
+    comet_project_name: str | None = None
+    # Of fakes: the stage, and run name and script digest of those that it builds on.
+    stage: str | None = None
+    parents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # Of a sweep: its points, and which one the command line names.
+    points: dict[str, dict[str, Any]] = field(default_factory=dict)
+    arguments: argparse.Namespace | None = None
+
+    @property
+    def point(self) -> str | None:
+        """The point of a sweep that is trained, by identity."""
+        return self.arguments.point if self.arguments else None
+
+    def place(self, path: str) -> Path:
+        """Return where a place of the spec lies."""
+        return expand(path, Path(self.file).resolve().parent / self.spec_folder)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What a run's random numbers begin with, and what Lightning is told of that."""
+
+    number: int
+    deterministic: Literal["warn"] | bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has begun, as one of its tasks sees it."""
+
+    script: Script
+    code: Code
+    folder: RunFolder
+    record: Record
+    # The one thread that draws.
+    artist: Executor
+    files: dict[str, list[Path]]
+    # The best checkpoints of the trainings that this one builds on, by stage.
+    parents: dict[str, Path]
+    seed: Seed
+    under_srun: bool
+
+    def place(self, path: str) -> Path:
+        """Return where a place of the spec lies."""
+        return self.script.place(path)
+
+    @property
+    def plots(self) -> Path:
+        """Where the tracker's plots go."""
+        place = self.place(self.script.tracker_path)
+        return place / self.script.experiment_name / self.folder.path.name
+
+
+def launch(script: Script, train: Callable[[Run], None]) -> int:
+    """Run a script as its command line says, and return the exit status."""
+    arguments = script.arguments or parse_arguments()
+    if script.points and arguments.all:
+        return train_all(Path(script.file), script.points)
+    rank = task_rank(arguments.srun)
+    folder = None
+    steady_output()
+    name = script.run_name + (f"+{arguments.again}" if arguments.again else "")
+    listen(must_stop_together(arguments.srun))
+    try:
+        folder = RunFolder(script.place(script.save_dir) / script.experiment_name / name)
+        # The other tasks of a run work in the folder that the first one holds.
+        with folder.locked() if rank == 0 else nullcontext():
+            status = start(script, train, arguments, folder)
+        if rank > 0 and arguments.srun:
+            folder.wait_until_released()
+    except Exception as error:
+        status, reason = how_it_ended(error)
+        if status == FAILED:
+            traceback.print_exc()
+        if rank == 0:
+            print(reason, file=sys.stderr)
+        elif folder and isinstance(error, StoppedError | NotFiniteError):
+            # Who started the tasks would end the first one if another had failed before it.
+            folder.wait_until_released()
+    stop_listening()
+    return status
+
+
+def start(
+    script: Script,
+    train: Callable[[Run], None],
+    arguments: argparse.Namespace,
+    folder: RunFolder,
+) -> int:
+    """Check what the run builds on, and let this task train."""
+    rank = task_rank(arguments.srun)
+    code = checked_code(script, folder, arguments.srun, rank)
+    check_comet_key(script, folder, arguments.sync)
+    if folder.done.exists() or arguments.sync:
+        if not arguments.sync:
+            print(f"{folder.path} is finished; --again LABEL starts another run")
+        # Nothing of it is touched, but a tracker that lacks something gets that.
+        if rank == 0 and (arguments.sync or not is_mirrored(folder)):
+            quieten(rank)
+            mirror = Mirror(folder, backend(script, code, folder, folder.begun()))
+            mirror.start()
+            mirror.finish("FINISHED" if folder.done.exists() else "KILLED")
+        return DONE
+    quieten(rank)
+    if script.accelerator is not None:
+        check_hardware(script.accelerator, script.devices)
+    torch.set_num_threads(thread_count())
+    torch.set_float32_matmul_precision(script.float32_matmul_precision)
+    seed = seeded(script.seed, folder)
+    parents = find_parents(script, folder)
+    files = find_files(script.samples, script.place("."))
+    if rank > 0:
+        record = Record(Path(os.devnull))
+        if script.accelerator is not None:
+            artist = ThreadPoolExecutor()
+            train(Run(script, code, folder, record, artist, files, parents, seed, arguments.srun))
+        return DONE
+    identity = identify(script, code, folder, files, parents, seed, arguments.accept_data)
+    record = Record(folder.record)
+    # Nothing is drawn, or recorded, when the run's folder is given up.
+    with (
+        mirrored(folder, backend(script, code, folder, identity)),
+        ThreadPoolExecutor(max_workers=1) as artist,
+    ):
+        folder.keep(record, code)
+        train(Run(script, code, folder, record, artist, files, parents, seed, arguments.srun))
+    return DONE
+
+
+def checked_code(script: Script, folder: RunFolder, under_srun: bool, rank: int) -> Code:
+    """Return the code that runs; raises `RefusedError` if it is not the one that began the run.
+
+    Nobody edits what a batch job was submitted with; by hand, that makes another run.
+    """
+    planned = script.points[script.point]["script"] if script.point is not None else None
+    code = code_of(Path(script.file), script.parts, planned)
+    if code.edited and under_srun:
+        raise RefusedError(f"edited by hand: {', '.join(code.edited)}; build the spec again")
+    folder.check_code(code)
+    if code.edited and rank == 0:
+        print(f"edited by hand: {', '.join(code.edited)}; this is not what the spec says")
+    return code
+
+
+def check_comet_key(script: Script, folder: RunFolder, sync: bool) -> None:
+    """Raise `RefusedError` if Comet's key would be needed and its variable does not hold it."""
+    if script.comet_api_key is None or (folder.done.exists() and not sync):
+        return
+    if not os.environ.get(script.comet_api_key[2:-1]):
+        name = script.comet_api_key[2:-1]
+        raise RefusedError(f"the variable {name} is not set; it holds Comet's key")
+
+
+def seeded(seed: int | None, folder: RunFolder) -> Seed:
+    """Seed everything; without a seed, torch draws one that the run goes on with."""
+    if seed is not None:
+        return Seed(seed_everything(seed, workers=True, verbose=False), "warn")
+    begun: int = folder.identified().get("seed", torch.seed() % 2**32)
+    torch.manual_seed(begun)
+    return Seed(begun, deterministic=False)
+
+
+def find_parents(script: Script, folder: RunFolder) -> dict[str, Path]:
+    """Return the best checkpoints of the trainings before this one, which must have finished."""
+    names = {stage: run_name for stage, (run_name, _) in script.parents.items()}
+    places = parent_folders(folder.path, script.run_name, names)
+    found = {
+        stage: parent_checkpoint(places[stage], stage, code)
+        for stage, (_, code) in script.parents.items()
+    }
+    folder.check_parents(built_on(found))
+    return found
+
+
+def built_on(parents: dict[str, Path]) -> dict[str, str]:
+    """Return what identifies parents: run name and digest of the checkpoint."""
+    return {stage: f"{path.parents[1].name} {digest(path)}" for stage, path in parents.items()}
+
+
+def identify(
+    script: Script,
+    code: Code,
+    folder: RunFolder,
+    files: dict[str, list[Path]],
+    parents: dict[str, Path],
+    seed: Seed,
+    accept_data: bool,
+) -> dict[str, Any]:
+    """Write down what the run is; raises `RefusedError` if its data are other ones."""
+    spec_folder = script.place(".")
+    identity: dict[str, Any] = {
+        "script": code.identity,
+        "code": f"{KEPT}/{code.digest}",
+        "edited": list(code.edited),
+        "data": fingerprints(files),
+        "versions": versions(code.script),
+        "commit": git_commit(spec_folder),
+        "seed": seed.number,
+    }
+    check_fingerprints(identity["data"], script.fingerprints, spec_folder)
+    for stage, path in parents.items():
+        print(f"{stage}: {path}")
+        if not accept_data:
+            check_parent_data(path.parents[1], identity["data"])
+    if parents:
+        identity["parents"] = built_on(parents)
+    folder.identify(identity, accept_data)
+    return identity
+
+
+@contextmanager
+def mirrored(folder: RunFolder, backend: Backend) -> Iterator[None]:
+    """Copy the record to the tracker meanwhile, and tell it how the run ended."""
+    mirror = Mirror(folder, backend)
+    mirror.start()
+    status = "FAILED"
+    try:
+        folder.ended.unlink(missing_ok=True)
+        yield
+        status = "FINISHED"
+    except StoppedError:
+        status = "KILLED"
+        raise
+    finally:
+        mirror.finish(status)
+
+
+def backend(script: Script, code: Code, folder: RunFolder, identity: dict[str, Any]) -> Backend:
+    """Return the tracker's backend, which shows the settings that run."""
+    named = ("script", "code", "commit", "seed")
+    tags: dict[str, str] = {name: str(identity[name]) for name in named if name in identity}
+    if code.edited:
+        tags["edited"] = ", ".join(code.edited)
+    if script.point is not None:
+        tags |= {"sweep": script.run_name.removesuffix(f"-{script.point}"), "point": script.point}
+    if script.stage is not None:
+        tags |= {"fakes": script.run_name.removesuffix(f"-{script.stage}"), "stage": script.stage}
+        # With `--again`, these may be other attempts than the script names.
+        tags |= {stage: said.split()[0] for stage, said in identity.get("parents", {}).items()}
+    own = script.point or script.stage
+    shown = settings(script.constants, code.resolved, own)
+    if script.comet_api_key is None:
+        store = folder.path.parents[1] / "mlruns"
+        return MlflowBackend(folder, store, script.experiment_name, shown, tags)
+    return CometBackend(
+        script.comet_api_key[2:-1],
+        script.comet_project_name,
+        script.experiment_name,
+        folder,
+        shown,
+        tags,
+    )

@@ -1,0 +1,259 @@
+"""The folder that a run owns: its lock, its identity and its marks."""
+
+import errno
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from parts.machinery.code import Code
+from parts.machinery.exits import RefusedError, how_it_ended
+from parts.machinery.places import remove_unfinished, write_atomically
+from parts.machinery.records import Record
+
+# Seconds after which a lock shows again that its holder lives.
+BEAT = 30.0
+# Whoever started this process.
+PARENT = os.getppid()
+
+
+class RunFolder:
+    """`<save_dir>/<experiment_name>/<run_name>/`; raises `RefusedError` where it cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.record = path / "metrics.jsonl"
+        self.identity = path / "run.json"
+        self.done = path / "done"
+        self.lock = path / "lock"
+        self.ended = path / "ended.json"
+        self.mirrored = path / "mirrored.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes off the run: two at once would ruin each other's checkpoints."""
+        holder = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "job": os.environ.get("SLURM_JOB_ID"),
+            "restarts": os.environ.get("SLURM_RESTART_COUNT", "0"),
+            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self._remove_stale_lock(holder)
+            # A link rather than flock, which NFS does not keep everywhere; it appears with its
+            # content, for an empty lock would be nobody's for ever.
+            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
+            try:
+                write_atomically(mine, json.dumps(holder).encode())
+                self.lock.hardlink_to(mine)
+            finally:
+                mine.unlink(missing_ok=True)
+            remove_unfinished(self.path)
+            self._remove_left_locks(holder)
+        # Whoever holds it may have removed what this was writing.
+        except (FileExistsError, FileNotFoundError):
+            raise RefusedError(
+                f"{self.path} is in use by {self._holder()};"
+                f" if that run is dead, remove {self.lock}"
+            ) from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise RefusedError(f"cannot write to {self.path}: {error.strerror}") from error
+        released = threading.Event()
+        threading.Thread(target=self._beat, args=[released], daemon=True).start()
+        try:
+            yield
+        except BaseException as error:
+            status, reason = how_it_ended(error)
+            content = {"status": status, "reason": reason, "time": time.time()}
+            # A finished run stays as it is; a full disk is told by the exit status alone.
+            with suppress(OSError):
+                if not self.done.exists():
+                    write_atomically(self.ended, json.dumps(content).encode())
+            raise
+        finally:
+            released.set()
+            self.lock.unlink(missing_ok=True)
+
+    def _beat(self, released: threading.Event) -> None:
+        """Show by the lock's time that its holder lives, to those who only see the folder."""
+        while not released.wait(BEAT):
+            with suppress(OSError):
+                os.utime(self.lock)
+
+    def _holder(self) -> str:
+        """Return what the lock says; nothing if it has just been released."""
+        try:
+            return self.lock.read_text()
+        except OSError:
+            return ""
+
+    def _remove_stale_lock(self, holder: dict[str, Any]) -> None:
+        """Remove a dead holder's lock; another process may be doing the same."""
+        text = self._holder()
+        try:
+            stale = is_stale(json.loads(text), holder)
+        except ValueError:
+            return
+        if stale:
+            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
+            with suppress(FileNotFoundError):
+                self.lock.rename(mine)
+                if mine.read_text() != text:
+                    # The other one was faster: this is its new lock.
+                    with suppress(FileExistsError):
+                        self.lock.hardlink_to(mine)
+                mine.unlink()
+
+    def _remove_left_locks(self, holder: dict[str, Any]) -> None:
+        """Remove what processes have left that were killed while they took or removed a lock."""
+        for path in self.path.glob("lock.*"):
+            with suppress(FileNotFoundError):
+                if is_stale(json.loads(path.read_text()), holder):
+                    path.unlink()
+
+    def wait_until_released(self) -> None:
+        """Wait for the first task, or until whoever started this one is gone.
+
+        srun ends a step some time after its first task has ended; Lightning kills the first task
+        after another one has failed.
+        """
+        while self.lock.exists() and os.getppid() == PARENT:
+            time.sleep(0.2)
+
+    def identified(self) -> dict[str, Any]:
+        """Return what the run is, as an earlier start wrote it; empty before the first."""
+        found: dict[str, Any] = (
+            json.loads(self.identity.read_text()) if self.identity.exists() else {}
+        )
+        return found
+
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether the run came so far that it has something to lose."""
+        return any(self.checkpoints.glob("*.ckpt"))
+
+    def check_code(self, code: Code) -> None:
+        """Raise `RefusedError`, naming files, if other code began the run."""
+        began = self.identified()
+        if began and began["script"] != code.identity and self.has_checkpoints:
+            kept = began.get("code")
+            changed = code.changed_since(self.path.parent / kept) if kept else []
+            files = f": {', '.join(changed)}" if changed else ""
+            by_hand = f"; edited by hand: {', '.join(code.edited)}" if code.edited else ""
+            then, now = shortened(began["script"]), shortened(code.identity)
+            raise RefusedError(
+                f"{self.path} belongs to another version of this script{files}"
+                f" (began with {then}, now {now}){by_hand};"
+                " build with --new-run or change run_name, or use --again LABEL"
+            )
+
+    def check_parents(self, parents: dict[str, str]) -> None:
+        """Raise `RefusedError` if the run began with other checkpoints than these."""
+        if self.identified() and self.has_checkpoints:
+            began = self.identified().get("parents", {})
+            if began != parents:
+                raise RefusedError(
+                    f"{self.path} began with other parents: {began}, now {parents}; --again LABEL"
+                )
+
+    def identify(self, identity: dict[str, Any], accept_data: bool) -> None:
+        """Write what the run is, or compare: the data must be those that began it."""
+        began = self.identified()
+        same = not began or not self.has_checkpoints or began["data"] == identity["data"]
+        if not same and not accept_data:
+            changed = [n for n, d in identity["data"].items() if began["data"].get(n) != d]
+            raise RefusedError(
+                f"data changed since the run began: {', '.join(changed or began['data'])};"
+                " --accept-data goes on all the same"
+            )
+        write_atomically(self.identity, json.dumps(identity, indent=1).encode())
+
+    def begun(self) -> dict[str, Any]:
+        """Return what the run is, as it began; raises `RefusedError` if it has not."""
+        if not self.identity.exists() or not self.record.exists():
+            raise RefusedError(f"{self.path} has not begun: there is nothing to send")
+        return self.identified()
+
+    def keep(self, record: Record, code: Code) -> None:
+        """Keep the code that runs beside the runs of the experiment, and have the tracker get it.
+
+        The tracker gets it of one run: of the first that had this code, as long as that is there.
+        """
+        kept = code.keep(self.path.parent)
+        first, mine = kept / "run", kept / f".run.{self.path.name}"
+        if first.exists() and not (self.path.parent / first.read_text()).exists():
+            first.unlink(missing_ok=True)
+        write_atomically(mine, self.path.name.encode())
+        # All members of an array begin at once.
+        with suppress(FileExistsError):
+            first.hardlink_to(mine)
+        mine.unlink()
+        # An earlier start may have been killed between the two.
+        if first.read_text() == self.path.name and kept not in record.artifacts():
+            record.write(0, 0, artifact=str(kept))
+
+
+def shortened(identity: str) -> str:
+    """Return as much of what identifies code as tells it from others."""
+    return "+".join(digest[:12] for digest in identity.split("+"))
+
+
+def check_space(folder: RunFolder, needed: int) -> None:
+    """Raise `RefusedError` if checkpoints of so many bytes in all would fill the disk."""
+    free = shutil.disk_usage(folder.checkpoints).free
+    if free < needed:
+        raise RefusedError(
+            f"{folder.path} needs {needed / 1e6:.0f} MB for checkpoints;"
+            f" {free / 1e6:.0f} MB are free"
+        )
+
+
+def is_stale(other: dict[str, Any], holder: dict[str, Any]) -> bool:
+    """Whether the process that left a lock is dead: of this job's last life, or ended since."""
+    job = other.get("job")
+    if job is not None and job == holder["job"] and other.get("restarts") != holder["restarts"]:
+        return True
+    if other["host"] == holder["host"]:
+        return not is_alive(other["pid"])
+    return job is not None and has_ended(job)
+
+
+def has_ended(job: str) -> bool:
+    """Whether SLURM says that a job runs no more; without SLURM's word, it may."""
+    program = shutil.which("squeue")
+    if program is None:
+        return False
+    command = [program, "--noheader", "--format=%T", f"--jobs={job}"]
+    # A user's settings of squeue could hide the job.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    try:
+        asked = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, timeout=30, env=plain
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    # A job that ended a while ago is not known any more.
+    return "Invalid job id" in asked.stderr or (asked.returncode == 0 and not asked.stdout.strip())
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

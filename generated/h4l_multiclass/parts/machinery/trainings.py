@@ -1,0 +1,172 @@
+"""A training of Lightning's that goes on after any end, and the evaluation that follows it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+
+from parts.batches import Batches
+from parts.classifiers import Classifier
+from parts.machinery.checkpoints import (
+    AtomicCheckpointIO,
+    LastCheckpoints,
+    best_checkpoint,
+    is_trained,
+    load,
+    load_into,
+    newest,
+)
+from parts.machinery.exits import RefusedError, obey
+from parts.machinery.launches import Run
+from parts.machinery.machines import cluster
+from parts.machinery.places import digest
+from parts.machinery.reports import report, write_json
+from parts.machinery.runs import check_space
+from parts.machinery.states import RandomStates
+from parts.machinery.stops import SafeStop
+from parts.machinery.trackers import Tracker, resume_after_training
+
+
+class Training:
+    """What a `Trainer` is given so that its run survives whatever stops it.
+
+    `start_from` is a checkpoint that another run has left, for the first start of this one.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        tracker: Tracker,
+        *,
+        monitor: str | None,
+        monitor_mode: str,
+        save_top_k: int,
+        every_n_epochs: int,
+        save_every_n_minutes: float,
+        tqdm_refresh_rate: int,
+        start_from: Path | None = None,
+    ) -> None:
+        self.run = run
+        self.tracker = tracker
+        self.save_top_k = save_top_k
+        self.start_from = start_from
+        # What `fit` goes on from.
+        self.resume: Path | None = None
+        best = ModelCheckpoint(
+            run.folder.checkpoints,
+            filename="best-{step:09d}",
+            auto_insert_metric_name=False,
+            monitor=monitor,
+            mode=monitor_mode,
+            save_top_k=save_top_k,
+            enable_version_counter=False,
+            # Not after validation: training cannot go on from a checkpoint made within an epoch's
+            # end.
+            save_on_train_epoch_end=True,
+            every_n_epochs=1 if monitor is None else every_n_epochs,
+        )
+        last = LastCheckpoints(run.folder.checkpoints, best)
+        stop = SafeStop(last, save_every_n_minutes, tracker.settle)
+        self.callbacks: list[Callback] = [tracker, RandomStates(), best, last, stop]
+        # In a log file a bar would be thousands of lines; the tracker prints one an epoch there.
+        bar = tqdm_refresh_rate > 0 and sys.stdout.isatty()
+        if bar:
+            self.callbacks.append(TQDMProgressBar(refresh_rate=tqdm_refresh_rate))
+        self.options: dict[str, Any] = {
+            "num_nodes": int(os.environ["SLURM_NNODES"]) if run.under_srun else 1,
+            "deterministic": run.seed.deterministic,
+            "plugins": [AtomicCheckpointIO(), cluster(run.under_srun)],
+            "logger": False,
+            "use_distributed_sampler": False,
+            "enable_model_summary": False,
+            "enable_progress_bar": bar,
+            "default_root_dir": run.folder.path,
+        }
+
+    def is_due(
+        self, trainer: Trainer, classifier: Classifier, batches: Batches, precision: str
+    ) -> bool:
+        """Whether there is something to `fit`, from `resume`; raises `RefusedError`."""
+        classifier.steps = (trainer.max_epochs or 0) * len(batches)
+        folder = self.run.folder
+        if trainer.precision != precision:
+            message = f"precision {precision} is not possible here, only {trainer.precision}"
+            raise RefusedError(message)
+        self.resume = newest(folder.checkpoints)
+        if self.resume is None:
+            # What an earlier start recorded before its first checkpoint is recorded anew.
+            self.run.record.cut(0, self.tracker.is_kept)
+            if trainer.is_global_zero:
+                self.check_space(classifier)
+            if self.start_from is not None:
+                self.go_on_from(self.start_from, trainer.max_epochs or 0)
+        if self.resume is not None and is_trained(folder.checkpoints, self.resume):
+            # Only the evaluation is missing, and plots that a killed start did not come to.
+            if trainer.is_global_zero:
+                resume_after_training(self.tracker, classifier, load(self.resume))
+            return False
+        # Not to start other tasks in vain.
+        obey()
+        return True
+
+    def check_space(self, classifier: Classifier) -> None:
+        """Raise `RefusedError` if the disk has no room for the checkpoints.
+
+        Two of the last steps, the best ones, and one that is being written: each of the weights,
+        and of two moments that an optimizer keeps for every weight.
+        """
+        size = sum(p.numel() * p.element_size() for p in classifier.parameters())
+        check_space(self.run.folder, (3 + self.save_top_k) * 3 * size)
+
+    def go_on_from(self, checkpoint: Path, max_epochs: int) -> None:
+        """Go on from another run's checkpoint; raises `RefusedError` if nothing is left to do."""
+        if (done := load(checkpoint)["epoch"] + 1) >= max_epochs:
+            raise RefusedError(f"{checkpoint} has had {done} of {max_epochs} epochs")
+        self.resume = checkpoint
+
+
+class Evaluation:
+    """The best weights, put into the classifier; what is found with them ends the run.
+
+    `checkpoint` is another one than the best of the run.
+    """
+
+    def __init__(
+        self, run: Run, tracker: Tracker, classifier: Classifier, checkpoint: Path | None = None
+    ) -> None:
+        self.run = run
+        self.tracker = tracker
+        self.classifier = classifier
+        self.best = checkpoint or best_checkpoint(run.folder.checkpoints)
+        content = load_into(classifier, self.best)
+        self.step, self.epoch = content["global_step"], content["epoch"] + 1
+
+    def record(self, outputs: Any, metrics: dict[str, float]) -> None:
+        """Record and draw what the test split says."""
+        test = {f"test_{name}": value for name, value in metrics.items()}
+        self.run.record.write(self.step, self.epoch, **test)
+        if self.tracker.plot_metrics_n_epoch is not None:
+            self.tracker.plot(self.classifier, self.step, self.epoch, outputs, "test")
+        self.tracker.settle()
+        # The last place to stop at: from here on the run ends, whatever signals come.
+        obey()
+
+    def finish(self, metrics: dict[str, dict[str, float]], **places: Path) -> None:
+        """Mark the run as done, with `places` that it leaves; print metrics and where to look."""
+        folder = self.run.folder
+        for path in places.values():
+            self.run.record.write(self.step, self.epoch, artifact=str(path))
+        write_json(folder.path / "metrics.json", {"checkpoint": str(self.best), "metrics": metrics})
+        done = {
+            "script": self.run.code.identity,
+            "checkpoint": self.best.name,
+            "sha256": digest(self.best),
+        }
+        write_json(folder.done, done)
+        mlflow = self.run.script.comet_api_key is None
+        tracker = folder.path.parents[1] / "mlruns" if mlflow else "Comet"
+        shown = {"run": folder.path, "checkpoint": self.best, **places}
+        report(metrics, {**shown, "plots": self.tracker.folder, "tracker": tracker})

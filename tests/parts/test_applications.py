@@ -1,0 +1,79 @@
+"""A fake factor is applied outside the crack, to events that the training could have had."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from torch import Tensor, nn
+
+from parts.applications import applied_factors, member_factors
+from parts.cracks import Crack
+from parts.exports import FakeFactor, export
+from parts.machinery.exits import RefusedError
+
+PT = np.array([2.0, 3.0, 5.0, 7.0])
+ETA = np.array([-1.4, 1.37, 0.0, 1.5])
+
+
+class Log(nn.Module):
+    """Of two members: F is pt and twice pt."""
+
+    def forward(self, numerical: Tensor, _: Tensor) -> Tensor:
+        return torch.log(torch.cat([numerical, 2 * numerical], 1))
+
+
+def write(path: Path, crack: Crack | None) -> Path:
+    features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
+    names: dict[str, tuple[str, ...]] = {"numerical": ("pt",), "categorical": ()}
+    export(FakeFactor(Log()), path, features, names, None, crack)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network whose eta is no feature."""
+    return write(tmp_path_factory.mktemp("cracked") / "f.onnx", Crack("eta", 1.37, 1.52))
+
+
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame, pa.table])
+def test_in_the_crack_every_member_is_zero(cracked: Path, kind: Any) -> None:
+    found = applied_factors(cracked, kind({"pt": PT, "eta": ETA}))
+    # The limits are outside.
+    assert found == pytest.approx(np.array([[0, 0], [3, 6], [5, 10], [0, 0]]), rel=1e-5)
+
+
+def test_without_a_crack_eta_is_not_asked_for(tmp_path: Path) -> None:
+    found = applied_factors(write(tmp_path / "f.onnx", None), {"pt": PT})
+    assert found == pytest.approx(np.stack([PT, 2 * PT], 1), rel=1e-5)
+
+
+def test_what_the_network_says_needs_no_eta(cracked: Path) -> None:
+    assert member_factors(cracked, {"pt": PT})[:, 0] == pytest.approx(PT, rel=1e-5)
+
+
+def test_whether_a_lepton_is_in_the_crack_is_never_guessed(cracked: Path) -> None:
+    with pytest.raises(RefusedError, match="no column eta"):
+        applied_factors(cracked, {"pt": PT})
+    with pytest.raises(RefusedError, match="values of eta are missing"):
+        applied_factors(cracked, {"pt": PT, "eta": [0.0, 0.0, np.nan, 0.0]})
+
+
+@pytest.mark.parametrize("key", ["numerical", "missing", "crack"])
+@pytest.mark.parametrize("value", [None, '"junk'])
+def test_a_network_that_does_not_say_what_it_takes_is_refused(
+    cracked: Path, tmp_path: Path, key: str, value: str | None
+) -> None:
+    """Not even of a crack is it assumed that there is none."""
+    model = onnx.load(cracked)
+    kept = {p.key: p.value for p in model.metadata_props}
+    kept = {n: v for n, v in kept.items() if n != key} | ({key: value} if value else {})
+    onnx.helper.set_model_props(model, kept)
+    path = tmp_path / "other.onnx"
+    onnx.save(model, path)
+    with pytest.raises(RefusedError, match=r"does not say what a network of train_ratio.py says"):
+        member_factors(path, {"pt": PT, "eta": ETA})
