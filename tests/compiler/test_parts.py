@@ -115,10 +115,12 @@ def test_a_script_finds_the_digest_of_parts_that_it_was_given(spec: str, tmp_pat
     given = digest_of({p.relative_to(folder).as_posix(): digest(p) for p in vendored})
     assert f'    parts="{given}",\n' in files["train_signal.py"]
     done = subprocess.run(
-        ["sha256sum", "--check", "--strict", "--quiet", parts.SUMS], cwd=folder, capture_output=True
+        ["sha256sum", "--check", "--strict", "--quiet", outputs.SUMS],
+        cwd=folder,
+        capture_output=True,
     )
     assert done.returncode == 0
-    assert len((folder / parts.SUMS).read_text().splitlines()) == len(vendored)
+    assert len((folder / outputs.SUMS).read_text().splitlines()) == len(vendored)
 
 
 def test_a_script_imports_all_of_its_parts_when_it_starts(tmp_path: Path) -> None:
@@ -144,6 +146,6 @@ def test_files_of_several_scripts_hold_each_part_once() -> None:
     events = parts.closure(templates(), frozenset({"parts.events"}))
     losses = parts.closure(templates(), frozenset({"parts.losses"}))
     files = parts.files([*events, *losses, *events])
-    assert set(files) == {parts.SUMS} | {part.file for part in (*events, *losses)}
+    assert set(files) == {outputs.SUMS} | {part.file for part in (*events, *losses)}
     assert files == parts.files([*losses, *events])
     assert list(files) == list(parts.files([*losses, *events]))

@@ -186,7 +186,7 @@ def test_lightning_is_given_what_keeps_a_run_safe(begins: Callable[..., Run]) ->
     run = begins()
     training = prepare(run)
     trainer = trainer_of(training)
-    assert trainer.callbacks[0] is training.tracker  # type: ignore[attr-defined]
+    assert trainer.callbacks[0] is training.tracker  # type: ignore[attr-defined]  # set at run time
     assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)
     assert trainer.logger is None
     assert trainer.num_nodes == 1

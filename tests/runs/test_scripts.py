@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seesawc.writing import settings
+from seesawc.rules.fakes import OUTPUTS
 from tests.runs import fakes
 from tests.runs.experiments import Workshop
 from tests.runs.variants import VARIANTS
@@ -206,7 +206,7 @@ def test_no_part_is_idle(trees: dict[str, ast.Module]) -> None:
     nodes = [node for tree in everything for node in ast.walk(tree)]
     used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     called = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
-    used |= set(settings.OUTPUTS)
+    used |= set(OUTPUTS)
     statements = [node for tree in PARTS.values() for node in tree.body]
     assert {name for node in statements for name in defined(node)} - used == set()
     classes = [node for node in statements if isinstance(node, ast.ClassDef)]

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
-WIDTH = 100
+from seesawc.writing.literals import WIDTH
+
 # What a script may use besides parts: one place and one spelling for each name.
 LIBRARIES = {
     "Any": "typing",

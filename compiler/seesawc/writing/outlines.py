@@ -69,7 +69,7 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "model": model,
         "architecture": model.architecture_config,
         "training": training,
-        "test_only": model.load_checkpoint is not None and not model.continue_training,
+        "test_only": _is_test_only(experiment),
         "samples": _samples(experiment),
         "scaling": data.scaling if scaled else None,
         "inputs_rest": Verbatim(", scaled as the training events ask for" if scaled else ""),
@@ -83,13 +83,16 @@ def _common(experiment: Experiment) -> dict[str, Any]:
     }
 
 
+def _is_test_only(experiment: Experiment) -> bool:
+    model = experiment.model_config
+    return model.load_checkpoint is not None and not model.continue_training
+
+
 def _signal(experiment: Experiment) -> dict[str, Any]:
     data, training = experiment.dataset_config, experiment.training_config
-    model, binary = experiment.model_config, len(data.classes) == 2
+    binary = len(data.classes) == 2
     kind = "binary" if binary else "multiclass"
-    warmed_up = training.warmup is not None and (
-        model.load_checkpoint is None or model.continue_training
-    )
+    warmed_up = training.warmup is not None and not _is_test_only(experiment)
     loss = "LOSS"
     if training.loss_params:
         params = ", ".join(f"{name}=LOSS_{name.upper()}" for name in training.loss_params)
@@ -118,8 +121,7 @@ def _stage(experiment: Experiment, before: tuple[Experiment, ...]) -> dict[str, 
     scaled = bool(fakes.mc_normalisation) and not (ratio and fakes.use_data_in_ratio)
     vary = fakes.bootstrap or scaled
     clipped = training.clip_quantile is not None
-    penalties = {"squares": training.w_lambda, "effective_size": training.ess_lambda}
-    options = {"squares": "w_lambda", "effective_size": "ess_lambda"}
+    penalties = {"squares": "w_lambda", "effective_size": "ess_lambda"}
     several = fakes.n_members > 1
     return {
         "fakes": fakes,
@@ -140,9 +142,9 @@ def _stage(experiment: Experiment, before: tuple[Experiment, ...]) -> dict[str, 
         "classifier": Verbatim("WarmedUpDensityRatio" if training.warmup else "DensityRatio"),
         "link": Verbatim(LINKS[training.loss]),
         "penalties": [
-            Verbatim(f"partial({name}, {options[name]}={options[name].upper()})")
-            for name, value in penalties.items()
-            if value is not None
+            Verbatim(f"partial({name}, {option}={option.upper()})")
+            for name, option in penalties.items()
+            if getattr(training, option) is not None
         ],
         "vary": vary,
         "scaled": scaled,

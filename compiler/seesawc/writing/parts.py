@@ -1,7 +1,6 @@
 """Modules of parts: which of them a script builds on, their digest, and what it needs besides."""
 
 import ast
-import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,9 +9,10 @@ from pathlib import Path
 
 from attrs import frozen
 
+from seesawc.writing import outputs
+
 # A module of a library, and the distribution that it comes from, where their names differ.
 DISTRIBUTIONS = {"lightning_fabric": "lightning"}
-SUMS = "parts/SHA256SUMS"
 # What identifies a script before it is known which parts it imports.
 UNKNOWN = "0" * 64
 
@@ -89,12 +89,12 @@ def closure(folder: Path, modules: frozenset[str]) -> tuple[Part, ...]:
 @cache
 def digest(parts: tuple[Part, ...]) -> str:
     """Return one digest of parts, as a script works it out when it starts."""
-    return hashlib.sha256(sums(parts).encode()).hexdigest()
+    return outputs.digest(sums(parts))
 
 
 def sums(parts: Iterable[Part]) -> str:
     """Return the list of digests that `sha256sum --check` takes."""
-    found = {part.file: hashlib.sha256(part.text.encode()).hexdigest() for part in parts}
+    found = {part.file: outputs.digest(part.text) for part in parts}
     return "".join(f"{value}  {file}\n" for file, value in sorted(found.items()))
 
 
@@ -102,7 +102,7 @@ def files(parts: Iterable[Part]) -> dict[str, str]:
     """Return the files that scripts with these parts need beside them."""
     texts = {part.file: part for part in parts}
     needed = [texts[file] for file in sorted(texts)]
-    return {SUMS: sums(needed), **{part.file: part.text for part in needed}}
+    return {outputs.SUMS: sums(needed), **{part.file: part.text for part in needed}}
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:

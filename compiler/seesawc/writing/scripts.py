@@ -1,6 +1,5 @@
 """Experiments -> the text of their scripts: outlines filled, settings and imports by use."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -253,4 +252,4 @@ def requirements(outline: Outline, needed: tuple[Part, ...], block: str) -> list
 
 def _digest(content: object) -> str:
     """Return the SHA-256 of plain values."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return outputs.digest(json.dumps(content, sort_keys=True))

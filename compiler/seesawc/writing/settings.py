@@ -1,11 +1,11 @@
 """Experiment -> the constants that a script may use, in groups; it gets those that it names."""
 
-from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from attrs import frozen, has
 
+from seesawc.rules.fakes import OUTPUTS
 from seesawc.tables import signatures
 from seesawc.tables.model import Architecture
 from seesawc.tables.resolution import Experiment, in_order
@@ -16,8 +16,6 @@ from seesawc.writing.literals import Verbatim, lay_out
 # Cadences, which a spec spells "never" where they are null.
 CADENCES = ("CHECK_METRICS_N_EPOCH", "PLOT_METRICS_N_EPOCH")
 NORMS = {"batchnorm": "BatchNorm1d", "layernorm": "LayerNorm"}
-# Activations of an output that are definitions of parts; the others are torch's.
-OUTPUTS = ("Softabs", "MinusSoftabs", "Abs", "MinusAbs", "ELUPlus")
 # Where a type checker needs to be told: Lightning takes literal types, and a dict may be empty.
 TYPES = {
     "PRECISION": "Final",
@@ -73,15 +71,15 @@ def groups(experiment: Experiment, before: tuple[Experiment, ...] = ()) -> Itera
     data = _constants(experiment.dataset_config)
     split = experiment.dataset_config.split
     shares = {"TRAIN, VALIDATION, TEST": (split.train, split.validation, split.test)}
-    scaling = {"SCALING": _named(None if data["SCALING"] == "none" else data["SCALING"])}
+    scaling = {"SCALING": None if data["SCALING"] == "none" else Verbatim(data["SCALING"])}
     title = "Dataset." if experiment.stage else "Dataset. The last of two classes is the signal."
     yield Group(title, data | scaling | shares)
     if experiment.fakes_config is not None:
         yield Group("Fakes.", _constants(experiment.fakes_config))
     yield Group("Model.", network(experiment))
     yield Group("Training.", training(experiment))
-    trained = [_trained(each) for each in before]
-    yield Group(TRAINED, dict(ChainMap(*trained[::-1])))
+    trained = map(_trained, before)
+    yield Group(TRAINED, {name: value for each in trained for name, value in each.items()})
 
 
 def network_options(table: Architecture) -> list[str]:
@@ -171,10 +169,6 @@ def _plain(value: Any) -> Any:
 
 def _is_table(value: Any) -> bool:
     return has(type(value)) or (isinstance(value, tuple) and any(has(type(v)) for v in value))
-
-
-def _named(name: str | None) -> Verbatim | None:
-    return None if name is None else Verbatim(name)
 
 
 def _upper(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,10 +8,9 @@ from typing import Any
 from attrs import define, field, frozen
 
 from seesawc.writing import imports
-from seesawc.writing.literals import Verbatim, literal
+from seesawc.writing.literals import WIDTH, Verbatim, literal
 from seesawc.writing.settings import Group, IfThere
 
-WIDTH = 100
 # Columns that the table has for purposes of its own.
 TAKEN = ("point", "script")
 
