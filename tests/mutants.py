@@ -1057,8 +1057,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "deployments::test_a_folder_that_cannot_be_filled_is_not_there",
         ),
         (
-            "[] if lacking else needed",
-            "set(needed) - set(lacking)",
+            "{} if lacking else {**there,",
+            "{**there,",
             "deployments::test_without_a_file_the_network_lies_alone_and_a_line_says_so",
         ),
     ],
@@ -1171,8 +1171,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "comet::test_a_key_that_is_not_set_is_named",
         ),
         (
-            "if script.comet_api_key is None or (folder.done.exists() and not sync):",
-            "if script.comet_api_key is None:",
+            "if name is None or (folder.done.exists() and not sync):",
+            "if name is None:",
             "comet::test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent",
         ),
         (
@@ -1207,7 +1207,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_seed_left_out",
         ),
         (
-            "    folder.check_parents(built_on(found))\n",
+            "    folder.check_parents(built)\n",
             "",
             "fakes::test_a_ratio_that_began_with_other_parents_is_refused",
         ),
@@ -1222,7 +1222,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes::test_parents_of_other_data_are_refused",
         ),
         (
-            '        identity["parents"] = built_on(parents)\n',
+            '        identity["parents"] = built\n',
             "        pass\n",
             "fakes::test_the_same_stages_give_the_same_weights",
         ),
@@ -1268,8 +1268,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "launches::test_a_run_gets_its_folder_and_is_told_to_the_tracker",
         ),
         (
-            "if not os.environ.get(script.comet_api_key[2:-1]):",
-            "if script.comet_api_key[2:-1] not in os.environ:",
+            "if not os.environ.get(name):",
+            "if name not in os.environ:",
             "launches::test_without_comets_key_nothing_starts_that_needs_it",
         ),
         (

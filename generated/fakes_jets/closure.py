@@ -47,7 +47,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T011032Z-ratio", "2703aa8be2a16335")
+RATIO = ("fakes_jets_MLP_20261128T015457Z-ratio", "df4604dfe9694c23")
 
 # Dataset.
 EVENT_NUMBER = "event"

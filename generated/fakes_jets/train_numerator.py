@@ -54,7 +54,7 @@ from parts.models import MLP
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T011032Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T015457Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -132,7 +132,7 @@ SAMPLES = (
 # What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="26bb2307b09ba3d1334c448396a4eda88c40a277bb2a3183349f3cc8a95d2b70",
+    parts="8ff40dd5379b8eb3d0a67b4ecb2b61c74b33b25717f9f57c59369f8aeb47e8d2",
     spec_folder="../../specs",
     constants=constants(globals()),
     samples=SAMPLES,

@@ -60,7 +60,7 @@ from parts.models import MLP
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T011032Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T015457Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -115,8 +115,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T011032Z-numerator", "cddeb49a30df8d56"),
-    "denominator": ("fakes_jets_MLP_20261128T011032Z-denominator", "617f1f608306ec6b"),
+    "numerator": ("fakes_jets_MLP_20261128T015457Z-numerator", "9e6ae8248543d320"),
+    "denominator": ("fakes_jets_MLP_20261128T015457Z-denominator", "a6ee2a51f6445ff2"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -159,7 +159,7 @@ SAMPLES = (
 # What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="28f51222c35a18fa3bc6e87dfaca9cd7a5efe8ce5a42d3f9d01248609a35fb9c",
+    parts="2cd3d10aee0e2d562c30f932b2732984f07fa7185811c9ed297538a8cc1dd2fe",
     spec_folder="../../specs",
     constants=constants(globals()),
     samples=SAMPLES,

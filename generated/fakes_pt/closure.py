@@ -47,7 +47,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T011032Z-ratio", "b51692525cabe20f")
+RATIO = ("fakes_pt_MLP_20261128T015457Z-ratio", "80e1fde7b86ed957")
 
 # Dataset.
 EVENT_NUMBER = "event"

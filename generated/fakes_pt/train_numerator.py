@@ -53,7 +53,7 @@ from parts.models import MLP
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T011032Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T015457Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -130,7 +130,7 @@ SAMPLES = (
 # What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="84900b878e8b0a4902518ee662a7d1edb474c9646a4aadca28ec9041fae26b2b",
+    parts="20d8a2e1b2dde49fd3cb19d641b68fcf87bc0349dfccf67babb43ce74650b26d",
     spec_folder="../../specs",
     constants=constants(globals()),
     samples=SAMPLES,

@@ -59,7 +59,7 @@ from parts.models import MLP
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T011032Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T015457Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -113,8 +113,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T011032Z-numerator", "5d9a04d9ee0b25c0"),
-    "denominator": ("fakes_pt_MLP_20261128T011032Z-denominator", "743bb587e05e0807"),
+    "numerator": ("fakes_pt_MLP_20261128T015457Z-numerator", "8e5a10ed4c25b994"),
+    "denominator": ("fakes_pt_MLP_20261128T015457Z-denominator", "2239d759a43c4b59"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -157,7 +157,7 @@ SAMPLES = (
 # What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="ab1c531f061137981a7d082e654ed01e3f188aad1c537bb63f3f6392089a05be",
+    parts="39744b82d4a1248ad2fae858ed67a71dc9f9541ae220e9b97bfe1bc4eb1dad15",
     spec_folder="../../specs",
     constants=constants(globals()),
     samples=SAMPLES,

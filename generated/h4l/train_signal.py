@@ -48,7 +48,7 @@ from parts.plots import binary_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T011032Z"
+RUN_NAME = "h4l_ResNet_20261128T015457Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -150,7 +150,7 @@ SAMPLES = (
 # What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="eea10e6f6a304648d10e2418d2c110d5da4d65b658ed35f41e48de2b3a330570",
+    parts="c9b8c3740c2d6e0259c3c7db488f4cd9ecb7ad64aa9204b51a806a049f4bd334",
     spec_folder="../../specs",
     constants=constants(globals()),
     samples=SAMPLES,

@@ -57,7 +57,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "5e9f75fe0c40156d",
+        "script": "220faf48548f094d",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -66,7 +66,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "2a83cee9024a5b49",
+        "script": "4cfcf9fd20341e1f",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -76,7 +76,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "ab80ed62b752a25d",
+        "script": "f00571d32fc6b0b6",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -86,7 +86,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "7f5fa5d625c7e5e0",
+        "script": "5026d73a2f2bbfb3",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -95,7 +95,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "4ddd6deef6f6c97a",
+        "script": "484838f22e9d6c49",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -104,7 +104,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "7b2d0645024bbec8",
+        "script": "d206e607f5995389",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -114,7 +114,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "ce55fa89f58a5a04",
+        "script": "8e44540c1847815a",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -124,7 +124,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "ad1621f5a2357f46",
+        "script": "df73b5707d4d4943",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -132,7 +132,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T011032Z"
+SWEEP = "h4l_sweep_20261128T015457Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -205,7 +205,7 @@ SAMPLES = (
 # What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="eea10e6f6a304648d10e2418d2c110d5da4d65b658ed35f41e48de2b3a330570",
+    parts="c9b8c3740c2d6e0259c3c7db488f4cd9ecb7ad64aa9204b51a806a049f4bd334",
     spec_folder="../../specs",
     constants=constants(globals()),
     samples=SAMPLES,

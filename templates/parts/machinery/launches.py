@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,6 +76,11 @@ class Script:
     # Of a sweep: its points, and which one the command line names.
     points: dict[str, dict[str, Any]] = field(default_factory=dict)
     arguments: argparse.Namespace | None = None
+
+    @property
+    def comet_variable(self) -> str | None:
+        """The variable that holds Comet's key."""
+        return self.comet_api_key and self.comet_api_key[2:-1]
 
     @property
     def point(self) -> str | None:
@@ -178,14 +184,25 @@ def start(
     torch.set_float32_matmul_precision(script.float32_matmul_precision)
     seed = seeded(script.seed, folder)
     parents = find_parents(script, folder)
+    built = built_on(parents)
+    folder.check_parents(built)
     files = find_files(script.samples, script.place("."))
+    run = partial(
+        Run,
+        script=script,
+        code=code,
+        folder=folder,
+        files=files,
+        parents=parents,
+        seed=seed,
+        under_srun=arguments.srun,
+    )
     if rank > 0:
         record = Record(Path(os.devnull))
         if script.accelerator is not None:
-            artist = ThreadPoolExecutor()
-            train(Run(script, code, folder, record, artist, files, parents, seed, arguments.srun))
+            train(run(record=record, artist=ThreadPoolExecutor()))
         return DONE
-    identity = identify(script, code, folder, files, parents, seed, arguments.accept_data)
+    identity = identify(script, code, folder, files, parents, built, seed, arguments.accept_data)
     record = Record(folder.record)
     # Nothing is drawn, or recorded, when the run's folder is given up.
     with (
@@ -193,7 +210,7 @@ def start(
         ThreadPoolExecutor(max_workers=1) as artist,
     ):
         folder.keep(record, code)
-        train(Run(script, code, folder, record, artist, files, parents, seed, arguments.srun))
+        train(run(record=record, artist=artist))
     return DONE
 
 
@@ -214,10 +231,10 @@ def checked_code(script: Script, folder: RunFolder, under_srun: bool, rank: int)
 
 def check_comet_key(script: Script, folder: RunFolder, sync: bool) -> None:
     """Raise `RefusedError` if Comet's key would be needed and its variable does not hold it."""
-    if script.comet_api_key is None or (folder.done.exists() and not sync):
+    name = script.comet_variable
+    if name is None or (folder.done.exists() and not sync):
         return
-    if not os.environ.get(script.comet_api_key[2:-1]):
-        name = script.comet_api_key[2:-1]
+    if not os.environ.get(name):
         raise RefusedError(f"the variable {name} is not set; it holds Comet's key")
 
 
@@ -234,12 +251,10 @@ def find_parents(script: Script, folder: RunFolder) -> dict[str, Path]:
     """Return the best checkpoints of the trainings before this one, which must have finished."""
     names = {stage: run_name for stage, (run_name, _) in script.parents.items()}
     places = parent_folders(folder.path, script.run_name, names)
-    found = {
+    return {
         stage: parent_checkpoint(places[stage], stage, code)
         for stage, (_, code) in script.parents.items()
     }
-    folder.check_parents(built_on(found))
-    return found
 
 
 def built_on(parents: dict[str, Path]) -> dict[str, str]:
@@ -253,6 +268,7 @@ def identify(
     folder: RunFolder,
     files: dict[str, list[Path]],
     parents: dict[str, Path],
+    built: dict[str, str],
     seed: Seed,
     accept_data: bool,
 ) -> dict[str, Any]:
@@ -273,7 +289,7 @@ def identify(
         if not accept_data:
             check_parent_data(path.parents[1], identity["data"])
     if parents:
-        identity["parents"] = built_on(parents)
+        identity["parents"] = built
     folder.identify(identity, accept_data)
     return identity
 
@@ -309,11 +325,10 @@ def backend(script: Script, code: Code, folder: RunFolder, identity: dict[str, A
         tags |= {stage: said.split()[0] for stage, said in identity.get("parents", {}).items()}
     own = script.point or script.stage
     shown = settings(script.constants, code.resolved, own)
-    if script.comet_api_key is None:
-        store = folder.path.parents[1] / "mlruns"
-        return MlflowBackend(folder, store, script.experiment_name, shown, tags)
+    if script.comet_variable is None:
+        return MlflowBackend(folder, folder.store, script.experiment_name, shown, tags)
     return CometBackend(
-        script.comet_api_key[2:-1],
+        script.comet_variable,
         script.comet_project_name,
         script.experiment_name,
         folder,

@@ -1,6 +1,5 @@
 """The folder that a run owns: its lock, its identity and its marks."""
 
-import errno
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parts.machinery.code import Code
-from parts.machinery.exits import RefusedError, how_it_ended
+from parts.machinery.exits import RefusedError, how_it_ended, is_disk_full
 from parts.machinery.places import remove_unfinished, write_atomically
 from parts.machinery.records import Record
 
@@ -29,6 +28,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # MLflow's, of all experiments.
+        self.store = path.parents[1] / "mlruns"
         self.checkpoints = path / "checkpoints"
         self.record = path / "metrics.jsonl"
         self.identity = path / "run.json"
@@ -67,7 +68,7 @@ class RunFolder:
                 f" if that run is dead, remove {self.lock}"
             ) from None
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if is_disk_full(error):
                 raise
             raise RefusedError(f"cannot write to {self.path}: {error.strerror}") from error
         released = threading.Event()

@@ -1,6 +1,7 @@
 """The folder in which a fake factor is handed on: its network, and all that applies it."""
 
 import ast
+import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 
 from parts.cracks import Crack
 from parts.exports import FakeFactor, export
-from parts.machinery.code import listed_files
-from parts.machinery.places import digest, sync_folder, write_atomically
+from parts.machinery.code import listed_files, sums
+from parts.machinery.places import sync_folder, write_atomically
 from parts.machinery.ratios import NETWORK, deployment
 
 # The script that applies the network.
@@ -37,22 +38,20 @@ def deploy(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     needed = needed_files(source, APPLY)
-    lacking = [name for name in needed if not is_readable(source / name)]
+    lacking = [name for name, content in needed.items() if content is None]
     if lacking:
         print(f"{folder} has the network alone: {source} lacks {', '.join(lacking)}")
     listed = listed_files(source / "resolved.toml", source / "parts" / "SHA256SUMS")
-    digests = {name: digest(source / name) for name in needed if name not in lacking}
+    there = {name: content for name, content in needed.items() if content is not None}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in there.items()}
     if edited := [name for name, value in digests.items() if listed.get(name, value) != value]:
         print(f"{folder} has what was edited by hand: {', '.join(edited)}")
     try:
         export(FakeFactor(log_ratio), unfinished / NETWORK, features, names, missing, crack)
-        for name in [] if lacking else needed:
+        for name, content in {} if lacking else {**there, "SHA256SUMS": sums(digests)}.items():
             copy = unfinished / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(copy, (source / name).read_bytes())
-        if not lacking:
-            sums = "".join(f"{value}  {name}\n" for name, value in digests.items())
-            write_atomically(unfinished / "SHA256SUMS", sums.encode())
+            write_atomically(copy, content)
         # What a start has left that was killed before its end.
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
@@ -64,31 +63,29 @@ def deploy(
     return folder
 
 
-def needed_files(source: Path, script: str) -> list[str]:
-    """Return a script and the parts that it needs, by their paths below `source`, there or not."""
-    found: list[str] = []
+def needed_files(source: Path, script: str) -> dict[str, bytes | None]:
+    """Return a script and the parts that it needs, by their paths below `source`.
+
+    None stands for one that is not there, or is no Python.
+    """
+    found: dict[str, bytes | None] = {}
     left = [script]
     while left:
         name = left.pop()
-        if name not in found:
-            found.append(name)
-            if is_readable(source / name):
-                left += imported_parts(source, (source / name).read_bytes())
-    return sorted(found)
+        if name in found:
+            continue
+        try:
+            content = (source / name).read_bytes()
+            left += imported_parts(source, ast.parse(content))
+            found[name] = content
+        except (OSError, SyntaxError, ValueError):
+            found[name] = None
+    return dict(sorted(found.items()))
 
 
-def is_readable(path: Path) -> bool:
-    """Whether a file is there, and is Python."""
-    try:
-        ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return True
-
-
-def imported_parts(source: Path, text: bytes) -> Iterator[str]:
-    """Yield the files of the parts that a text imports, and those of their packages."""
-    for node in ast.walk(ast.parse(text)):
+def imported_parts(source: Path, tree: ast.Module) -> Iterator[str]:
+    """Yield the files of the parts that a module imports, and those of their packages."""
+    for node in ast.walk(tree):
         module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
         package, *names = module.split(".")
         if package == "parts":

@@ -93,9 +93,13 @@ def imported(folder: Path) -> dict[str, bytes]:
 
 
 def digest_of(files: dict[str, str]) -> str:
-    """Return one digest of files: that of their sorted list, as sha256sum prints it."""
-    lines = "".join(f"{value}  {name}\n" for name, value in sorted(files.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    """Return one digest of files: that of their list."""
+    return hashlib.sha256(sums(files)).hexdigest()
+
+
+def sums(files: dict[str, str]) -> bytes:
+    """Return the list of digests, sorted by name, as sha256sum prints and checks it."""
+    return "".join(f"{value}  {name}\n" for name, value in sorted(files.items())).encode()
 
 
 def listed_files(record: Path, sums: Path) -> dict[str, str]:

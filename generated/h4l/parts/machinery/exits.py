@@ -93,11 +93,16 @@ def carry_out(work: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         status = error.status
     except (RefusedError, OSError, ValueError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = is_disk_full(error)
         print(f"{'stopped' if full else 'refused'}: {error}", file=sys.stderr)
         status = DISK_FULL if full else REFUSED
     stop_listening()
     return status
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an exception says that a disk, or a quota, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def how_it_ended(error: BaseException) -> tuple[int, str]:
@@ -108,6 +113,6 @@ def how_it_ended(error: BaseException) -> tuple[int, str]:
         return NOT_FINITE, f"stopped: {error}; the checkpoints from before are kept"
     if isinstance(error, StoppedError):
         return error.status, f"{error}; start again to go on"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and is_disk_full(error):
         return DISK_FULL, f"stopped: {error.strerror}; the checkpoints from before are kept"
     return FAILED, f"failed: {error!r}"

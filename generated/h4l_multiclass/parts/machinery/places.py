@@ -1,6 +1,5 @@
 """Where things lie: `${NAME}` in paths, and files that a crash leaves old or new, never half."""
 
-import errno
 import hashlib
 import os
 import re
@@ -9,7 +8,7 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
-from parts.machinery.exits import RefusedError
+from parts.machinery.exits import RefusedError, is_disk_full
 
 # Where a run started by hand goes if the site's variables are not set.
 FALLBACKS = {"ANALYSIS_ML_LOGS_DIR": "logs", "ANALYSIS_ML_RESULTS_DIR": "results"}
@@ -51,7 +50,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException as error:
         # What did not fit on a full disk must not keep it full.
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and is_disk_full(error):
             text = f"no space left for {path}: {len(data)} bytes needed, {free} free"
             raise OSError(error.errno, text) from error
         raise

@@ -166,7 +166,6 @@ class Evaluation:
             "sha256": digest(self.best),
         }
         write_json(folder.done, done)
-        mlflow = self.run.script.comet_api_key is None
-        tracker = folder.path.parents[1] / "mlruns" if mlflow else "Comet"
+        tracker = folder.store if self.run.script.comet_api_key is None else "Comet"
         shown = {"run": folder.path, "checkpoint": self.best, **places}
         report(metrics, {**shown, "plots": self.tracker.folder, "tracker": tracker})
