@@ -28,10 +28,11 @@ class Compiled:
     points: tuple[Experiment, ...] = ()
 
 
-def check(path: Path) -> Checked:
-    """Read a spec and apply every rule; raises `CompileError` with all faults."""
+def check(path: Path, text: str | None = None) -> Checked:
+    """Apply every rule to a spec, or a text in its place; raises `CompileError` with all faults."""
     source.check_name(path)
-    return trainings.check(source.read(path), _now())
+    found = source.read(path) if text is None else source.parse(text, str(path))
+    return trainings.check(found, _now())
 
 
 def compile_spec(path: Path, folder: Path, *, new_run: bool = False) -> Compiled:

@@ -512,6 +512,7 @@ def test_train_signal_builds_and_hands_over_to_the_script(monkeypatch: pytest.Mo
         (main.commands["status"], ["SPEC", "--sort", "--format", *get_args(progress.State)]),
         (main.commands["rerun"], ["SPEC", "--failed", "--submit"]),
         (main.commands["init"], ["NAME", "specs/"]),
+        (main.commands["set"], ["SPEC", "OPTION=VALUE", "--unset", "TOML", "samples.0"]),
         (train_signal, ["SPEC", "ARGUMENTS", "train"]),
         (track, ["--port", "5000", "--save-dir", "ANALYSIS_ML_LOGS_DIR", "MLflow"]),
     ],

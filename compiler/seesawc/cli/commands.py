@@ -20,7 +20,7 @@ import click
 from seesawc import __version__, pipeline
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
 from seesawc.jobs import listing, submission
-from seesawc.reading import source
+from seesawc.reading import options, source
 from seesawc.tables.fakes import STAGES
 from seesawc.writing import outputs
 from seesawc.writing.runs import PlannedRun
@@ -44,6 +44,7 @@ def main() -> None:
     \b
     seesawc init higgs                       write specs/higgs.toml to start from
     seesawc check specs/higgs.toml           every mistake at once
+    seesawc set specs/higgs.toml max_epochs=50
     seesawc build specs/higgs.toml           write generated/higgs/
     python generated/higgs/train_signal.py   train here; fakes: train_fakes specs/higgs.toml
     seesawc submit specs/higgs.toml          train on the cluster
@@ -292,6 +293,50 @@ def init(name: str, task: str) -> None:
         except OSError as error:
             raise CompileError(Diagnostic(f"cannot write {path}: {error.strerror}")) from error
     click.echo(f"wrote {path}; change it, then: seesawc check {path}")
+
+
+@main.command("set")
+@click.argument("spec", type=SPEC)
+@click.argument("assignments", nargs=-1, metavar="[OPTION=VALUE]...")
+@click.option("--unset", multiple=True, metavar="OPTION", help="Take an option or a table out.")
+def set_(spec: Path, assignments: tuple[str, ...], unset: tuple[str, ...]) -> None:
+    """Change options of SPEC in place; comments and layout stay.
+
+    The result is checked first, and nothing is written if it has a mistake. A value is TOML, or
+    else a text; a table is left out where only one has the option:
+
+    \b
+    seesawc set specs/higgs.toml max_epochs=50 monitor=val_auc
+    seesawc set specs/higgs.toml training_config.optimizer.optimizer_params.lr=1e-4
+    seesawc set specs/higgs.toml 'dataset_config.samples.0.selection=process == 1'
+    seesawc set specs/higgs.toml 'numerical=["lep1_pt", "lep1_eta"]' --unset missing
+    """
+    _need_options(assignments, unset)
+    # It brings tomlkit, which no other command needs.
+    from seesawc.writing.edits import edited
+
+    with _faults("text") as faults, faults:
+        source.check_name(spec)
+        found = source.read(spec)
+        wanted = options.edits(assignments, unset)
+        text = edited(found, wanted)
+        pipeline.check(spec, text)
+        if changed := text != found.text:
+            outputs.rewrite(spec, text)
+        click.echo(f"{'wrote' if changed else 'unchanged:'} {spec} ({', '.join(map(str, wanted))})")
+
+
+def _need_options(assignments: tuple[str, ...], unset: tuple[str, ...]) -> None:
+    """Stop if something asks for nothing; it is not repeated, since it may hold a key."""
+    if not (assignments or unset):
+        raise click.UsageError("OPTION=VALUE or --unset OPTION is missing")
+    for number, word in enumerate(assignments, 1):
+        if options.ASSIGNMENT.fullmatch(word) is None:
+            way = " (to take an option out: --unset OPTION)" if word.endswith("=") else ""
+            raise click.UsageError(f"argument {number} after SPEC is not OPTION=VALUE{way}")
+    for word in unset:
+        if options.OPTION.fullmatch(word) is None:
+            raise click.UsageError("--unset takes the name of an option")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

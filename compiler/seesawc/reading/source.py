@@ -45,7 +45,7 @@ class Source:
     path: str
     text: str
     data: dict[str, Any]
-    _places: dict[Key, Place] = field(repr=False, eq=False, factory=dict)
+    places: Mapping[Key, Place] = field(repr=False, eq=False, factory=dict)
     _lines: tuple[int, ...] = field(repr=False, eq=False)
     _secrets: tuple[Stretch, ...] = field(repr=False, eq=False)
 
@@ -59,11 +59,11 @@ class Source:
 
     def at(self, key: Key, part: Literal["key", "value"] = "value") -> tuple[Span, str]:
         """Return the place of a key and the line there; of a missing key, what encloses it."""
-        if place := self._places.get(key):
+        if place := self.places.get(key):
             return self.span(place.key if part == "key" else place.value)
         while key:
             key = key[:-1]
-            if place := self._places.get(key):
+            if place := self.places.get(key):
                 return self.span(min(place))
         return self.span((0, len(self.text)))
 
@@ -83,10 +83,10 @@ class Source:
 
     def moved(self, data: dict[str, Any], places: Mapping[Key, Key]) -> "Source":
         """Return the same text with other data, whose keys `places` leads to where they stand."""
-        found = dict(self._places)
+        found = dict(self.places)
         for key, place in places.items():
             depth = len(place)
-            for inner, where in self._places.items():
+            for inner, where in self.places.items():
                 if inner[:depth] == place:
                     found[*key, *inner[depth:]] = where
         return evolve(self, data=data, places=found)
@@ -99,7 +99,7 @@ class Source:
         part: Literal["key", "value"] = "value",
     ) -> Diagnostic:
         """Return a fault that stands at a key."""
-        place = self._places.get(key)
+        place = self.places.get(key)
         if part == "value" and place and self._is_secret(place.value[0]):
             message, hint = LITERAL_KEY
         return Diagnostic(message, *self.at(key, part), hint)

@@ -198,6 +198,21 @@ def _write_new(path: Path, text: str) -> None:
         new.unlink(missing_ok=True)
 
 
+def rewrite(path: Path, text: str) -> None:
+    """Replace a file's text at once, or not at all; its mode stays, and links still lead to it."""
+    with _writing(path):
+        target = path.resolve(strict=True)
+        mode = target.stat().st_mode & 0o7777
+        number, name = tempfile.mkstemp(prefix=f".{target.name}.new-", dir=target.parent)
+        new = Path(name)
+        try:
+            with os.fdopen(number, "wb") as file:
+                _fill(file, text, mode)
+            new.replace(target)
+        finally:
+            new.unlink(missing_ok=True)
+
+
 def _replace(folder: Path, files: Mapping[str, str]) -> None:
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
     try:
@@ -219,11 +234,11 @@ def _replace(folder: Path, files: Mapping[str, str]) -> None:
         shutil.rmtree(_aside(folder), ignore_errors=True)
 
 
-def _fill(file: BinaryIO, text: str) -> None:
+def _fill(file: BinaryIO, text: str, mode: int = 0o644) -> None:
     """Have all of the text on the disk, in a file whose mode is the same whatever the umask."""
     file.write(text.encode())
     file.flush()
-    os.fchmod(file.fileno(), 0o644)
+    os.fchmod(file.fileno(), mode)
     os.fsync(file.fileno())
 
 
