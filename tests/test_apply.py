@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from parts.cracks import Crack
+from parts.datasets import Dataset
 from parts.machinery.deployments import deploy, needed_files
 from tests.runs.starts import Ended
 
@@ -58,8 +59,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("run"),
         Log(),
         features={"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()},
-        names={"numerical": ("pt",), "categorical": ()},
-        missing=None,
+        dataset=Dataset((), ("pt",)),
         crack=Crack("eta", 1.37, 1.52),
     )
 

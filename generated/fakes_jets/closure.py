@@ -18,9 +18,9 @@ a signal.
 #     "matplotlib==3.11.2",
 #     "numpy==2.4.6",
 #     "onnxruntime==1.32.0",
-#     "pandas==3.1.1",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
+#     "tqdm==4.70.1",
 # ]
 # ///
 
@@ -31,7 +31,9 @@ from pathlib import Path
 import torch
 
 from parts.closures import close
-from parts.events import Sample, find_files, fingerprints
+from parts.data_checks import find_data
+from parts.datasets import Dataset, Sample
+from parts.files import fingerprints
 from parts.leptons import Category, read_leptons
 from parts.machinery.arguments import parse_again
 from parts.machinery.closings import factors_of, leave
@@ -39,6 +41,7 @@ from parts.machinery.exits import carry_out
 from parts.machinery.parents import check_parent_data
 from parts.machinery.places import expand
 from parts.machinery.ratios import finished_ratio
+from parts.parquet_files import Parquet
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_jets"
@@ -47,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T015457Z-ratio", "df4604dfe9694c23")
+RATIO = ("fakes_jets_MLP_20261128T045331Z-ratio", "ac39b90e6611e1c3")
 
 # Dataset.
 EVENT_NUMBER = "event"
@@ -66,25 +69,29 @@ BINNED: dict[str, list[float]] = {
 }
 TOLERANCE = 0.05
 
-# Samples. Relative files start at the spec's folder.
-FEATURES = (*NUMERICAL, *CATEGORICAL)
-SAMPLES = (
-    Sample(
-        name="data",
-        label=1,  # data
-        files=("data/toy_jets.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 1",
-        weight="weight",
+DATASET = Dataset(
+    samples=(
+        Sample(
+            name="data",
+            label=1,  # data
+            files=("data/toy_jets.parquet",),
+            reader=Parquet(),
+            selection="data_type == 1",
+            weight="weight",
+        ),
+        Sample(
+            name="prompt",
+            label=0,  # mc
+            files=("data/toy_jets.parquet",),
+            reader=Parquet(),
+            selection="data_type == 0",
+            weight="weight",
+        ),
     ),
-    Sample(
-        name="prompt",
-        label=0,  # mc
-        files=("data/toy_jets.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 0",
-        weight="weight",
-    ),
+    numerical=NUMERICAL,
+    categorical=CATEGORICAL,
+    event_number=EVENT_NUMBER,
+    further=(CATEGORY,),
 )
 
 
@@ -93,15 +100,11 @@ def test_closure(again: str) -> int:
     base = Path(__file__).resolve().parent / SPEC_FOLDER
     run = finished_ratio(expand(SAVE_DIR, base) / EXPERIMENT_NAME, RATIO, again)
     plots = expand(TRACKER_PATH, base) / EXPERIMENT_NAME / run.name / "closure"
-    files = find_files(SAMPLES, base)
+    files = find_data(DATASET, base).files
     check_parent_data(run, fingerprints(files))
     train, validation, test = read_leptons(
-        SAMPLES,
+        DATASET,
         files,
-        numerical=NUMERICAL,
-        categorical=CATEGORICAL,
-        missing=MISSING,
-        event_number=EVENT_NUMBER,
         train=TRAIN,
         validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
@@ -110,8 +113,8 @@ def test_closure(again: str) -> int:
     closure = close(
         test,
         (train, validation),
-        FEATURES,
-        factors_of(run, test, FEATURES),
+        DATASET.features,
+        factors_of(run, test, DATASET.features),
         binned=BINNED,
         tolerance=TOLERANCE,
         missing=MISSING,

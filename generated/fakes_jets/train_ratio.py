@@ -21,9 +21,9 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
 #     "onnxscript==0.7.2",
-#     "pandas==3.1.1",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
+#     "tqdm==4.70.1",
 # ]
 # ///
 
@@ -40,12 +40,12 @@ from torch import nn
 from parts.activations import Activated, Softabs
 from parts.batches import Batches
 from parts.binnings import ratio_metrics
+from parts.datasets import Dataset, Sample
 from parts.densities import ratio_events, subtraction_weights, varied
 from parts.density_losses import density_bce, direct_link
 from parts.density_ratios import DensityRatio, LogRatio, known
 from parts.ensembles import Ensemble, poisson_counts
 from parts.estimates import Estimates
-from parts.events import Sample
 from parts.fake_plots import ratio_figures
 from parts.inputs import Embedded, Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
@@ -56,11 +56,12 @@ from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.models import MLP
+from parts.parquet_files import Parquet
 
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T015457Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T045331Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -115,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T015457Z-numerator", "9e6ae8248543d320"),
-    "denominator": ("fakes_jets_MLP_20261128T015457Z-denominator", "a6ee2a51f6445ff2"),
+    "numerator": ("fakes_jets_MLP_20261128T045331Z-numerator", "7a2e7e36754aa1ae"),
+    "denominator": ("fakes_jets_MLP_20261128T045331Z-denominator", "4097664d45b86389"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -135,34 +136,37 @@ DENOMINATOR: dict[str, Any] = {
 }
 DENOMINATOR_ACT_OUT = Softabs
 
-# Samples. Relative files start at the spec's folder.
-FEATURES = (*NUMERICAL, *CATEGORICAL)
-SAMPLES = (
-    Sample(
-        name="data",
-        label=1,  # data
-        files=("data/toy_jets.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 1",
-        weight="weight",
+DATASET = Dataset(
+    samples=(
+        Sample(
+            name="data",
+            label=1,  # data
+            files=("data/toy_jets.parquet",),
+            reader=Parquet(),
+            selection="data_type == 1",
+            weight="weight",
+        ),
+        Sample(
+            name="prompt",
+            label=0,  # mc
+            files=("data/toy_jets.parquet",),
+            reader=Parquet(),
+            selection="data_type == 0",
+            weight="weight",
+        ),
     ),
-    Sample(
-        name="prompt",
-        label=0,  # mc
-        files=("data/toy_jets.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 0",
-        weight="weight",
-    ),
+    numerical=NUMERICAL,
+    categorical=CATEGORICAL,
+    event_number=EVENT_NUMBER,
+    further=(CATEGORY,),
 )
 
-# What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="2cd3d10aee0e2d562c30f932b2732984f07fa7185811c9ed297538a8cc1dd2fe",
-    spec_folder="../../specs",
+    parts="2a5e10b3dc90da4241d8cf2256a20a2a6e0bb7d357ae72f1b79ed27041f3de7b",
+    spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
-    samples=SAMPLES,
+    dataset=DATASET,
     experiment_name=EXPERIMENT_NAME,
     run_name=RUN_NAME,
     save_dir=SAVE_DIR,
@@ -247,17 +251,13 @@ def build_density_ratio(train: Leptons, categories: list[list[int]]) -> DensityR
 def main(run: Run) -> None:
     """Train, or go on training, and evaluate the best checkpoint on the test split."""
     leptons = read_leptons(
-        SAMPLES,
+        DATASET,
         run.files,
-        numerical=NUMERICAL,
-        categorical=CATEGORICAL,
-        logarithmic=LOGARITHMIC,
-        missing=MISSING,
-        event_number=EVENT_NUMBER,
         train=TRAIN,
         validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float32,
+        logarithmic=LOGARITHMIC,
     )
     categories = [column.unique().tolist() for column in leptons[0].categorical.T]
     knows = partial(known, NUMERICAL, CATEGORICAL, LOGARITHMIC, categories)
@@ -283,7 +283,7 @@ def main(run: Run) -> None:
         validation,
         outputs=Estimates,
         metrics=ratio_metrics,
-        figures=partial(ratio_figures, leptons=leptons[1], names=FEATURES),
+        figures=partial(ratio_figures, leptons=leptons[1], names=DATASET.features),
         check_metrics_n_epoch=CHECK_METRICS_N_EPOCH,
         plot_metrics_n_epoch=PLOT_METRICS_N_EPOCH,
         log_every_n_steps=LOG_EVERY_N_STEPS,
@@ -330,8 +330,7 @@ def main(run: Run) -> None:
         run.folder.path,
         LogRatio(classifier.network, classifier.link),
         features={"numerical": test.numerical, "categorical": test.categorical},
-        names={"numerical": NUMERICAL, "categorical": CATEGORICAL},
-        missing=MISSING,
+        dataset=DATASET,
     )
     evaluation.finish(metrics, deployed=deployed)
 

@@ -17,9 +17,9 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
-#     "pandas==3.1.1",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
+#     "tqdm==4.70.1",
 # ]
 # ///
 
@@ -36,11 +36,11 @@ from torch import nn
 from parts.activations import Activated, Softabs
 from parts.batches import Batches
 from parts.binnings import density_metrics
+from parts.datasets import Dataset, Sample
 from parts.densities import clipped, density_events
 from parts.density_losses import density_bce, direct_link
 from parts.density_ratios import DensityRatio, known
 from parts.estimates import Estimates
-from parts.events import Sample
 from parts.fake_plots import density_figures
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, check_densities, read_leptons
@@ -49,11 +49,12 @@ from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.models import MLP
+from parts.parquet_files import Parquet
 
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T015457Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T045331Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -106,34 +107,36 @@ LR = 0.002
 WEIGHT_DECAY = 1e-05
 SCHEDULER_INTERVAL = "epoch"
 
-# Samples. Relative files start at the spec's folder.
-FEATURES = (*NUMERICAL, *CATEGORICAL)
-SAMPLES = (
-    Sample(
-        name="data",
-        label=1,  # data
-        files=("data/toy_pt.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 1",
-        weight="weight",
+DATASET = Dataset(
+    samples=(
+        Sample(
+            name="data",
+            label=1,  # data
+            files=("data/toy_pt.parquet",),
+            reader=Parquet(),
+            selection="data_type == 1",
+            weight="weight",
+        ),
+        Sample(
+            name="prompt",
+            label=0,  # mc
+            files=("data/toy_pt.parquet",),
+            reader=Parquet(),
+            selection="data_type == 0",
+            weight="weight",
+        ),
     ),
-    Sample(
-        name="prompt",
-        label=0,  # mc
-        files=("data/toy_pt.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 0",
-        weight="weight",
-    ),
+    numerical=NUMERICAL,
+    event_number=EVENT_NUMBER,
+    further=(CATEGORY,),
 )
 
-# What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="20d8a2e1b2dde49fd3cb19d641b68fcf87bc0349dfccf67babb43ce74650b26d",
-    spec_folder="../../specs",
+    parts="bf171fc77998125e543413e942c9af3ed2c3417f1f4cc61e838b1d9dcde4b94a",
+    spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
-    samples=SAMPLES,
+    dataset=DATASET,
     experiment_name=EXPERIMENT_NAME,
     run_name=RUN_NAME,
     save_dir=SAVE_DIR,
@@ -193,17 +196,13 @@ def build_density_ratio(train: Leptons, categories: list[list[int]]) -> DensityR
 def main(run: Run) -> None:
     """Train, or go on training, and evaluate the best checkpoint on the test split."""
     leptons = read_leptons(
-        SAMPLES,
+        DATASET,
         run.files,
-        numerical=NUMERICAL,
-        categorical=CATEGORICAL,
-        logarithmic=LOGARITHMIC,
-        missing=MISSING,
-        event_number=EVENT_NUMBER,
         train=TRAIN,
         validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float32,
+        logarithmic=LOGARITHMIC,
     )
     categories = [column.unique().tolist() for column in leptons[0].categorical.T]
     check_densities(leptons[0], NUMERICAL)
@@ -219,7 +218,7 @@ def main(run: Run) -> None:
         validation,
         outputs=Estimates,
         metrics=density_metrics,
-        figures=partial(density_figures, names=FEATURES),
+        figures=partial(density_figures, names=DATASET.features),
         check_metrics_n_epoch=CHECK_METRICS_N_EPOCH,
         plot_metrics_n_epoch=PLOT_METRICS_N_EPOCH,
         log_every_n_steps=LOG_EVERY_N_STEPS,

@@ -21,9 +21,9 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
 #     "onnxscript==0.7.2",
-#     "pandas==3.1.1",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
+#     "tqdm==4.70.1",
 # ]
 # ///
 
@@ -40,11 +40,11 @@ from torch import nn
 from parts.activations import Activated, Softabs
 from parts.batches import Batches
 from parts.binnings import ratio_metrics
+from parts.datasets import Dataset, Sample
 from parts.densities import clipped, ratio_events, subtraction_weights
 from parts.density_losses import density_bce, direct_link
 from parts.density_ratios import DensityRatio, LogRatio, known
 from parts.estimates import Estimates
-from parts.events import Sample
 from parts.fake_plots import ratio_figures
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
@@ -55,11 +55,12 @@ from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.models import MLP
+from parts.parquet_files import Parquet
 
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T015457Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T045331Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -113,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T015457Z-numerator", "8e5a10ed4c25b994"),
-    "denominator": ("fakes_pt_MLP_20261128T015457Z-denominator", "2239d759a43c4b59"),
+    "numerator": ("fakes_pt_MLP_20261128T045331Z-numerator", "c5d79909bd8d80b2"),
+    "denominator": ("fakes_pt_MLP_20261128T045331Z-denominator", "8f717dbdebf1ebc5"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -133,34 +134,36 @@ DENOMINATOR: dict[str, Any] = {
 }
 DENOMINATOR_ACT_OUT = Softabs
 
-# Samples. Relative files start at the spec's folder.
-FEATURES = (*NUMERICAL, *CATEGORICAL)
-SAMPLES = (
-    Sample(
-        name="data",
-        label=1,  # data
-        files=("data/toy_pt.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 1",
-        weight="weight",
+DATASET = Dataset(
+    samples=(
+        Sample(
+            name="data",
+            label=1,  # data
+            files=("data/toy_pt.parquet",),
+            reader=Parquet(),
+            selection="data_type == 1",
+            weight="weight",
+        ),
+        Sample(
+            name="prompt",
+            label=0,  # mc
+            files=("data/toy_pt.parquet",),
+            reader=Parquet(),
+            selection="data_type == 0",
+            weight="weight",
+        ),
     ),
-    Sample(
-        name="prompt",
-        label=0,  # mc
-        files=("data/toy_pt.parquet",),
-        columns=(*FEATURES, "event", "toy_type", "data_type", "weight"),
-        selection="data_type == 0",
-        weight="weight",
-    ),
+    numerical=NUMERICAL,
+    event_number=EVENT_NUMBER,
+    further=(CATEGORY,),
 )
 
-# What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="39744b82d4a1248ad2fae858ed67a71dc9f9541ae220e9b97bfe1bc4eb1dad15",
-    spec_folder="../../specs",
+    parts="7a93451190b59672391375ad4ff16980ab95739d7efdd4c9b1ef88dfb1932185",
+    spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
-    samples=SAMPLES,
+    dataset=DATASET,
     experiment_name=EXPERIMENT_NAME,
     run_name=RUN_NAME,
     save_dir=SAVE_DIR,
@@ -232,17 +235,13 @@ def build_density_ratio(train: Leptons, categories: list[list[int]]) -> DensityR
 def main(run: Run) -> None:
     """Train, or go on training, and evaluate the best checkpoint on the test split."""
     leptons = read_leptons(
-        SAMPLES,
+        DATASET,
         run.files,
-        numerical=NUMERICAL,
-        categorical=CATEGORICAL,
-        logarithmic=LOGARITHMIC,
-        missing=MISSING,
-        event_number=EVENT_NUMBER,
         train=TRAIN,
         validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float32,
+        logarithmic=LOGARITHMIC,
     )
     categories = [column.unique().tolist() for column in leptons[0].categorical.T]
     knows = partial(known, NUMERICAL, CATEGORICAL, LOGARITHMIC, categories)
@@ -263,7 +262,7 @@ def main(run: Run) -> None:
         validation,
         outputs=Estimates,
         metrics=ratio_metrics,
-        figures=partial(ratio_figures, leptons=leptons[1], names=FEATURES),
+        figures=partial(ratio_figures, leptons=leptons[1], names=DATASET.features),
         check_metrics_n_epoch=CHECK_METRICS_N_EPOCH,
         plot_metrics_n_epoch=PLOT_METRICS_N_EPOCH,
         log_every_n_steps=LOG_EVERY_N_STEPS,
@@ -310,8 +309,7 @@ def main(run: Run) -> None:
         run.folder.path,
         LogRatio(classifier.network, classifier.link),
         features={"numerical": test.numerical, "categorical": test.categorical},
-        names={"numerical": NUMERICAL, "categorical": CATEGORICAL},
-        missing=MISSING,
+        dataset=DATASET,
     )
     evaluation.finish(metrics, deployed=deployed)
 

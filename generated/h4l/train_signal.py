@@ -12,13 +12,15 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
+#     "awkward==2.14.0",
+#     "cramjam==2.14.0",
 #     "lightning==2.6.6",
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
-#     "pandas==3.1.1",
-#     "pyarrow==25.0.1",
 #     "torch==2.13.0",
+#     "tqdm==4.70.1",
+#     "uproot==5.7.7",
 # ]
 # ///
 
@@ -35,7 +37,8 @@ from torch import nn
 
 from parts.batches import Batches
 from parts.classifiers import Classifier
-from parts.events import Events, Sample, read_splits
+from parts.datasets import Dataset, Sample
+from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, standard
 from parts.losses import bce
 from parts.machinery.launches import Run, Script, launch
@@ -45,10 +48,11 @@ from parts.machinery.trainings import Evaluation, Training
 from parts.metrics import Outputs, binary_metrics
 from parts.models import ResNet, binary_probability, described
 from parts.plots import binary_figures
+from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T015457Z"
+RUN_NAME = "h4l_ResNet_20261128T045331Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,42 +122,46 @@ LR = 0.001
 WEIGHT_DECAY = 0.01
 SCHEDULER_INTERVAL = "epoch"
 
-# Samples. Relative files start at the spec's folder.
-FEATURES = (*NUMERICAL, *CATEGORICAL)
-SAMPLES = (
-    Sample(
-        name="ggH",
-        label=1,  # signal
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 1",
-        weight="weight",
+DATASET = Dataset(
+    samples=(
+        Sample(
+            name="ggH",
+            label=1,  # signal
+            files=("data/h4l.root",),
+            reader=Root(),
+            selection="process == 1",
+            weight="weight",
+        ),
+        Sample(
+            name="qqZZ",
+            label=0,  # background
+            files=("data/h4l.root",),
+            reader=Root(),
+            selection="process == 0",
+            weight="weight",
+        ),
+        Sample(
+            name="reducible",
+            label=0,  # background
+            files=("data/h4l.root",),
+            reader=Root(),
+            selection="process == 2",
+            weight="weight",
+        ),
     ),
-    Sample(
-        name="qqZZ",
-        label=0,  # background
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 0",
-        weight="weight",
-    ),
-    Sample(
-        name="reducible",
-        label=0,  # background
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 2",
-        weight="weight",
-    ),
+    numerical=NUMERICAL,
+    categorical=CATEGORICAL,
+    missing=MISSING,
+    event_number=EVENT_NUMBER,
+    classes=CLASSES,
 )
 
-# What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="c9b8c3740c2d6e0259c3c7db488f4cd9ecb7ad64aa9204b51a806a049f4bd334",
-    spec_folder="../../specs",
+    parts="4e6e4a9bf2f6d807f40c5956490aa183553a4e3562df633fd5823e7af5de4641",
+    spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
-    samples=SAMPLES,
+    dataset=DATASET,
     experiment_name=EXPERIMENT_NAME,
     run_name=RUN_NAME,
     save_dir=SAVE_DIR,
@@ -217,15 +225,10 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
 def main(run: Run) -> None:
     """Train, or go on training, and evaluate the best checkpoint on the test split."""
     train, validation, test = read_splits(
-        SAMPLES,
+        DATASET,
         run.files,
-        numerical=NUMERICAL,
-        categorical=CATEGORICAL,
-        missing=MISSING,
-        event_number=EVENT_NUMBER,
         train=TRAIN,
         validation=VALIDATION,
-        classes=CLASSES,
         use_mc_weights=USE_MC_WEIGHTS,
         use_class_weights=USE_CLASS_WEIGHTS,
         dtype=torch.float32,

@@ -16,9 +16,9 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
-#     "pandas==3.1.1",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
+#     "tqdm==4.70.1",
 # ]
 # ///
 
@@ -35,7 +35,8 @@ from torch import nn
 
 from parts.batches import Batches
 from parts.classifiers import Classifier, WarmedUpClassifier, cosine_warmup
-from parts.events import Events, Sample, read_splits
+from parts.datasets import Dataset, Sample
+from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, quantile
 from parts.losses import cross_entropy
 from parts.machinery.launches import Run, Script, launch
@@ -44,11 +45,12 @@ from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.metrics import Outputs, multiclass_metrics
 from parts.models import MLP, class_probability, described
-from parts.plots import multiclass_figures
+from parts.parquet_files import Parquet
+from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T015457Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T045331Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -65,6 +67,12 @@ TQDM_REFRESH_RATE = 20
 
 # Dataset. The last of two classes is the signal.
 CLASSES = ("qqZZ", "reducible", "ggH")
+CLASS_VALUES = {"qqZZ": (0,), "reducible": (2,), "ggH": (1,)}
+DERIVED = {
+    "lep_pt_sum": "lep1_pt + lep2_pt + lep3_pt + lep4_pt",
+    "pt4l_share": "pt4l / lep_pt_sum",
+    "same_flavour": "lep1_flavour * lep3_flavour != 143",
+}
 EVENT_NUMBER = "event"
 NUMERICAL = (
     "lep1_pt",
@@ -78,17 +86,20 @@ NUMERICAL = (
     "m12",
     "m34",
     "pt4l",
+    "pt4l_share",
     "jet1_pt",
     "jet1_eta",
     "jet2_pt",
     "jet2_eta",
 )
-CATEGORICAL = ("lep1_flavour", "lep3_flavour", "n_jets")
+CATEGORICAL = ("lep1_flavour", "same_flavour", "n_jets")
 MISSING = -999.0
 SCALING = quantile
 BATCH_SIZE = 512
 USE_MC_WEIGHTS = True
 USE_CLASS_WEIGHTS = True
+LABELS = {"pt4l": "$p_T^{4\\ell}$ [GeV]", "pt4l_share": "$p_T^{4\\ell} / \\sum p_T$"}
+CLASS_LABELS = {"qqZZ": "$q\\bar{q} \\to ZZ$", "ggH": "$gg \\to H$"}
 TRAIN, VALIDATION, TEST = (0.6, 0.2, 0.2)
 
 # Model.
@@ -117,42 +128,33 @@ SCHEDULER_INTERVAL = "epoch"
 WARMUP_SHAPE = cosine_warmup
 WARMUP_EPOCHS = 2.0
 
-# Samples. Relative files start at the spec's folder.
-FEATURES = (*NUMERICAL, *CATEGORICAL)
-SAMPLES = (
-    Sample(
-        name="qqZZ",
-        label=0,  # qqZZ
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 0",
-        weight="weight",
+DATASET = Dataset(
+    samples=(
+        Sample(
+            name="all",
+            class_column="process",
+            files=("data/h4l.parquet",),
+            reader=Parquet(),
+            weight="weight",
+        ),
     ),
-    Sample(
-        name="reducible",
-        label=1,  # reducible
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 2",
-        weight="weight",
-    ),
-    Sample(
-        name="ggH",
-        label=2,  # ggH
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 1",
-        weight="weight",
-    ),
+    numerical=NUMERICAL,
+    categorical=CATEGORICAL,
+    missing=MISSING,
+    event_number=EVENT_NUMBER,
+    derived=DERIVED,
+    classes=CLASSES,
+    class_values=CLASS_VALUES,
+    labels=LABELS,
+    class_labels=CLASS_LABELS,
 )
 
-# What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="c9b8c3740c2d6e0259c3c7db488f4cd9ecb7ad64aa9204b51a806a049f4bd334",
-    spec_folder="../../specs",
+    parts="16b58a4953e1319913ebd40cbcf96ae33387d06db9ba88a407cbc5ad012f83b6",
+    spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
-    samples=SAMPLES,
+    dataset=DATASET,
     experiment_name=EXPERIMENT_NAME,
     run_name=RUN_NAME,
     save_dir=SAVE_DIR,
@@ -224,15 +226,10 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
 def main(run: Run) -> None:
     """Train, or go on training, and evaluate the best checkpoint on the test split."""
     train, validation, test = read_splits(
-        SAMPLES,
+        DATASET,
         run.files,
-        numerical=NUMERICAL,
-        categorical=CATEGORICAL,
-        missing=MISSING,
-        event_number=EVENT_NUMBER,
         train=TRAIN,
         validation=VALIDATION,
-        classes=CLASSES,
         use_mc_weights=USE_MC_WEIGHTS,
         use_class_weights=USE_CLASS_WEIGHTS,
         dtype=torch.float32,
@@ -245,7 +242,7 @@ def main(run: Run) -> None:
         validation,
         outputs=Outputs,
         metrics=partial(multiclass_metrics, classes=CLASSES),
-        figures=partial(multiclass_figures, classes=CLASSES),
+        figures=partial(multiclass_figures, classes=labelled(CLASSES, CLASS_LABELS)),
         check_metrics_n_epoch=CHECK_METRICS_N_EPOCH,
         plot_metrics_n_epoch=PLOT_METRICS_N_EPOCH,
         log_every_n_steps=LOG_EVERY_N_STEPS,

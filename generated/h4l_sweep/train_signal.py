@@ -18,9 +18,9 @@ point that failed.
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
-#     "pandas==3.1.1",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
+#     "tqdm==4.70.1",
 # ]
 # ///
 
@@ -36,7 +36,8 @@ from torch import nn
 
 from parts.batches import Batches
 from parts.classifiers import Classifier
-from parts.events import Events, Sample, read_splits
+from parts.datasets import Dataset, Sample
+from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, standard
 from parts.losses import bce
 from parts.machinery.arguments import parse_sweep_arguments
@@ -46,6 +47,7 @@ from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.metrics import Outputs, binary_metrics
 from parts.models import MLP, ResNet, binary_probability, described
+from parts.parquet_files import Parquet
 from parts.plots import binary_figures
 
 # The points of the sweep, by identity: what differs between them.
@@ -57,7 +59,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "220faf48548f094d",
+        "script": "2d6ba02267836141",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -66,7 +68,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "4cfcf9fd20341e1f",
+        "script": "c1446b9d9a1ad93b",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -76,7 +78,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "f00571d32fc6b0b6",
+        "script": "0398ac29d65059d2",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -86,7 +88,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "5026d73a2f2bbfb3",
+        "script": "2bb08872fb6a3b78",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -95,7 +97,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "484838f22e9d6c49",
+        "script": "8c6a1f6677444737",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -104,7 +106,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "d206e607f5995389",
+        "script": "f377a30c27c14e57",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -114,7 +116,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "8e44540c1847815a",
+        "script": "a5b6fd70ac699fc0",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -124,7 +126,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "df73b5707d4d4943",
+        "script": "7c6438139ac08616",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -132,7 +134,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T015457Z"
+SWEEP = "h4l_sweep_20261128T045331Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -181,34 +183,38 @@ SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
 LR = POINT["lr"]
 
-# Samples. Relative files start at the spec's folder.
-FEATURES = (*NUMERICAL, *CATEGORICAL)
-SAMPLES = (
-    Sample(
-        name="ggH",
-        label=1,  # signal
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 1",
-        weight="weight",
+DATASET = Dataset(
+    samples=(
+        Sample(
+            name="ggH",
+            label=1,  # signal
+            files=("data/h4l.parquet",),
+            reader=Parquet(),
+            selection="process == 1",
+            weight="weight",
+        ),
+        Sample(
+            name="qqZZ",
+            label=0,  # background
+            files=("data/h4l.parquet",),
+            reader=Parquet(),
+            selection="process == 0",
+            weight="weight",
+        ),
     ),
-    Sample(
-        name="qqZZ",
-        label=0,  # background
-        files=("data/h4l.parquet",),
-        columns=(*FEATURES, "event", "process", "weight"),
-        selection="process == 0",
-        weight="weight",
-    ),
+    numerical=NUMERICAL,
+    categorical=CATEGORICAL,
+    missing=MISSING,
+    event_number=EVENT_NUMBER,
+    classes=CLASSES,
 )
 
-# What identifies it, and where it lies.
 SCRIPT = Script(
     file=__file__,
-    parts="c9b8c3740c2d6e0259c3c7db488f4cd9ecb7ad64aa9204b51a806a049f4bd334",
-    spec_folder="../../specs",
+    parts="16b58a4953e1319913ebd40cbcf96ae33387d06db9ba88a407cbc5ad012f83b6",
+    spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
-    samples=SAMPLES,
+    dataset=DATASET,
     experiment_name=EXPERIMENT_NAME,
     run_name=RUN_NAME,
     save_dir=SAVE_DIR,
@@ -286,15 +292,10 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
 def main(run: Run) -> None:
     """Train, or go on training, and evaluate the best checkpoint on the test split."""
     train, validation, test = read_splits(
-        SAMPLES,
+        DATASET,
         run.files,
-        numerical=NUMERICAL,
-        categorical=CATEGORICAL,
-        missing=MISSING,
-        event_number=EVENT_NUMBER,
         train=TRAIN,
         validation=VALIDATION,
-        classes=CLASSES,
         use_mc_weights=USE_MC_WEIGHTS,
         use_class_weights=USE_CLASS_WEIGHTS,
         dtype=torch.float32,

@@ -230,11 +230,14 @@ def summary(closure: Closure) -> str:
     return "\n".join([*lines, f"closure {verdict}: {limit}"])
 
 
-def closure_figures(closure: Closure, caption: str) -> dict[str, Figure]:
-    """Figures "closure_<variable>" by name."""
+def closure_figures(
+    closure: Closure, caption: str, labels: tuple[str, ...] = ()
+) -> dict[str, Figure]:
+    """Figures "closure_<variable>" by name; `labels` are what they call the variables."""
+    drawn = zip(closure.variables.items(), labels or closure.variables, strict=True)
     return {
-        f"closure_{file_name(name)}": plot_closure(yields, name, caption)
-        for name, yields in closure.variables.items()
+        f"closure_{file_name(name)}": plot_closure(yields, label, caption)
+        for (name, yields), label in drawn
     }
 
 

@@ -49,6 +49,10 @@ class Column:
     # (event,): where the file has a null. None: nowhere.
     absent: NDArray[np.bool_] | None = None
 
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.values)
+
 
 @dataclass(frozen=True)
 class Lists:
@@ -58,6 +62,10 @@ class Lists:
     first: NDArray[np.int64]  # (event,)
     length: NDArray[np.int64]  # (event,): 0 also where the file has a null
     absent: NDArray[np.bool_] | None = None  # (item,)
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.first)
 
     def element(self, index: int) -> Column:
         """Return the element of each event's list; absent where a list is too short."""
@@ -116,19 +124,24 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(every[:SHOWN] + more)
 
 
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Return what to say of a name that is not there, and the nearest ones that are."""
+    there = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), there, 3, 0.6)
+    meant = " or ".join(quoted(there[each]) for each in near)
+    return f"no {what} {quoted(name)}" + (f"; did you mean {meant}?" if meant else "")
+
+
 def lacks(what: str, name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that is not there: the nearest ones, and which there are."""
+    """Return the same, and which names there are."""
     there = list(known)
-    near = difflib.get_close_matches(name.casefold(), [n.casefold() for n in there], 3, 0.6)
-    meant = [each for each in there if each.casefold() in near]
-    hint = f"; did you mean {' or '.join(map(quoted, meant))}?" if meant else ""
-    return f"no {what} {quoted(name)}{hint}; there is {listed(there) or 'none'}"
+    return f"{unknown(what, name, there)}; there is {listed(there) or 'none'}"
 
 
 def unreadable(path: Path, error: BaseException) -> RefusedError:
     """Return the refusal of a file that cannot be read, on one line."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return RefusedError(f"cannot read {quoted(path)}: {reason}")
+    said = " ".join(str(error).split()).encode("ascii", "backslashreplace").decode()
+    return RefusedError(f"cannot read {quoted(path)}: {said or type(error).__name__}")
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:

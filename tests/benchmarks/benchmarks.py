@@ -15,14 +15,16 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch.utils.data import DataLoader, TensorDataset
 
 from parts.batches import Batches
-from parts.events import Events, Sample, find_files, read_splits
+from parts.data_checks import find_data
+from parts.events import Events, read_splits
 from parts.metrics import auc
 from seesawc import pipeline
-from seesawc.tables.dataset import sample_columns
+from seesawc.data.datasets import read_dataset
 from seesawc.writing import scripts
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "specs" / "h4l.toml"
+FORMATS = ("TTree", "RNTuple", "HDF5", "Parquet", "Parquet-long", "CSV")
 
 # The peak of this process alone: what `getrusage` says includes its parent's, from before exec.
 PEAK = "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
@@ -74,27 +76,12 @@ def quality() -> None:
     """Weighted AUC on the test split: the trained network's and that of boosted trees."""
     experiment = pipeline.check(SPEC).experiment
     data = experiment.dataset_config
-    samples = [
-        Sample(
-            s.name,
-            data.classes.index(s.label),
-            s.files,
-            (*data.numerical, *data.categorical, *sample_columns(data, s)),
-            s.selection,
-            s.weight,
-        )
-        for s in data.samples
-    ]
+    dataset = read_dataset(experiment)
     train, _, test = read_splits(
-        samples,
-        find_files(samples, SPEC.parent),
-        numerical=data.numerical,
-        categorical=data.categorical,
-        missing=data.missing,
-        event_number=data.event_number,
+        dataset,
+        find_data(dataset, SPEC.parent).files,
         train=data.split.train,
         validation=data.split.validation,
-        classes=data.classes,
         use_mc_weights=data.use_mc_weights,
         use_class_weights=data.use_class_weights,
         dtype=torch.float64,
@@ -124,6 +111,21 @@ def quality() -> None:
     say("  whole run, wall", f"{wall:.0f} s")
 
 
+def reading() -> None:
+    """Reading two million events of thirty features into tensors, against the library alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in FORMATS:
+            command = [sys.executable, str(ROOT / "tests" / "benchmarks" / "reading.py"), name]
+            done = subprocess.run(
+                [*command, folder], check=True, capture_output=True, text=True, timeout=900
+            )
+            speed, memory = done.stdout.split()[-2:]
+            say(f"reading {name}: times the speed of the library", speed)
+            say("  peak memory, in sizes of the tensors", memory)
+    spec = ["-m", "seesawc", "check", "--data", str(SPEC)]
+    say("seesawc check --data h4l, best wall", f"{min(run(spec) for _ in range(5)):.2f} s")
+
+
 def features(events: Events) -> np.ndarray:
     """All features of a split: (event, feature)."""
     return np.hstack([events.numerical.numpy(), events.categorical.numpy()])
@@ -151,5 +153,6 @@ def drain(batches: Iterable[object]) -> None:
 if __name__ == "__main__":
     build()
     loader()
+    reading()
     quality()
     lines()

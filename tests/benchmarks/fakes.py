@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from parts.events import assign
+from parts.splits import assign
 from seesawc import pipeline
 from seesawc.writing import outputs
 from specs.data import make_toys

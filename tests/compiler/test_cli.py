@@ -185,7 +185,7 @@ def test_out_is_where_folders_are_written() -> None:
     assert own(Path("elsewhere/h4l")) == FILES
     assert not FOLDER.exists()
     script = Path("elsewhere/h4l/train_signal.py").read_text()
-    assert '    spec_folder="../../specs",\n' in script
+    assert '    spec_folder="../../specs",  # where relative places start\n' in script
 
 
 @pytest.mark.parametrize("inside", ["", "deep"])

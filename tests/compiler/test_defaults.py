@@ -52,6 +52,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "dataset_config": {
         "classes": ("background", "signal"),
+        "class_values": None,
+        "drop_other_classes": False,
+        "derived": {},
         "missing": None,
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
         "logarithmic": (),
@@ -59,6 +62,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "batch_size": 1024,
         "use_mc_weights": True,
         "use_class_weights": True,
+        "labels": {},
+        "class_labels": {},
         "fingerprints": {},
     },
     "model_config": {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from seesawc.package import templates
 from seesawc.writing import imports, parts
-from seesawc.writing.package import templates
 from tests.sweeps import examples
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import pytest
 from parts.machinery.code import digest_of
 from parts.machinery.places import digest
 from seesawc import pipeline
+from seesawc.package import templates, versions
 from seesawc.writing import outputs, parts
-from seesawc.writing.package import templates, versions
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = parts.library(templates())

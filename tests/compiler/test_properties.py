@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from parts.grammar import FUNCTIONS
 from seesawc import pipeline
 from seesawc.cli.commands import main
 from seesawc.diagnostics import CompileError
@@ -21,7 +22,6 @@ from seesawc.rules import checks
 from seesawc.tables import signatures, slurm
 from seesawc.tables.dataset import DatasetTable, SampleTable, SplitTable
 from seesawc.tables.experiment import PRECISIONS, ExperimentTable
-from seesawc.tables.expressions import FUNCTIONS
 from seesawc.tables.model import ArchitectureTable, ModelTable
 from seesawc.tables.signatures import Parameter, Range, Signature
 from seesawc.tables.slurm import SlurmTable
@@ -59,7 +59,7 @@ columns = st.one_of(
         st.sampled_from(f"{ascii_letters}_"),
         st.text(f"{ascii_letters}{digits}_", max_size=30),
     ),
-    st.sampled_from(["class", "lambda", "None", "self", "SAMPLES", "torch"]),
+    st.sampled_from(["class", "lambda", "None", "self", "DATASET", "torch"]),
 )
 texts = st.lists(st.one_of(st.text(PRINTABLE, max_size=8), st.sampled_from(NASTY[:-2])))
 plain = texts.map("".join).filter(lambda t: t == t.strip() and 0 < len(t) < 200)
@@ -71,10 +71,20 @@ def is_path(text: str) -> bool:
 
 variables = st.sampled_from(["", "", "${HOME}/", "${ANALYSIS_ML_DATA_DIR}/a-", "/eos/${USER}/"])
 paths = st.builds(str.__add__, variables, plain.filter(is_path))
-files = st.builds(
-    str.__add__,
-    st.one_of(st.just("../../data/"), paths.map(lambda path: f"{path}/x")),
-    st.sampled_from(["*.parquet", "a?.csv", "[{b}].csv.gz"]),
+places = st.one_of(st.just("../../data/"), paths.map(lambda path: f"{path}/x"))
+# A sample has files of one format.
+endings = st.sampled_from(
+    [
+        ("*.parquet", "{}.parquet", "folder/"),
+        ("a?.csv", "[{b}].csv.gz"),
+        ("*.root", "'.root"),
+        ("{{x}}.h5", "?.hdf5"),
+    ]
+)
+files = endings.flatmap(
+    lambda known: st.lists(
+        st.builds(str.__add__, places, st.sampled_from(known)), min_size=1, max_size=3
+    )
 )
 OPERANDS = ("process", "lep1_pt", "n_jets")
 selections = st.one_of(
@@ -194,7 +204,7 @@ def dataset_tables(draw: st.DrawFn) -> Values:
         {
             "name": name,
             "class": classes[index % len(classes)],
-            "files": draw(st.lists(files, min_size=1, max_size=3)),
+            "files": draw(files),
             **draw(some({"selection": selections, "weight": weights})),
         }
         for index, name in enumerate(sample_names)
@@ -378,10 +388,12 @@ def constants(script: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in ast.parse(script).body:
         match node:
-            case ast.Assign(targets=[ast.Name("SAMPLES")], value=ast.Tuple(elts=samples)):
+            case ast.Assign(targets=[ast.Name("DATASET")], value=ast.Call(keywords=keywords)):
+                samples = {k.arg: k.value for k in keywords}["samples"]
+                assert isinstance(samples, ast.Tuple)
                 found["SAMPLES"] = [
                     {str(k.arg): value_of(k.value) for k in sample.keywords}
-                    for sample in samples
+                    for sample in samples.elts
                     if isinstance(sample, ast.Call)
                 ]
             case ast.Assign(targets=[ast.Name(name)]) | ast.AnnAssign(target=ast.Name(name)):
@@ -465,8 +477,8 @@ def assert_values_are_kept(spec: Values, script: Values) -> None:
     assert [s["name"] for s in script["SAMPLES"]] == [s["name"] for s in data["samples"]]
     for made, sample in zip(script["SAMPLES"], data["samples"], strict=True):
         assert made["files"] == tuple(sample["files"])
-        assert made["selection"] == sample.get("selection")
-        assert made["weight"] == sample.get("weight", data.get("weight"))
+        assert made.get("selection") == sample.get("selection")
+        assert made.get("weight") == sample.get("weight", data.get("weight"))
         assert script["CLASSES"][made["label"]] == sample["class"]
 
 

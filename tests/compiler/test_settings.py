@@ -11,6 +11,7 @@ from attrs import evolve
 
 from parts.machinery.reports import constants_of
 from seesawc import pipeline
+from seesawc.package import templates
 from seesawc.tables import signatures
 from seesawc.tables.resolution import Experiment, options
 from seesawc.tables.signatures import Signature
@@ -18,7 +19,6 @@ from seesawc.tables.spec import keys
 from seesawc.tables.training import LossTable, Scheduler
 from seesawc.writing import imports, parts, settings
 from seesawc.writing.literals import Verbatim
-from seesawc.writing.package import templates
 from seesawc.writing.scripts import TABLE
 from seesawc.writing.settings import Group, IfThere
 from tests.runs import fakes
@@ -99,7 +99,7 @@ def test_no_two_options_make_the_same_constant(task: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("task", ["signal", "fakes"])
 def test_no_constant_is_named_as_something_that_scripts_import(task: str, tmp_path: Path) -> None:
-    taken = {*parts.homes(templates()), *imports.LIBRARIES, *TABLE, "SWEEP", "SAMPLES", "SCRIPT"}
+    taken = {*parts.homes(templates()), *imports.LIBRARIES, *TABLE, "SWEEP", "DATASET", "SCRIPT"}
     for each in trained(tmp_path, SPEC if task == "signal" else fakes.SPEC):
         for optimizer in usable(signatures.optimizers()):
             found = names(list(settings.groups(with_params(each, optimizer, None))))
@@ -180,7 +180,10 @@ ELSEWHERE: dict[str, str | None] = {
     "training_config.loss_params": "LOSS_GAMMA = 3.0\n",
     "dataset_config.samples.0.name": 'name="ggH"',
     "dataset_config.samples.0.class": "# signal\n",
-    "dataset_config.samples.0.files": 'files=("../data/toy.csv",)',
+    "dataset_config.samples.0.files": 'files=("../data/toy.root",)',
+    "dataset_config.samples.0.class_column": None,
+    "dataset_config.samples.0.table": None,
+    "dataset_config.samples.0.tree": 'reader=Root("nominal"),',
     "dataset_config.samples.0.selection": 'selection="process == 1"',
     "dataset_config.samples.0.weight": 'weight="weight"',
 }
@@ -190,7 +193,25 @@ FULL: dict[str, Any] = {
         "comet_project_name": "p",
         "save_dir": "logs",
     },
-    "dataset_config": {"logarithmic": ["x"], "fingerprints": {"../data/toy.csv": "0a" * 32}},
+    "dataset_config": {
+        "logarithmic": ["x"],
+        "fingerprints": {"../data/toy.root": "0a" * 32},
+        "derived": {"x": "u + v"},
+        "labels": {"x": "$x$ [GeV]"},
+        "class_labels": {"signal": "$H$"},
+        "drop_other_classes": True,
+        "class_values": {"background": [0], "signal": [1]},
+        "samples": [
+            {
+                "name": "ggH",
+                "class": "signal",
+                "files": ["../data/toy.root"],
+                "tree": "nominal",
+                "selection": "process == 1",
+            },
+            {"name": "all", "class_column": "process", "files": ["../data/toy.h5"], "table": "t"},
+        ],
+    },
     "model_config": {
         "load_checkpoint": "x.ckpt",
         "continue_training": True,

@@ -12,8 +12,8 @@ import seesawc
 PACKAGE = Path(seesawc.__file__).parent
 TEMPLATES = PACKAGE.parents[1] / "templates"
 # Each may import from those behind it, and what is in no room.
-ROOMS = ("__main__", "cli", "jobs", "pipeline", "writing", "rules", "reading", "tables")
-ANYWHERE = {"diagnostics", ""}
+ROOMS = ("__main__", "cli", "data", "jobs", "pipeline", "writing", "rules", "reading", "tables")
+ANYWHERE = {"diagnostics", "package", ""}
 
 
 def modules() -> dict[str, Path]:
@@ -76,10 +76,52 @@ def test_jobs_take_what_the_pipeline_returns_and_compile_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["diagnostics", "reading.positions", "tables.values", "writing.literals"]
+    "name", ["diagnostics", "package", "reading.positions", "tables.values", "writing.literals"]
 )
 def test_the_lowest_modules_import_nothing_of_seesawc(name: str) -> None:
     assert edges()[name] == set()
+
+
+def test_of_parts_the_compiler_imports_the_grammar_only() -> None:
+    used = {
+        full.rpartition(".")[0]
+        for name, path in modules().items()
+        # What looks into files of data reads them as scripts do.
+        if room(name) != "data"
+        for full in imported(path)
+        if f"{full}.".startswith("parts.")
+    }
+    assert used == {"parts.grammar"}
+
+
+def test_only_the_commands_import_what_looks_into_data_and_no_module_at_its_top() -> None:
+    users = {name for name, used in edges().items() if any(room(each) == "data" for each in used)}
+    assert {room(name) for name in users} == {"cli", "data"}
+    top = ast.parse(modules()["cli.commands"].read_text()).body
+    named = [node.module for node in top if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in named if name and name.startswith("seesawc.data")]
+
+
+def test_parts_are_found_wherever_the_compiler_is(tmp_path: Path) -> None:
+    code = """
+import sys
+before = list(sys.path)
+import seesawc
+assert sys.path == before
+assert [name for name in sys.modules if name.startswith("parts")] == ["parts"]
+import parts.grammar
+print(parts.grammar.__file__)
+"""
+    environment = {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(TEMPLATES / "parts" / "grammar.py")
 
 
 def test_parts_import_no_seesawc() -> None:

@@ -374,7 +374,7 @@ def test_the_table_may_hold_names_of_libraries(tmp_path: Path) -> None:
 
 def test_the_example_of_the_documents_has_no_mistake(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "specs" / "README.md").read_text()
-    (shown,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    (shown,) = re.findall(r"```toml\n(\[sweep_config\].*?)```", readme, re.DOTALL)
     path = tmp_path / "toy.toml"
     job = '[slurm_config]\ntime = "01:00:00"\n'
     path.write_text("\n".join([tomlkit.dumps(dict(SPEC)), job, shown]))

@@ -7,6 +7,7 @@ BASE = (Path(__file__).parent / "base.toml").read_text(encoding="utf-8")
 SEED = "seed = 1\n"
 NUMERICAL = 'numerical = ["lep1_pt", "lep1_eta"]\n'
 BACKGROUND = 'class = "background"\n'
+FILES = 'class = "signal"\nfiles = ["data/h4l.parquet"]'
 SELECTION = '"process == 1"'
 WEIGHT = '"weight"'
 MODEL = 'model = "MLP"\n'
@@ -138,7 +139,7 @@ replace(
     values__name_dot=('"h4l"', '"h4l."'),
     values__name_windows=('"h4l"', '"con"'),
     values__name_interactive=('"h4l"', '"bash"'),
-    values__column=(NUMERICAL, 'numerical = [" lep1_pt", "lep1_eta"]\n'),
+    values__column=(NUMERICAL, 'numerical = ["  ", "lep1_eta"]\n'),
     values__seed=(SEED, "seed = -1\n"),
     values__path_in_data=('class = "signal"\nfiles = ["data', 'class = "signal"\nfiles = ["~'),
 )
@@ -159,14 +160,18 @@ add(
 
 # tables/dataset.py and expressions.py.
 replace(
-    dataset__file_kind=(
-        'class = "signal"\nfiles = ["data/h4l.parquet"]',
-        'class = "signal"\nfiles = ["data/h4l.h5"]',
+    dataset__file_kind=(FILES, 'class = "signal"\nfiles = ["data/h4l.txt"]'),
+    dataset__file_on_a_server=(FILES, 'class = "signal"\nfiles = ["root://eos//h4l.root"]'),
+    dataset__folders_of_a_pattern=(FILES, 'class = "signal"\nfiles = ["data/**.root"]'),
+    dataset__files_of_two_formats=(
+        FILES,
+        'class = "signal"\nfiles = ["data/h4l.root", "data/more.root", "data/h4l.h5"]',
     ),
-    dataset__no_files=(
-        'class = "signal"\nfiles = ["data/h4l.parquet"]',
-        'class = "signal"\nfiles = []',
-    ),
+    dataset__tree_of_parquet=(FILES, f'{FILES}\ntree = "events"'),
+    dataset__table_of_root=(FILES, 'class = "signal"\nfiles = ["data/h4l.root"]\ntable = "events"'),
+    dataset__class_and_class_column=(BACKGROUND, f'{BACKGROUND}class_column = "process"\n'),
+    dataset__unnamed_classes=(BACKGROUND, 'class_column = "process"\n'),
+    dataset__no_files=(FILES, 'class = "signal"\nfiles = []'),
     dataset__feature_twice=(NUMERICAL, 'numerical = ["lep1_pt", "lep1_pt"]\n'),
     selection__syntax='"process = 1"',
     selection__attribute='"process.x == 1"',
@@ -181,6 +186,9 @@ replace(
     selection__accent='"proc\N{LATIN SMALL LETTER E WITH ACUTE}s == 1"',
     selection__nested=f'"{"~" * 200}(process == 1)"',
     selection__empty='""',
+    selection__backtick='"`jet.pt > 30"',
+    selection__or_number='"process == 1 or 2"',
+    selection__text_order="\"process < 'b'\"",
     weight__comparison='"weight > 0"',
     weight__syntax='"weight *"',
 )
@@ -189,6 +197,12 @@ add(
     dataset__scaling='scaling = "standart"',
     dataset__batch_size="batch_size = 0",
     dataset__share="split = { train = 1.5 }",
+    dataset__class_values_of_two_kinds='class_values = { background = [0, "qqZZ"], signal = [1] }',
+    dataset__no_class_values="class_values = { background = [], signal = [1] }",
+    dataset__class_value_is_float="class_values = { background = [0.5], signal = [1] }",
+    dataset__derived_syntax='derived = { ht = "lep1_pt +" }',
+    dataset__derived_number="derived = { ht = 1 }",
+    dataset__empty_label='labels = { lep1_pt = "" }',
 )
 
 # tables/model.py, tables/training.py.
@@ -260,6 +274,16 @@ add(
     dataset__class_without_sample='classes = ["background", "signal", "top"]',
     dataset__shares="split = { train = 0.6, validation = 0.2, test = 0.3 }",
     dataset__empty_split="split = { train = 0.8, validation = 0.2, test = 0.0 }",
+    dataset__idle_class_values="class_values = { background = [0], signal = [1] }",
+    dataset__idle_drop="drop_other_classes = true",
+    dataset__text_of_no_class='class_labels = { signel = "$H$" }',
+    dataset__text_of_no_feature='labels = { lep_pt = "$p_T$ [GeV]" }',
+    dataset__values_of_no_class="""classes = ["background", "signal"]
+class_values = { background = [0], signel = [1] }""",
+    dataset__class_value_twice="class_values = { background = [0, 2], signal = [1, 2] }",
+    dataset__class_values_of_two_columns='class_values = { background = ["b"], signal = [1] }',
+    dataset__derived_circle='derived = { ht = "2 * mt", mt = "ht + lep1_pt" }',
+    dataset__derived_weight_as_feature='derived = { w = "2 * lep1_pt" }',
     model__activation='act = "relu"',
     model__block_size="block_size = 2",
     model__two_norms="batchnorm = true\nlayernorm = true",
@@ -272,6 +296,11 @@ add(
     training__monitor_cadence='monitor = "val_auc"',
     training__monitor_never='monitor = "val_auc"',
     training__long_warmup="warmup = { epochs = 31 }",
+)
+for _name in ("values-of-no-class", "class-value-twice", "class-values-of-two-columns"):
+    CASES[f"dataset-{_name}"] += ((BACKGROUND, 'class_column = "process"\n'),)
+CASES["dataset-derived-weight-as-feature"] += (
+    ('\nweight = "weight"\n', '\nweight = "weight * w"\n'),
 )
 CASES["training-bce-on-three"] += ((SAMPLE, THIRD + SAMPLE),)
 CASES["training-smoothing-of-all"] += ((SAMPLE, THIRD + SAMPLE),)

@@ -19,6 +19,10 @@ def behind(piece: str, line: str) -> Edits:
 
 
 CASES: dict[str, Edits] = {
+    "class-column": ((KIND, f'{KIND}class_column = "process"\n'),),
+    "class-values": behind(JETS, "class_values = { prompt = [0], fake = [1] }"),
+    "dropped-classes": behind(JETS, "drop_other_classes = true"),
+    "class-labels": behind(JETS, 'class_labels = { fake = "fakes" }'),
     "category-missing": ((CATEGORY, ""),),
     "table-missing": ((TABLE, ""), ("[fakes_config.ratio.training_config]\nmax_epochs = 10\n", "")),
     "same-values": behind(CATEGORY, "tight = 2"),

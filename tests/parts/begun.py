@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from parts.datasets import Dataset
 from parts.machinery.code import Code, digest_of
 from parts.machinery.launches import Run, Script, Seed
 from parts.machinery.places import digest
@@ -25,7 +26,7 @@ def script(folder: Path, **changed: Any) -> Script:
         "parts": ALONE,
         "spec_folder": ".",
         "constants": {"lr": 0.1, "seed": 1},
-        "samples": (),
+        "dataset": Dataset((), ()),
         "experiment_name": "toy",
         "run_name": "first",
         "save_dir": "logs",

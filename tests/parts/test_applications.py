@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import onnx
 import pandas as pd
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from parts.applications import applied_factors, member_factors
 from parts.cracks import Crack
+from parts.datasets import Dataset
 from parts.exports import FakeFactor, export
 from parts.machinery.exits import RefusedError
 
@@ -29,8 +31,7 @@ class Log(nn.Module):
 
 def write(path: Path, crack: Crack | None) -> Path:
     features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
-    names: dict[str, tuple[str, ...]] = {"numerical": ("pt",), "categorical": ()}
-    export(FakeFactor(Log()), path, features, names, None, crack)
+    export(FakeFactor(Log()), path, features, Dataset((), ("pt",)), crack)
     return path
 
 
@@ -77,3 +78,28 @@ def test_a_network_that_does_not_say_what_it_takes_is_refused(
     onnx.save(model, path)
     with pytest.raises(RefusedError, match=r"does not say what a network of train_ratio.py says"):
         member_factors(path, {"pt": PT, "eta": ETA})
+
+
+def as_lists(kind: str) -> Any:
+    """Return events with a column of lists; the third one's is empty."""
+    lists = [[2000.0, 1.0], [3000.0], [], [7000.0, 2.0, 3.0]]
+    if kind == "table":
+        return pa.table({"lep_pt": lists})
+    return pd.DataFrame({"lep_pt": lists}) if kind == "frame" else {"lep_pt": ak.Array(lists)}
+
+
+@pytest.mark.parametrize("kind", ["table", "frame", "awkward"])
+def test_what_features_are_derived_from_is_enough(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "f.onnx"
+    features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
+    derived = {"pt": "lep_pt[0] / 1000"}
+    export(
+        FakeFactor(Log()), path, features, Dataset((), ("pt",), missing=4.0, derived=derived), None
+    )
+    found = applied_factors(path, as_lists(kind))[:, 0]
+    # What does not exist is what stood in training for it.
+    assert found == pytest.approx([2, 3, 4, 7])
+    # A column of that name need not be derived.
+    assert applied_factors(path, {"pt": PT})[:, 0] == pytest.approx(PT)
+    with pytest.raises(RefusedError, match="no column lep_pt"):
+        applied_factors(path, {"eta": ETA})

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from parts.datasets import Dataset
 from parts.exports import FakeFactor
 from parts.machinery import deployments
 from parts.machinery.deployments import deploy, needed_files
@@ -19,12 +20,17 @@ NEEDED = {
     "apply.py",
     "parts/__init__.py",
     "parts/applications.py",
+    "parts/columns.py",
     "parts/cracks.py",
+    "parts/expressions.py",
+    "parts/grammar.py",
     "parts/machinery/__init__.py",
     "parts/machinery/exits.py",
     "parts/machinery/parents.py",
     "parts/machinery/places.py",
     "parts/machinery/ratios.py",
+    "parts/readers.py",
+    "parts/whole_numbers.py",
 }
 
 
@@ -41,8 +47,7 @@ def deployed(folder: Path, source: Path = TEMPLATES) -> Path:
         folder.parent,
         Log(),
         features={"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()},
-        names={"numerical": ("pt",), "categorical": ()},
-        missing=None,
+        dataset=Dataset((), ("pt",)),
         crack=None,
     )
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from parts.activations import Abs, Activated, ELUPlus, MinusAbs, MinusSoftabs, Softabs
 from parts.ensembles import Ensemble, Sliced, normalisations, poisson_counts
-from parts.events import assign
+from parts.splits import assign
 
 
 class Constant(nn.Module):

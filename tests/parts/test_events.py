@@ -1,9 +1,6 @@
 """Events from real files: all that is wrong with them is said, and splits are stable for ever."""
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from parts.events import (
-    Events,
-    Sample,
-    assign,
-    check_fingerprints,
-    check_splits,
-    find_files,
-    fingerprints,
-    loss_weights,
-    read_splits,
-)
+from parts.arrays import Arrays
+from parts.csv_files import Csv
+from parts.data_checks import find_data
+from parts.datasets import Dataset, Sample
+from parts.events import Events, check_splits, loss_factors, read_splits
 from parts.machinery.exits import RefusedError
-from parts.machinery.places import digest
+from parts.parquet_files import Parquet
+from parts.readers import Reader, quoted
+from parts.splits import assign
 
 BASE = Path("/nowhere")
 
@@ -47,23 +38,37 @@ def table(n: int = 600, seed: int = 0, first: int = 0) -> pd.DataFrame:
     )
 
 
+READERS: dict[str, Reader] = {".parquet": Parquet(), ".csv": Csv()}
+
+
 def sample(name: str, label: int, *files: Path | str, **changed: Any) -> Sample:
-    columns = ("eta", "event", "flavour", "process", "pt", "weight")
-    options: dict[str, Any] = {"columns": columns, "selection": None, "weight": "weight"}
-    return Sample(name, label, tuple(map(str, files)), **options | changed)
+    options: dict[str, Any] = {"weight": "weight", "reader": READERS[Path(files[0]).suffix]}
+    return Sample(name, tuple(map(str, files)), label=label, **options | changed)
 
 
 def read(*samples: Sample, **changed: Any) -> tuple[Events, Events, Events]:
-    options: dict[str, Any] = {
-        "numerical": ("pt", "eta"), "categorical": ("flavour",), "missing": None,
-        "event_number": "event", "train": 0.6, "validation": 0.2, "classes": ("B", "S"),
-        "use_mc_weights": True, "use_class_weights": True, "dtype": torch.float64,
+    of_data: dict[str, Any] = {
+        "numerical": ("pt", "eta"), "categorical": ("flavour",), "event_number": "event",
+        "classes": ("B", "S"),
     }  # fmt: skip
-    return read_splits(samples, find_files(samples, BASE), **options | changed)
+    options: dict[str, Any] = {
+        "train": 0.6, "validation": 0.2, "use_mc_weights": True,
+        "use_class_weights": True, "dtype": torch.float64,
+    }  # fmt: skip
+    of_data |= {name: value for name, value in changed.items() if name not in options}
+    options |= {name: value for name, value in changed.items() if name in options}
+    logarithmic = of_data.pop("logarithmic", ())
+    dataset = Dataset(samples, **of_data)
+    files = find_data(dataset, BASE).files
+    return read_splits(dataset, files, logarithmic=logarithmic, **options)
 
 
 def write(path: Path, events: pd.DataFrame) -> Path:
-    events.to_parquet(path) if path.suffix == ".parquet" else events.to_csv(path, index=False)
+    """Write events as they are: pandas would make nulls of nan."""
+    if path.suffix == ".csv":
+        events.to_csv(path, index=False, na_rep="nan")
+    else:
+        pq.write_table(pa.table({name: events[name].to_numpy() for name in events}), path)
     return path
 
 
@@ -103,37 +108,6 @@ def test_a_split_holds_its_share_within_chance(two: tuple[Sample, Sample]) -> No
     sizes = [len(events.label) for events in read(*two, train=0.5, validation=0.3)]
     for size, share in zip(sizes, (0.5, 0.3, 0.2), strict=True):
         assert abs(size - 1200 * share) < 4 * math.sqrt(1200 * share * (1 - share))
-
-
-def test_hashes_are_what_they_have_always_been() -> None:
-    # SplitMix64 of 0 and 1 begins with 0xE220A8397B1DCDAF and 0x910A2DEC89025CC1.
-    numbers = np.array([[0], [1], [2], [3], [2**53 + 1], [2**63 - 1]], np.uint64)
-    shares = [0.883310808, 0.566561575, 0.591189734, 0.113450342, 0.020948455, 0.165646991]
-    for share, row in zip(shares, numbers, strict=True):
-        assert assign(row[None], share + 1e-8, 0.0).tolist() == [0]
-        assert assign(row[None], share - 1e-8, 0.0).tolist() == [2]
-    features = np.array([[1.5, -2.25], [-2.25, 1.5], [0.0, 0.0]]).view(np.uint64)
-    assert assign(features, 0.5855, 0.06).tolist() == [1, 0, 2]
-
-
-@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, unique=True), st.randoms())
-def test_a_split_depends_on_the_event_alone(numbers: list[int], random: Any) -> None:
-    keys = np.array(numbers, np.int64).view(np.uint64)[:, None]
-    together = dict(zip(numbers, assign(keys, 0.5, 0.25).tolist(), strict=True))
-    shuffled = random.sample(numbers, len(numbers))[: random.randint(1, len(numbers))]
-    keys = np.array(shuffled, np.int64).view(np.uint64)[:, None]
-    assert [together[number] for number in shuffled] == assign(keys, 0.5, 0.25).tolist()
-
-
-@given(st.integers(-(2**63), 2**63 - 1))
-def test_more_training_events_are_taken_from_the_other_splits_only(number: int) -> None:
-    key = np.array([[number]], np.int64).view(np.uint64)
-    assert assign(key, 0.5, 0.2) >= assign(key, 0.6, 0.2)
-
-
-def test_all_events_are_trained_on_if_asked() -> None:
-    keys = np.arange(10_000, dtype=np.uint64)[:, None]
-    assert not assign(keys, 1.0, 0.0).any()
 
 
 @pytest.mark.parametrize("event_number", ["event", None])
@@ -195,62 +169,30 @@ def test_large_event_numbers_are_not_rounded(
         assert [found[pt] for pt in events.pt] == assign(keys, 0.6, 0.2).tolist()
 
 
-@pytest.mark.parametrize("value", [1.5, math.nan, "x"])
-def test_event_numbers_that_are_not_whole_are_refused(tmp_path: Path, value: float | str) -> None:
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.5, "the column 'event' does not hold whole numbers"),
+        (math.nan, "the column 'event' does not hold whole numbers"),
+        ("x", "the column 'event' does not hold whole numbers"),
+        ("", "the event number 'event' is null"),
+    ],
+)
+def test_event_numbers_that_are_not_whole_are_refused(
+    tmp_path: Path, value: float | str, said: str
+) -> None:
     events = table().astype({"event": object})
     events.loc[3, "event"] = value
     path = write(tmp_path / "s.csv", events)
-    with pytest.raises(RefusedError, match="event"):
+    with pytest.raises(RefusedError, match=f"s: {quoted(path)}: {said}"):
         read(sample("s", 1, path), sample("b", 0, write(tmp_path / "b.csv", table(seed=1))))
 
 
 def test_an_event_number_kept_as_the_index_is_found(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.parquet", table().sample(frac=1).set_index("event"))
+    path = tmp_path / "s.parquet"
+    table().sample(frac=1).set_index("event").to_parquet(path)
     other = sample("b", 0, write(tmp_path / "b.parquet", table(seed=3)))
     assert sum(len(split.label) for split in read(sample("s", 1, path), other)) == 1200
-
-
-def test_globs_find_all_files_in_order_and_each_once(tmp_path: Path) -> None:
-    for name in ("b.parquet", "a.parquet", "c.csv"):
-        write(tmp_path / name, table(5))
-    (tmp_path / "sub").mkdir()
-    write(tmp_path / "sub" / "d.parquet", table(5))
-    patterns = ["*.parquet", "a.parquet", "**/d.parquet", "c.csv"]
-    found = find_files([sample("s", 0, *patterns)], tmp_path)["s"]
-    assert [str(p.relative_to(tmp_path)) for p in found] == [
-        "a.parquet", "b.parquet", "sub/d.parquet", "c.csv",
-    ]  # fmt: skip
-
-
-def test_a_file_is_found_whatever_its_folder_is_called(tmp_path: Path) -> None:
-    folder = tmp_path / "run[1] *?"
-    folder.mkdir()
-    path = write(folder / "a[b].parquet", table(5))
-    assert find_files([sample("s", 0, "a[b].parquet")], folder) == {"s": [path]}
-    assert find_files([sample("s", 0, "../run[1] *?/a[b].parquet")], folder)["s"]
-
-
-def test_all_that_is_wrong_with_the_files_is_said_at_once(
-    tmp_path: Path, two: tuple[Sample, Sample]
-) -> None:
-    good = (tmp_path / "b.parquet").read_bytes()
-    (tmp_path / "empty.parquet").write_bytes(b"")
-    (tmp_path / "empty.csv").write_bytes(b"")
-    (tmp_path / "torn.parquet").write_bytes(good[: len(good) // 2])
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81" * 50)
-    (tmp_path / "folder.parquet").mkdir()
-    write(tmp_path / "lacking.parquet", table(5).drop(columns=["pt", "eta"]))
-    names = ["empty.parquet", "empty.csv", "torn.parquet", "binary.csv", "folder.parquet"]
-    first = sample("one", 0, "absent.parquet", "no*.csv", *names)
-    with pytest.raises(RefusedError) as refusal:
-        find_files([first, sample("two", 1, "lacking.parquet"), *two], tmp_path)
-    text = str(refusal.value)
-    lines = text.splitlines()
-    assert len(lines) == 1 + 2 + len(names) + 1
-    assert f"one: there is no file {tmp_path}/absent.parquet" in text
-    assert f"one: there is no file {tmp_path}/no*.csv" in text
-    assert all(f"one: cannot read {tmp_path}/{name}: " in text for name in names)
-    assert f"two: {tmp_path}/lacking.parquet has no column eta, pt" in text
 
 
 def test_a_file_whose_data_is_damaged_is_named(tmp_path: Path, two: tuple[Sample, Sample]) -> None:
@@ -258,7 +200,7 @@ def test_a_file_whose_data_is_damaged_is_named(tmp_path: Path, two: tuple[Sample
     content = bytearray(path.read_bytes())
     content[100:2000] = bytes(1900)
     path.write_bytes(content)
-    with pytest.raises(RefusedError, match=f"cannot read {path}"):
+    with pytest.raises(RefusedError, match=f"cannot read {quoted(path)}"):
         read(*two)
 
 
@@ -279,7 +221,7 @@ def test_values_that_are_not_finite_are_counted_and_refused(
 @pytest.mark.parametrize("weight", ["1 / (0 * weight)", "log(-abs(weight))"])
 def test_weights_that_are_not_finite_are_refused(two: tuple[Sample, Sample], weight: str) -> None:
     bad = sample("bad", 1, *two[1].files, weight=weight)
-    with pytest.raises(RefusedError, match="bad: nan or infinite weights"):
+    with pytest.raises(RefusedError, match=r"bad: nan or infinite weights \(600 events\)"):
         read(two[0], bad)
 
 
@@ -290,13 +232,13 @@ def test_numbers_too_large_for_the_precision_are_refused(
     events.loc[3, "pt"] = 1e39
     bad = sample("bad", 1, write(tmp_path / "bad.parquet", events))
     read(two[0], bad)
-    with pytest.raises(RefusedError, match="pt"):
+    with pytest.raises(RefusedError, match=r"bad: values too large for float32 in pt \(1 events\)"):
         read(two[0], bad, dtype=torch.float32)
 
 
 def test_text_is_no_feature(tmp_path: Path, two: tuple[Sample, Sample]) -> None:
     events = table().assign(pt="high")
-    with pytest.raises(RefusedError, match="bad: the column pt does not hold numbers"):
+    with pytest.raises(RefusedError, match=r"bad: .*: 'pt' holds texts, not numbers"):
         read(two[0], sample("bad", 1, write(tmp_path / "bad.csv", events)))
 
 
@@ -318,8 +260,10 @@ def test_categories_are_whole_numbers(
         ({"weight": "0 * weight"}, "train: class S has .* events with weights of sum 0"),
         ({"weight": "-abs(weight)"}, "train: class S has .* events with weights of sum -"),
         ({"label": 0}, "train: class S has 0 events"),
-        ({"selection": "pt + 'x' == 3"}, "ggH: selection or weight: "),
-        ({"selection": "process == 'x' + 1"}, "ggH: selection or weight: "),
+        ({"selection": "process == 'x'"}, "ggH: .*s.csv'.*'process'.* whole numbers"),
+        ({"selection": "pt and process == 1"}, "ggH: .*s.csv'.*'pt' holds numbers, not true or fa"),
+        ({"selection": "pt + 1"}, r"ggH: .*s.csv'.*the selection pt \+ 1 is not true or false"),
+        ({"weight": "pt > 3"}, "ggH: .*s.csv'.*the weight pt > 3 is true or false, no number"),
     ],
 )
 def test_samples_that_cannot_be_trained_on_are_refused(
@@ -371,12 +315,13 @@ def test_class_weights_make_classes_count_equally(
 # The second ones add up to 6e-17, which is rounding and no yield.
 @pytest.mark.parametrize("cancelling", [[1.0, -1.0, 0.0], [0.1, 0.2, -0.3]])
 def test_a_class_whose_weights_cancel_is_refused(cancelling: list[float]) -> None:
-    label, train = np.array([0, 0, 1, 1, 1]), np.ones(5, bool)
-    weight = np.array([1.0, 1.0, *cancelling])
+    label, weight = np.array([0, 0, 1, 1, 1]), np.array([1.0, 1.0, *cancelling])
+    none = np.zeros((5, 0))
+    train = Arrays(none, none.astype(int), label, weight, label > 1, none.astype(np.uint64))
     with pytest.raises(RefusedError, match="training weights of class S add up to"):
-        loss_weights(label, weight, train, ("B", "S"), True, True)
+        loss_factors(train, ("B", "S"), True, True)
     with pytest.raises(RefusedError, match="train: class S has 3 events with weights of sum"):
-        check_splits(np.zeros(5, np.int64), label, weight, ("B", "S"))
+        check_splits([train] * 3, ("B", "S"))
 
 
 def test_events_and_yields_of_each_split_are_printed(
@@ -388,61 +333,6 @@ def test_events_and_yields_of_each_split_are_printed(
     for line, name, split in zip(printed, ("train", "validation", "test"), splits, strict=True):
         assert line.startswith(f"{name}: B ")
         assert f"S {int((split.label == 1).sum())} (" in line
-
-
-def test_data_that_the_spec_pins_must_be_that_data(two: tuple[Sample, Sample]) -> None:
-    found = fingerprints(find_files(two, BASE))
-    path = two[0].files[0]
-    assert found == {s.files[0]: digest(Path(s.files[0])) for s in two}
-    check_fingerprints(found, {path: found[path]}, BASE)
-    with pytest.raises(RefusedError, match=f"{path} has changed: {found[path]}, but .*{'0' * 64}"):
-        check_fingerprints(found, {path: "0" * 64}, BASE)
-    with pytest.raises(RefusedError, match="not read at all"):
-        check_fingerprints(found, {"/other": "0" * 64}, BASE)
-
-
-READING = """
-import sys
-from pathlib import Path
-import pyarrow.parquet as pq
-import torch
-from parts.events import Sample, find_files, read_splits
-columns = ("eta", "event", "flavour", "process", "pt", "weight")
-samples = (
-    Sample("b", 0, ("b.parquet",), columns, None, "weight"),
-    Sample("s", 1, ("s.parquet",), columns, "pt > 1 and eta < 10", "weight"),
-)
-files = find_files(samples, Path(sys.argv[1]))
-# What a first use of the readers takes is not counted.
-pq.read_table(files["b"][0]).slice(0, 10).to_pandas()
-def peak():
-    # Not ru_maxrss, which a process inherits.
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-before = peak()
-splits = read_splits(
-    samples, files, ("pt", "eta"), ("flavour",), None, "event", 0.6, 0.2, ("B", "S"), True, True,
-    torch.float64,
-)
-print(sum(len(split.label) for split in splits), peak() - before)
-"""
-
-
-def test_a_million_events_take_little_memory(tmp_path: Path) -> None:
-    """In a process of its own, which has not held more before."""
-    n = 500_000
-    pq.write_table(pa.Table.from_pandas(table(n, seed=1)), tmp_path / "b.parquet")
-    write(tmp_path / "s.parquet", table(n, seed=2, first=n))
-    ended = subprocess.run(
-        [sys.executable, "-c", READING, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "templates")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    count, grown = ended.stdout.split()[-2:]
-    assert int(count) > 950_000
-    # Of 48 MB in the columns, several copies.
-    assert 48_000 < int(grown) < 800_000
 
 
 @pytest.mark.parametrize("split", [0, 1, 2])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from parts.activations import Activated, Softabs
 from parts.applications import deviation, mean, member_factors, read_network
 from parts.cracks import Crack
+from parts.datasets import Dataset
 from parts.density_losses import tangent_link
 from parts.ensembles import Ensemble, Sliced
 from parts.exports import FakeFactor, export
@@ -44,6 +45,10 @@ class LogRatioOf(nn.Module):
 
     def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
         return tangent_link(0.1 * self.network(numerical, categorical))
+
+
+def dataset(names: dict[str, tuple[str, ...]], missing: float | None) -> Dataset:
+    return Dataset((), **names, missing=missing)  # type: ignore[arg-type]
 
 
 def events(size: int = 300, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
@@ -98,7 +103,7 @@ def test_the_file_says_what_the_network_says(
     module = FakeFactor(network(features["numerical"], categories=categories))
     with torch.no_grad():
         wanted = module(*(t for t in features.values() if t.shape[1])).numpy()
-    export(module, tmp_path / "f.onnx", features, names, MISSING, None)
+    export(module, tmp_path / "f.onnx", features, dataset(names, MISSING), None)
     frame: Any = pd.DataFrame(
         {
             "pt": features["numerical"][:, 0].numpy(),
@@ -123,7 +128,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a network, for all tests that only apply it."""
     path = tmp_path_factory.mktemp("exported") / "f.onnx"
     features = events()
-    export(FakeFactor(network(features["numerical"])), path, features, NAMES, MISSING, CRACK)
+    export(
+        FakeFactor(network(features["numerical"])), path, features, dataset(NAMES, MISSING), CRACK
+    )
     return path
 
 
@@ -155,7 +162,7 @@ def test_a_file_that_differs_is_not_written(
     original = np.allclose
     monkeypatch.setattr(np, "allclose", lambda a, b, **k: original(a, 1.01 * np.asarray(b), **k))
     with pytest.raises(RuntimeError, match="differs from the trained one"):
-        export(module, tmp_path / "f.onnx", features, NAMES, MISSING, None)
+        export(module, tmp_path / "f.onnx", features, dataset(NAMES, MISSING), None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -168,12 +175,17 @@ def test_the_metadata_say_all_that_applying_it_needs(exported: Path) -> None:
 
 def test_a_network_is_read_as_it_was_written(exported: Path, tmp_path: Path) -> None:
     network = read_network(exported)
-    assert (network.columns, network.may_lack, network.crack) == (NAMES, False, CRACK)
+    assert (network.columns, network.missing, network.crack) == (NAMES, MISSING, CRACK)
+    assert network.derived == {}
     features = events()
     with_nan = tmp_path / "nan.onnx"
-    export(FakeFactor(network_of_one()), with_nan, features, NAMES, math.nan, None)
+    export(FakeFactor(network_of_one()), with_nan, features, dataset(NAMES, math.nan), None)
     network = read_network(with_nan)
-    assert (network.may_lack, network.crack) == (True, None)
+    assert network.crack is None
+    assert network.missing is not None
+    assert math.isnan(network.missing)
+    export(FakeFactor(network_of_one()), with_nan, features, dataset(NAMES, None), None)
+    assert read_network(with_nan).missing is None
 
 
 def test_mean_and_deviation_over_members() -> None:

@@ -15,7 +15,8 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run as Entry
 
-from parts.events import Sample
+from parts.csv_files import Csv
+from parts.datasets import Dataset, Sample
 from parts.machinery.backends import CometBackend, MlflowBackend, initialised_store
 from parts.machinery.code import Code, code_of
 from parts.machinery.exits import NotFiniteError, RefusedError, StoppedError
@@ -25,6 +26,7 @@ from parts.machinery.runs import RunFolder
 from tests.parts.begun import ALONE, script
 
 OTHER = "0" * 64
+DATASET = Dataset((Sample("a", ("data.csv",), Csv(), 1),), ("x",))
 
 
 @pytest.fixture(scope="module")
@@ -360,8 +362,7 @@ def test_what_a_run_builds_on_is_checked_before_it_begins(
     told: str,
 ) -> None:
     (folder / "data.csv").write_text("x\n1\n")
-    data = Sample("a", 1, ("data.csv",), ("x",), None, None)
-    assert start(script(folder, samples=(data,), **changed)) == 1
+    assert start(script(folder, dataset=DATASET, **changed)) == 1
     refused(capfd, told)
     assert not start.runs
     assert not run_folder(folder).identity.exists()
@@ -383,7 +384,7 @@ def test_a_run_goes_on_with_other_data_if_that_is_accepted(
 ) -> None:
     path = folder / "data.csv"
     path.write_text("x\n1\n")
-    said = script(folder, samples=(Sample("a", 1, ("data.csv",), ("x",), None, None),))
+    said = script(folder, dataset=DATASET)
     assert start(said, train=save) == 143
     assert start.runs[0].files == {"a": [path]}
     path.write_text("x\n2\n")

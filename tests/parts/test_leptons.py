@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from parts.cracks import Crack, in_crack
+from parts.data_checks import find_data
+from parts.datasets import Dataset, Sample
 from parts.ensembles import poisson_counts
-from parts.events import Sample, find_files
 from parts.leptons import (
     Category,
     Leptons,
@@ -19,6 +22,7 @@ from parts.leptons import (
     read_leptons,
 )
 from parts.machinery.exits import RefusedError
+from parts.parquet_files import Parquet
 
 CATEGORY = Category("el_type", tight=0, loose=2)
 
@@ -38,18 +42,24 @@ def table(size: int = 4000, seed: int = 1) -> pd.DataFrame:
 
 
 def read(folder: Path, events: pd.DataFrame, **changed: Any) -> tuple[Leptons, ...]:
-    events.to_parquet(folder / "l.parquet")
-    columns = tuple(events.columns)
-    samples = [
-        Sample("prompt", 0, ("l.parquet",), columns, "data == 0", "weight"),
-        Sample("data", 1, ("l.parquet",), columns, "data == 1", "weight"),
-    ]
+    # As they are: pandas would make nulls of nan.
+    columns = {name: events[name].to_numpy() for name in events}
+    pq.write_table(pa.table(columns), folder / "l.parquet")
+    samples = tuple(
+        Sample(
+            name, ("l.parquet",), Parquet(), label, selection=f"data == {label}", weight="weight"
+        )
+        for label, name in enumerate(("prompt", "data"))
+    )
     options: dict[str, Any] = {
-        "numerical": ["pt"], "categorical": [], "missing": None, "event_number": "event",
         "train": 0.6, "validation": 0.2, "category": CATEGORY, "crack": None,
-        "dtype": torch.float64,
+        "dtype": torch.float64, **changed,
     }  # fmt: skip
-    return read_leptons(samples, find_files(samples, folder), **options | changed)
+    crack, category = options["crack"], options["category"]
+    further = (category.column, *([crack.eta] if crack else []))
+    numerical = options.pop("numerical", ("pt",))
+    dataset = Dataset(samples, numerical, event_number="event", further=further)
+    return read_leptons(dataset, find_data(dataset, folder).files, **options)
 
 
 def test_every_lepton_is_there_once_with_its_weight_and_sign(tmp_path: Path) -> None:
@@ -130,7 +140,7 @@ def test_a_density_that_fluctuates_is_taken(tmp_path: Path) -> None:
 
 def test_the_crack_is_left_out_on_both_sides(tmp_path: Path) -> None:
     events = table()
-    parts = read(tmp_path, events, numerical=["pt", "eta"], crack=Crack("eta", 1.37, 1.52))
+    parts = read(tmp_path, events, numerical=("pt", "eta"), crack=Crack("eta", 1.37, 1.52))
     eta = torch.cat([part.numerical[:, 1] for part in parts]).abs()
     assert not bool(((eta > 1.37) & (eta < 1.52)).any())
     outside = ~events["eta"].abs().between(1.37, 1.52, inclusive="neither")
@@ -159,7 +169,9 @@ def test_samples_that_number_their_events_alike_are_told_apart(tmp_path: Path) -
 def test_an_eta_that_is_no_number_is_refused(tmp_path: Path) -> None:
     events = table()
     events.loc[5, "eta"] = np.nan
-    with pytest.raises(RefusedError, match="data: the column eta does not hold numbers alone"):
+    with pytest.raises(
+        RefusedError, match=r"data: .*: the column 'eta' does not hold numbers alone"
+    ):
         read(tmp_path, events, crack=Crack("eta", 1.37, 1.52))
 
 

@@ -118,7 +118,7 @@ def test_constants_are_the_settings_of_a_script_as_options_are_spelt() -> None:
     names = {
         "__name__": "__main__", "bce": bce, "nn": nn, "MLP": MLP,
         "LR": 0.1, "ACT": nn.SiLU, "LOSS": bce, "SCALING": None, "N_HIDDEN": 4, "NAME": "NAME",
-        "SAMPLES": (), "FEATURES": (), "POINTS": {}, "POINT": {}, "ARGUMENTS": None, "SWEEP": "s",
+        "DATASET": (), "POINTS": {}, "POINT": {}, "ARGUMENTS": None, "SWEEP": "s",
         "PARENTS": {},
     }  # fmt: skip
     assert constants(names) == {
@@ -156,6 +156,17 @@ def test_a_table_that_is_the_value_of_an_option_is_one_setting(resolved: Path) -
     assert not any("DATA" in name for name in found)
     own = {"fingerprints": files}
     assert "dataset_config.fingerprints" not in settings(own, resolved, None)
+
+
+def test_a_table_that_is_a_constant_is_shown_once_whatever_its_keys_are(resolved: Path) -> None:
+    table = '[dataset_config.derived]\nht = "a + b"\n"jet pt" = "c"\n\n[dataset_config.split]'
+    resolved.write_text(RESOLVED.replace("[dataset_config.split]", table))
+    for derived in ({"ht": "a + b", "jet pt": "c"}, {"ht": "a + b"}):
+        found = settings({"derived": derived}, resolved, None)
+        assert found["derived"] == derived
+        assert not [name for name in found if "config.derived" in name]
+        resolved.write_text(resolved.read_text().replace('"jet pt" = "c"\n', ""))
+    assert settings({}, resolved, None)["dataset_config.derived.ht"] == "a + b"
 
 
 def test_without_a_record_that_says_what_runs_settings_are_the_constants() -> None:

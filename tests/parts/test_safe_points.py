@@ -1,26 +1,32 @@
 """What takes long looks at the signals between two files or chunks, and stops there."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
-from parts import applications, events
+from parts import applications, files
+from parts.csv_files import Csv
+from parts.data_checks import find_data
+from parts.datasets import EVENTS_AT_ONCE, Dataset, Sample, selected
 from parts.densities import subtraction_weights
-from parts.events import Events, Sample
+from parts.events import Events
 from parts.exports import FakeFactor, export
 from parts.leptons import Leptons
 from parts.machinery.exits import ASKED, StoppedError
 from parts.machinery.trackers import predict
+from parts.readers import Column, ColumnType, Reader, Schema, Table
 
 SIZE = 200_000
+NAMES: dict[str, tuple[str, ...]] = {"numerical": ("pt",), "categorical": ()}
 
 
 class Counting(nn.Module):
@@ -57,14 +63,35 @@ class Module:
         return {"logits": logits}
 
 
-def table(folder: Path, name: str) -> Path:
-    path = folder / f"{name}.csv"
-    pd.DataFrame({"x": [1.0, 2.0], "event": [1, 2]}).to_csv(path, index=False)
-    return path
+@dataclass(frozen=True)
+class Lines:
+    """Tables of one column, whose reading is told to stop when it begins."""
+
+    schema: Schema = field(
+        default_factory=lambda: Schema({"x": ColumnType("real", "real")}, 2 * EVENTS_AT_ONCE)
+    )
+    opened: list[Path] = field(default_factory=list)
+    chunks_read: list[int] = field(default_factory=list)
+    stops_at: str = "open"
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[Table]:
+        """Note the file."""
+        self.opened.append(path)
+        if self.stops_at == "open":
+            ASKED.status = 143
+        yield self
+
+    def chunks(self, names: Sequence[str], size: int) -> Iterator[Mapping[str, Column]]:
+        """Yield two chunks, and be told to stop at the first one."""
+        for index in range(2):
+            self.chunks_read.append(index)
+            ASKED.status = 143
+            yield dict.fromkeys(names, Column(np.zeros(size)))
 
 
-def sample(*paths: Path) -> Sample:
-    return Sample("s", 1, tuple(map(str, paths)), ("x", "event"), None, None)
+def dataset(reader: Reader, *paths: Path) -> Dataset:
+    return Dataset((Sample("s", tuple(map(str, paths)), reader, 1),), ("x",))
 
 
 def stopped(work: Callable[[], object]) -> None:
@@ -100,39 +127,39 @@ def test_subtraction_weights_stop_after_a_chunk() -> None:
     assert (network.calls, other.calls) == (1, 1)
 
 
-def test_files_are_looked_at_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [table(tmp_path, name) for name in ("a", "b")]
-    looked = []
-
-    def column_names(path: Path) -> list[str]:
-        looked.append(path)
-        ASKED.status = 143
-        return ["x", "event"]
-
-    monkeypatch.setattr(events, "column_names", column_names)
-    stopped(lambda: events.find_files([sample(*paths)], tmp_path))
-    assert looked == paths[:1]
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path in found:
+        path.write_text("x\n1\n2\n")
+    return found
 
 
-def test_files_are_read_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [table(tmp_path, name) for name in ("a", "b")]
-    read = []
+def test_files_are_looked_at_one_by_one(paths: list[Path], tmp_path: Path) -> None:
+    lines = Lines()
+    stopped(lambda: find_data(dataset(lines, *paths), tmp_path))
+    assert lines.opened == paths[:1]
 
-    def read_csv(path: Path, **_: object) -> pd.DataFrame:
-        read.append(path)
-        ASKED.status = 143
-        return pd.DataFrame({"x": [1.0], "event": [1]})
 
-    monkeypatch.setattr(pd, "read_csv", read_csv)
-    stopped(lambda: events.read_sample(sample(*paths), paths, ["x"], None, "event"))
-    assert read == paths[:1]
+def test_files_are_read_chunk_by_chunk(paths: list[Path]) -> None:
+    lines = Lines(stops_at="read")
+    data = dataset(lines, *paths)
+    events = selected(data, data.samples[0], paths, ("x",))
+    stopped(lambda: list(events))
+    assert (lines.opened, lines.chunks_read) == (paths[:1], [0])
+
+
+def test_a_csv_file_is_looked_through_block_by_block(paths: list[Path]) -> None:
+    """For the types of its columns, which may take long."""
+    ASKED.status = 143
+    stopped(lambda: Csv().open(paths[0]).__enter__())
 
 
 def test_fingerprints_are_taken_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "READ_AT_ONCE", 4)
+    monkeypatch.setattr(files, "BYTES_AT_ONCE", 4)
     path = tmp_path / "data"
     path.write_bytes(b"0123456789")
-    whole = events.fingerprints({"s": [path]})
+    whole = files.fingerprints({"s": [path]})
     assert whole == {str(path): "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"}
     chunks = []
 
@@ -142,7 +169,7 @@ def test_fingerprints_are_taken_in_chunks(tmp_path: Path, monkeypatch: pytest.Mo
             ASKED.status = 143
 
     monkeypatch.setattr(hashlib, "sha256", Hash)
-    stopped(lambda: events.fingerprints({"s": [path]}))
+    stopped(lambda: files.fingerprints({"s": [path]}))
     assert chunks == [b"0123"]
 
 
@@ -155,7 +182,7 @@ def test_a_fake_factor_is_applied_in_chunks_without_losing_an_event(
 
     features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
     path = tmp_path / "f.onnx"
-    export(FakeFactor(Log()), path, features, {"numerical": ("pt",), "categorical": ()}, None, None)
+    export(FakeFactor(Log()), path, features, Dataset((), ("pt",)), None)
     monkeypatch.setattr(applications, "CHUNK", 1000)
     for size in (999, 1000, 1001, 2500):
         pt = np.arange(size) + 1.0

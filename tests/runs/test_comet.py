@@ -67,13 +67,13 @@ def test_comet_has_the_plots_and_the_code(
     text = files["messages.json"].decode()
     for name in ("epoch_0002/roc.png", "test/scores.png", "train_signal.py", "resolved.toml"):
         assert name in text, name
-    assert sum(content[:4] == b"\x89PNG" for content in files.values()) == 12
+    assert sum(content[:4] == b"\x89PNG" for content in files.values()) == 13
     # And nothing else: Comet itself would take any source code that it finds.
     kinds = [message["upload_type"] for message in messages(files) if "upload_type" in message]
     parts = list((workshop.folder / "generated" / "comet").glob("parts/**/*.py"))
     assert len(parts) > 20
     # Besides, the script, what it was compiled from, and which run they are of.
-    assert sorted(kinds) == ["asset"] * (3 + len(parts)) + ["visualization"] * 12
+    assert sorted(kinds) == ["asset"] * (3 + len(parts)) + ["visualization"] * 13
 
 
 def test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent(

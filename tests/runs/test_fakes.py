@@ -200,7 +200,7 @@ def test_a_ratio_that_began_with_other_parents_is_refused(
 
 def test_a_closure_that_is_struck_ends_at_once(fakes: FakesWorkshop, straight: Path) -> None:
     """While its data are read; there is nothing to save."""
-    strike = Strike("open", "*/jets.parquet", 2, signal.SIGINT)
+    strike = Strike("open", "*/jets.parquet", 1, signal.SIGINT)
     ended = fakes.run(straight, "closure", strike=strike)
     assert ended.status == 130, ended
     ended.quiet()

@@ -24,20 +24,20 @@ def real_files() -> Path:
 
 def test_flat_columns_of_a_tree_train(workshop: Workshop, real_files: Path) -> None:
     """32-bit numbers and truth values, as experiments store them."""
-    with uproot.open(real_files / "uproot-HZZ.root") as file:
-        frame = file["events"].arrays(COLUMNS, library="pd")
-    frame["number"] = range(len(frame))
-    frame.to_parquet(workshop.folder / "data" / "hzz.parquet")
+    file = real_files.resolve() / "uproot-HZZ.root"
+    with uproot.open(file) as opened:
+        frame = opened["events"].arrays(COLUMNS, library="pd")
     samples = [
-        {"name": name, "class": name, "files": ["../data/hzz.parquet"], "selection": selection}
+        {"name": name, "class": name, "files": [str(file)], "selection": selection}
         for name, selection in (("background", "NMuon < 2"), ("signal", "NMuon >= 2"))
     ]
     changes = {
-        "event_number": "number",
+        "event_number": None,
         "weight": "EventWeight",
-        "numerical": ["MET_px", "MET_py", "NPrimaryVertices"],
+        "numerical": ["MET_px", "MET_py", "NPrimaryVertices", "Muon_Px[0]", "muon_pt"],
+        "derived": {"muon_pt": "sqrt(Muon_Px[0] ** 2 + Muon_Py[0] ** 2)"},
         "categorical": ["NJet", "triggerIsoMu24"],
-        "missing": None,
+        "missing": -999.0,
         "samples": samples,
     }
     ended = workshop.run(workshop.build("hzz", dataset_config=changes)).done()

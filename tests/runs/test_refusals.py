@@ -34,16 +34,17 @@ def with_value(column: str, value: float | str) -> Change:
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("column", lambda f: f.drop(columns="y"), ("ggH", "qqZZ", "has no column y")),
-        ("nan", with_value("x", np.nan), ("nan or infinite values in x (1 events)",)),
+        ("column", lambda f: f.drop(columns="y"), ("ggH", "qqZZ", "no column 'y'")),
+        ("nan", with_value("x", "nan"), ("nan or infinite values in x (1 events)",)),
         ("infinite", with_value("y", np.inf), ("nan or infinite values in y (1 events)",)),
-        ("weight_nan", with_value("weight", np.nan), ("nan or infinite weights",)),
+        ("weight_nan", with_value("weight", np.inf), ("nan or infinite weights",)),
+        ("null", with_value("weight", np.nan), ("weight does not exist for 1 events",)),
         ("weightless", with_values(weight=0.0), ("train: class background has", "sum 0")),
         ("few", lambda f: f.assign(weight=1.0).head(4), ("validation: class", "has 0 events")),
         ("none", lambda f: f.head(0), ("ggH: there is no event in", "none.csv")),
         ("one_class", with_values(process=1), ("qqZZ: no event is left",)),
         ("categories", with_values(n_jets=0.5), ("must be whole numbers",)),
-        ("numberless", with_values(event=1.5), ("event does not hold whole numbers",)),
+        ("numberless", with_values(event=1.5), ("'event' does not hold whole numbers",)),
     ],
 )
 def test_data_that_cannot_be_used(
@@ -65,7 +66,7 @@ def test_text_in_a_column_of_numbers(workshop: Workshop) -> None:
         stem = f"text_{column}"
         with_value(column, "much")(events(401)).to_csv(data / f"{stem}.csv", index=False)
         events(401).to_parquet(data / f"{stem}.parquet")
-        word = {"x": "column x", "weight": "weight", "event": "column event"}[column]
+        word = {"x": "'x' holds texts", "weight": "weight", "event": "column 'event'"}[column]
         workshop.run(workshop.build(stem, **reading(stem))).refused(word)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from seesawc.rules.fakes import OUTPUTS
+from seesawc.tables.dataset import READERS
 from tests.runs import fakes
 from tests.runs.experiments import Workshop
 from tests.runs.variants import VARIANTS
@@ -200,13 +201,13 @@ def test_no_part_is_idle(trees: dict[str, ast.Module]) -> None:
     hooks = (
         *("on_", "configure_", "forward", "training_step", "validation_step", "state_dict"),
         *("load_state_dict", "optimizer_step", "save_checkpoint", "remove_checkpoint"),
-        *("set_epoch", "setup", "run", "__"),
+        *("set_epoch", "setup", "run", "visit_", "__"),
     )
     everything = (*trees.values(), *PARTS.values())
     nodes = [node for tree in everything for node in ast.walk(tree)]
     used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     called = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
-    used |= set(OUTPUTS)
+    used |= {*OUTPUTS, *READERS.values()}
     statements = [node for tree in PARTS.values() for node in tree.body]
     assert {name for node in statements for name in defined(node)} - used == set()
     classes = [node for node in statements if isinstance(node, ast.ClassDef)]

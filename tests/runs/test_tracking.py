@@ -59,7 +59,7 @@ def test_mlflow_holds_the_files(finished: tuple[Run, Ended], workshop: Workshop)
     held = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     plots = {
         f"{n}/{figure}.png" for n in ("epoch_0002", "epoch_0004", "test") for figure in FIGURES
-    }
+    } | {"test/inputs.png"}
     built = workshop.folder / "generated" / "finished"
     code = [Path("train_signal.py"), Path("resolved.toml")]
     code += [path.relative_to(built) for path in built.glob("parts/**/*.py")]
@@ -119,7 +119,7 @@ def test_two_starts_in_two_places_are_equal_bit_for_bit(
     assert same(run.weights(), second.weights())
     assert run.measured() == second.measured()
     assert run.plots() == second.plots()
-    assert len(run.plots()) == 3 * len(FIGURES)
+    assert len(run.plots()) == 3 * len(FIGURES) + 1
     assert run.json("metrics.json")["metrics"] == second.json("metrics.json")["metrics"]
     assert run.chosen() == second.chosen()
 

@@ -25,14 +25,18 @@ import strikes
 from sitecustomize import witness
 
 LIBRARIES = (
+    "awkward",
+    "h5py",
     "lightning.pytorch",
     "matplotlib.backends.backend_agg",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
     "onnxscript",
-    "pandas",
+    "pyarrow.csv",
     "pyarrow.parquet",
     "torch",
+    "tqdm",
+    "uproot",
 )
 LAUNCHER = Path(__file__).with_name("isolation") / "bin" / "python"
 

@@ -21,6 +21,7 @@ from seesawc import __version__, pipeline
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
 from seesawc.jobs import listing, submission
 from seesawc.reading import options, source
+from seesawc.rules.trainings import Checked
 from seesawc.tables.fakes import STAGES
 from seesawc.writing import outputs
 from seesawc.writing.runs import PlannedRun
@@ -58,14 +59,41 @@ def main() -> None:
 
 @main.command()
 @click.argument("specs", nargs=-1, required=True, type=SPEC)
+@click.option(
+    "--data",
+    "into_data",
+    is_flag=True,
+    help="Open the files that SPECS name, too: columns, types, events of each class.",
+)
 @FORMAT
-def check(specs: tuple[Path, ...], style: str) -> None:
+def check(specs: tuple[Path, ...], into_data: bool, style: str) -> None:
     """Report every mistake in SPECS; write nothing."""
+    lines = []
     with _faults(style) as faults:
         for path in specs:
             with faults:
-                pipeline.check(path)
+                checked = pipeline.check(path)
+                lines += _look_into(checked) if into_data else []
+    for line in lines:
+        _say(style, line)
     _say(style, f"{len(specs)} checked, no mistakes")
+
+
+def _look_into(checked: Checked) -> list[str]:
+    """Check a spec against its files; returns what to say of them."""
+    try:
+        # What reads files takes longer to import than all the rest.
+        from seesawc.data import checking
+
+        return [f"{checked.source.path}: {line}" for line in checking.check(checked)]
+    except ModuleNotFoundError as error:
+        raise CompileError(_lacking(error)) from error
+
+
+def _lacking(error: ModuleNotFoundError) -> Diagnostic:
+    """Return the fault of a package that reads files and is not there."""
+    message = f"{error.name}, which reads files of events, is not installed"
+    return Diagnostic(message, hint="pip install 'seesawc[train]'")
 
 
 @main.command()
@@ -279,20 +307,65 @@ def _submit(job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
     show_default=True,
     help="What is trained.",
 )
-def init(name: str, task: str) -> None:
-    """Write specs/NAME.toml, a commented spec to start from."""
+@click.option(
+    "--data",
+    multiple=True,
+    type=SPEC,
+    metavar="FILE",
+    help="Look at a file, and write a spec for what it has; several: one for each process.",
+)
+@click.option("--class-column", metavar="NAME", help="Column of the files that tells the class.")
+@click.option("--tree", metavar="NAME", help="Tree of ROOT files that have several.")
+@click.option("--table", metavar="NAME", help="Array or group of HDF5 files that have several.")
+def init(
+    name: str,
+    task: str,
+    data: tuple[Path, ...],
+    class_column: str | None,
+    tree: str | None,
+    table: str | None,
+) -> None:
+    """Write specs/NAME.toml, a commented spec to start from.
+
+    \b
+    seesawc init higgs --data events.root --class-column process
+    seesawc init higgs --data signal.parquet --data background.parquet
+    """
+    if (class_column or tree or table) and not data:
+        raise click.UsageError("--class-column, --tree and --table need --data")
+    if data and task != "signal":
+        raise click.UsageError("--data is for --task signal")
     path = Path("specs") / f"{name}.toml"
     with _faults("text") as faults, faults:
         source.check_name(path)
         if path.exists():
             raise CompileError(Diagnostic(f"{path} exists", hint="another name"))
-        text = starting_spec(name, task)
+        if data:
+            text = _of_data(name, data, class_column, tree, table)
+        else:
+            text = starting_spec(name, task)
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="ascii")
         except OSError as error:
             raise CompileError(Diagnostic(f"cannot write {path}: {error.strerror}")) from error
     click.echo(f"wrote {path}; change it, then: seesawc check {path}")
+
+
+def _of_data(
+    name: str, data: tuple[Path, ...], class_column: str | None, tree: str | None, table: str | None
+) -> str:
+    """Return the spec of files; stop without the packages that read them."""
+    for package in ("numpy", "uproot", "h5py", "pyarrow"):
+        _need(package)
+    # No other command needs what reads files of data.
+    from seesawc.data.first_spec import Wish, first_spec
+    from seesawc.data.readers import reader_of
+    from seesawc.data.summaries import look
+
+    starting_spec(name, "signal")
+    looks = [look(path, reader_of(path, tree, table)) for path in data]
+    return first_spec(name, looks, Wish(class_column, tree, table))
 
 
 @main.command("set")

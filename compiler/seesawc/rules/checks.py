@@ -10,6 +10,14 @@ from seesawc.reading.source import Key, Source
 from seesawc.rules import fakes
 from seesawc.rules.faults import DATASET, EXPERIMENT, MODEL, SLURM, TRAINING, Fault, Faults
 from seesawc.tables import expressions, signatures, slurm
+from seesawc.tables.dataset import (
+    TABLES,
+    Dataset,
+    Sample,
+    reader_of,
+    underived,
+    weight_columns,
+)
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
 from seesawc.tables.values import PLACE
@@ -96,8 +104,7 @@ def _features(_: Spec, experiment: Experiment) -> Faults:
         if name not in data.numerical:
             hint = did_you_mean(name, data.numerical)
             yield Fault((DATASET, "logarithmic", index), f'"{name}" is no numerical feature', hint)
-    weights = [sample.weight for sample in data.samples if sample.weight]
-    taken = {column for weight in weights for column in expressions.columns(weight)}
+    taken = weight_columns(data)
     for kind in ("numerical", "categorical"):
         for index, name in enumerate(getattr(data, kind)):
             if name == data.event_number:
@@ -112,20 +119,38 @@ def _features(_: Spec, experiment: Experiment) -> Faults:
 
 def _classes(spec: Spec, experiment: Experiment) -> Faults:
     data = experiment.dataset_config
-    lacking = [i for i, sample in enumerate(spec.dataset_config.samples) if sample.label is None]
+    lacking = list(_unclassed(data.samples))
+    yield from lacking
     if lacking:
-        message = '[[dataset_config.samples]] lacks "class"'
-        for index in lacking:
-            yield Fault((DATASET, "samples", index), message, None, "key")
         return
+    values = data.class_values
+    by_column = any(sample.class_column for sample in data.samples)
+    if by_column and values is None and spec.dataset_config.classes is None:
+        first = next(i for i, sample in enumerate(data.samples) if sample.class_column)
+        hint = 'classes = ["background", "signal"], or a table [dataset_config.class_values]'
+        key = (DATASET, "samples", first, "class_column")
+        yield Fault(key, "nothing says which classes the column names", hint)
+        return
+    if not by_column:
+        for name in ("class_values", "drop_other_classes"):
+            if getattr(spec.dataset_config, name):
+                message = f"{name} has no effect without class_column"
+                yield Fault((DATASET, name), message, "class_column in a sample", "key")
     labels = [sample.label for sample in data.samples if sample.label is not None]
-    for index, label in enumerate(labels):
-        if label not in data.classes:
+    for index, sample in enumerate(data.samples):
+        if sample.label is not None and sample.label not in data.classes:
             key = (DATASET, "samples", index, "class")
-            yield Fault(key, f'unknown class "{label}"', did_you_mean(label, data.classes))
+            hint = did_you_mean(sample.label, data.classes)
+            yield Fault(key, f'unknown class "{sample.label}"', hint)
+    yield from _class_values(data)
+    named = {*labels, *(data.classes if by_column and values is None else values or ())}
     for index, name in enumerate(spec.dataset_config.classes or ()):
-        if name not in labels and set(labels) <= set(data.classes):
+        if name not in named and named <= set(data.classes):
             yield Fault((DATASET, "classes", index), f'no sample is of class "{name}"')
+    for name in data.class_labels:
+        if name not in data.classes:
+            hint = did_you_mean(name, data.classes)
+            yield Fault((DATASET, "class_labels", name), f'unknown class "{name}"', hint, "key")
     if len(data.classes) < 2:
         yield Fault((DATASET, "samples"), "only one class", "samples of two classes or more")
     names = [metric_name(name) for name in data.classes]
@@ -133,19 +158,76 @@ def _classes(spec: Spec, experiment: Experiment) -> Faults:
         yield Fault((DATASET, "samples"), "two classes whose metrics would have one name")
 
 
+def _unclassed(samples: Iterable[Sample]) -> Faults:
+    """Refuse samples of which nothing, or two things, tell the class."""
+    for index, sample in enumerate(samples):
+        if sample.label is None and sample.class_column is None:
+            message = '[[dataset_config.samples]] lacks "class"'
+            yield Fault((DATASET, "samples", index), message, None, "key")
+        elif sample.label is not None and sample.class_column is not None:
+            key = (DATASET, "samples", index, "class_column")
+            yield Fault(key, "class and class_column", "one of them", "key")
+
+
+def _class_values(data: Dataset) -> Faults:
+    """Refuse values of a column that mean no class, or two of them."""
+    seen: dict[int | str, str] = {}
+    for name, values in (data.class_values or {}).items():
+        if name not in data.classes:
+            hint = did_you_mean(name, data.classes)
+            yield Fault((DATASET, "class_values", name), f'unknown class "{name}"', hint, "key")
+        for index, value in enumerate(values):
+            key = (DATASET, "class_values", name, index)
+            if value in seen:
+                yield Fault(key, f"{value!a} is of class {seen[value]} already", "one class each")
+            elif seen and isinstance(value, str) != isinstance(next(iter(seen)), str):
+                yield Fault(key, "whole numbers and texts", "what the column holds")
+            seen.setdefault(value, name)
+
+
 def _samples(_: Spec, experiment: Experiment) -> Faults:
     names = [sample.name for sample in experiment.dataset_config.samples]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            key = (DATASET, "samples", index, "name")
-            yield Fault(key, f'there is a sample "{name}" already', "another name")
+    for index, sample in enumerate(experiment.dataset_config.samples):
+        key = (DATASET, "samples", index)
+        if sample.name in names[:index]:
+            message = f'there is a sample "{sample.name}" already'
+            yield Fault((*key, "name"), message, "another name")
+        readers = [reader_of(file) for file in sample.files]
+        for place, reader in enumerate(readers):
+            if reader != readers[0]:
+                hint = "another sample, which may be of the same class"
+                yield Fault((*key, "files", place), "files of two formats in one sample", hint)
+        for reader, name in TABLES.items():
+            if getattr(sample, name) is not None and readers[0] != reader:
+                message = f"{name} is for {reader.upper()} files"
+                yield Fault((*key, name), message, "leave it out", "key")
+
+
+def _derived(_: Spec, experiment: Experiment) -> Faults:
+    data = experiment.dataset_config
+    for name, text in data.derived.items():
+        if name in underived(data, expressions.columns(text)):
+            key = (DATASET, "derived", name)
+            yield Fault(key, f'"{name}" is derived from itself', "another name")
+
+
+def _labels(_: Spec, experiment: Experiment) -> Faults:
+    data = experiment.dataset_config
+    features = (*data.numerical, *data.categorical)
+    for name in data.labels:
+        if name not in features:
+            hint = did_you_mean(name, features)
+            yield Fault((DATASET, "labels", name), f'"{name}" is no feature', hint, "key")
 
 
 def _fingerprints(_: Spec, experiment: Experiment) -> Faults:
     data = experiment.dataset_config
     patterns = {pattern for sample in data.samples for pattern in sample.files}
     for name in data.fingerprints:
-        if name not in patterns and not any(fnmatchcase(name, each) for each in patterns):
+        # A folder is read as a whole, and each of its files may be pinned.
+        if name not in patterns and not any(
+            fnmatchcase(name, f"{each}*" if each.endswith("/") else each) for each in patterns
+        ):
             key = (DATASET, "fingerprints", name)
             yield Fault(key, "no sample reads this file", did_you_mean(name, sorted(patterns)))
 
@@ -396,6 +478,8 @@ SHARED: tuple[Check, ...] = (
     _hardware,
     _features,
     _samples,
+    _derived,
+    _labels,
     _fingerprints,
     _split,
     _model,

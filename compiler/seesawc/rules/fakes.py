@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from seesawc.diagnostics import did_you_mean
 from seesawc.rules.faults import DATASET, FAKES, MODEL, SWEEP, TRAINING, Fault, Faults
-from seesawc.tables import expressions, signatures
+from seesawc.tables import signatures
+from seesawc.tables.dataset import weight_columns
 from seesawc.tables.fakes import STAGES
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
@@ -55,8 +56,9 @@ def requirements(spec: Spec, _: Experiment) -> Faults:
             "without weights there is no density of Monte Carlo",
             "use_mc_weights = true",
         )
-    if spec.dataset_config.classes:
-        yield Fault((DATASET, "classes"), "fakes have no classes", "leave it out", "key")
+    for name in ("classes", "class_values", "drop_other_classes", "class_labels"):
+        if getattr(spec.dataset_config, name):
+            yield Fault((DATASET, name), "fakes have no classes", "leave it out", "key")
 
 
 def inputs(spec: Spec, _: Experiment) -> Faults:
@@ -82,8 +84,9 @@ def kinds(spec: Spec, _: Experiment) -> Faults:
         if sample.kind is None:
             hint = 'kind = "data", or kind = "mc"'
             yield Fault(key, '[[dataset_config.samples]] lacks "kind"', hint, "key")
-        if sample.label is not None:
-            yield Fault((*key, "class"), "fakes have no classes", "kind", "key")
+        for name, value in (("class", sample.label), ("class_column", sample.class_column)):
+            if value is not None:
+                yield Fault((*key, name), "fakes have no classes", "kind", "key")
     if all(sample.kind for sample in samples):
         for kind in sorted({"data", "mc"} - {sample.kind for sample in samples}):
             hint = f'a sample with kind = "{kind}"'
@@ -98,9 +101,7 @@ def columns(spec: Spec, experiment: Experiment) -> Faults:
     if fakes.tight == fakes.loose:
         key = (FAKES, "loose" if fakes.loose != 2 else "tight")
         yield Fault(key, "tight and loose are the same", "another value")
-    weights = (sample.weight for sample in data.samples if sample.weight)
-    taken = {column for weight in weights for column in expressions.columns(weight)}
-    if fakes.category in (data.event_number, *taken):
+    if fakes.category in (data.event_number, *weight_columns(data)):
         what = "the event number" if fakes.category == data.event_number else "part of the weight"
         yield Fault((FAKES, "category"), f'"{fakes.category}" is {what}', "another column")
     for kind in ("numerical", "categorical"):

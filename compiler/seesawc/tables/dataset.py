@@ -14,6 +14,7 @@ from seesawc.tables.values import (
     Name,
     Rule,
     Share,
+    Text,
     WrongValue,
     distinct,
     nonempty,
@@ -23,12 +24,44 @@ from seesawc.tables.values import (
 )
 
 Scaling = Literal["standard", "minmax", "robust", "quantile", "none"]
-READERS = (".csv", ".csv.gz", ".parquet")
+# Which reader opens a file, by the end of its name; "/" is that of a folder.
+READERS = {
+    ".root": "Root",
+    ".h5": "Hdf5",
+    ".hdf5": "Hdf5",
+    ".parquet": "Parquet",
+    "/": "Parquet",
+    ".csv": "Csv",
+    ".csv.gz": "Csv",
+}
+# Files of these may hold several tables, and the option names one.
+TABLES = {"Root": "tree", "Hdf5": "table"}
+
+
+def reader_of(file: str) -> str:
+    """Return which reader opens a file."""
+    return next(reader for ending, reader in READERS.items() if file.endswith(ending))
 
 
 def _file(value: str) -> None:
-    if not value.endswith(READERS):
-        raise WrongValue(f"{value!a} is no kind of file that can be read", f"{', '.join(READERS)}")
+    if "://" in value:
+        raise WrongValue(
+            f"{value!a} lies on a server, and files are read from disks",
+            "copy it (xrdcp, rucio download, aws s3 cp), or mount it, and name that place",
+        )
+    if not value.endswith(tuple(READERS)):
+        endings = ", ".join(ending for ending in READERS if ending != "/")
+        hint = f"{endings}, or a folder of Parquet files, with / at its end"
+        raise WrongValue(f"{value!a} is no kind of file that can be read", hint)
+    if any("**" in part and part != "**" for part in value.split("/")):
+        raise WrongValue(
+            f"{value!a}: ** stands for folders, between two /", "* stands for any characters"
+        )
+
+
+def _alike(value: tuple[int | str, ...]) -> None:
+    if len({type(each) for each in value}) > 1:
+        raise WrongValue("whole numbers and texts in one list", "what the column holds")
 
 
 def _digest(value: str) -> None:
@@ -38,6 +71,7 @@ def _digest(value: str) -> None:
 
 File = Annotated[DataPath, Rule(_file)]
 Columns = Annotated[tuple[Column, ...], Rule(distinct)]
+ClassValues = Annotated[tuple[int | str, ...], Rule(nonempty), Rule(distinct), Rule(_alike)]
 
 
 @frozen(kw_only=True)
@@ -46,10 +80,15 @@ class SampleTable:
 
     name: Name = required("Name of the sample.")
     label: Name | None = option("signal: class of its events.")
+    class_column: Column | None = option(
+        "signal: column of texts or whole numbers that tells the class, in the place of `class`."
+    )
     kind: Literal["data", "mc"] | None = option("fakes: data, or Monte Carlo.")
     files: Annotated[tuple[File, ...], Rule(nonempty)] = required(
-        "Files, relative to the spec; * and ? stand for any characters."
+        "Files, relative to the spec; * and ? stand for any characters. ROOT, HDF5, Parquet, CSV."
     )
+    tree: Column | None = option("TTree or RNTuple of ROOT files. Left out: the only one.")
+    table: Column | None = option("Array or group of HDF5 files. Left out: the only array.")
     selection: expressions.Selection | None = option(
         'Which events to take, such as "process == 1 and lep1_pt > 20". Left out: all.'
     )
@@ -77,6 +116,16 @@ class DatasetTable:
     classes: Annotated[tuple[Name, ...], Rule(distinct)] | None = option(
         "Order of the classes; for two, the second is the signal. Left out: as samples name them."
     )
+    class_values: Mapping[Name, ClassValues] | None = option(
+        "What a class_column holds for each class, such as [0, 2]. Left out: the class's name, or"
+        " its number in the file's own `labels`."
+    )
+    drop_other_classes: bool = option(
+        "Leave out events of which the class_column names no class; false: they are refused.", False
+    )
+    derived: Mapping[Column, expressions.Derived] = option(
+        'Further columns by name, such as ht = "jet1_pt + jet2_pt".', factory=dict
+    )
     event_number: Column | None = option(
         "Whole-number column that assigns an event to a split. Left out: all features do."
     )
@@ -86,7 +135,8 @@ class DatasetTable:
     numerical: Columns = option("Columns of numbers that the network sees.", factory=tuple)
     categorical: Columns = option("Columns of whole numbers that are embedded.", factory=tuple)
     missing: float | None = option(
-        "Value of a numerical feature that does not exist, such as -999."
+        "Value of a numerical feature that does not exist, such as -999; also of what is derived"
+        " from one, of a null, and of an element behind the end of a list."
     )
     split: SplitTable = option("Shares of training, validation and test.", factory=SplitTable)
     logarithmic: Columns = option(
@@ -99,6 +149,10 @@ class DatasetTable:
     use_class_weights: bool | None = option(
         "Every class counts as much as any other in the loss. Left out: for signal, not for fakes."
     )
+    labels: Mapping[Column, Text] = option(
+        'Text of a feature in plots, with its unit: "$p_T$ [GeV]".', factory=dict
+    )
+    class_labels: Mapping[Name, Text] = option("Text of a class in plots.", factory=dict)
     fingerprints: Mapping[str, Annotated[str, Rule(_digest)]] = option(
         "SHA-256 of files: the script stops if one has changed.", factory=dict
     )
@@ -129,26 +183,49 @@ def resolve(table: DatasetTable, task: Literal["signal", "fakes"]) -> Dataset:
     return Dataset(
         **unchanged(table, Dataset),
         samples=samples,
-        classes=() if task == "fakes" else table.classes or _classes(samples),
+        classes=() if task == "fakes" else table.classes or _classes(table),
         use_class_weights=(
             task == "signal" if table.use_class_weights is None else table.use_class_weights
         ),
     )
 
 
-def _classes(samples: tuple[Sample, ...]) -> tuple[str, ...]:
-    """Order the classes as samples name them, but `background` first and `signal` last."""
-    named = dict.fromkeys(sample.label for sample in samples if sample.label is not None)
+def _classes(table: DatasetTable) -> tuple[str, ...]:
+    """Order the classes as they are named first, but `background` first and `signal` last."""
+    named = dict.fromkeys(sample.label for sample in table.samples if sample.label is not None)
+    named |= dict.fromkeys(table.class_values or ())
     return tuple(sorted(named, key=lambda name: (name == "signal") - (name == "background")))
 
 
-def sample_columns(
-    dataset: Dataset, sample: Sample, further: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Return the columns that a sample's files must have besides the features, each once."""
-    wanted = [dataset.event_number] if dataset.event_number else []
-    wanted += further
+def underived(dataset: Dataset, names: Iterable[str]) -> tuple[str, ...]:
+    """Return names, and what those among them that are derived are derived from, each once."""
+    found: dict[str, None] = {}
+    left = list(names)
+    while left:
+        name = left.pop(0)
+        if name not in found:
+            found[name] = None
+            left += expressions.columns(dataset.derived[name]) if name in dataset.derived else ()
+    return tuple(found)
+
+
+def used_columns(dataset: Dataset, sample: Sample, further: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return all columns that are looked up in a sample, derived ones included, each once."""
+    wanted = [*dataset.numerical, *dataset.categorical, *further]
+    wanted += [name for name in (dataset.event_number, sample.class_column) if name]
     for expression in (sample.selection, sample.weight):
-        wanted += expressions.columns(expression) if expression else []
-    features = {*dataset.numerical, *dataset.categorical}
-    return tuple(name for name in dict.fromkeys(wanted) if name not in features)
+        wanted += expressions.columns(expression) if expression else ()
+    return underived(dataset, wanted)
+
+
+def weight_columns(dataset: Dataset) -> frozenset[str]:
+    """Return all columns that weights are computed from."""
+    weights = (sample.weight for sample in dataset.samples if sample.weight)
+    used = (name for weight in weights for name in expressions.columns(weight))
+    return frozenset(underived(dataset, used))
+
+
+def used_derived(dataset: Dataset, further: Iterable[str] = ()) -> dict[str, str]:
+    """Return the derived columns that some sample needs, in the order of the spec."""
+    used = {name for sample in dataset.samples for name in used_columns(dataset, sample, further)}
+    return {name: text for name, text in dataset.derived.items() if name in used}

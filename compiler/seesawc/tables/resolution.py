@@ -21,7 +21,7 @@ RESOLVED_SPELT = {Sample: SPELT[SampleTable]}
 COSMETIC = {
     "run_name", "save_dir", "tracker_path", "comet_api_key", "comet_project_name",
     "log_every_n_steps", "plot_metrics_n_epoch", "tqdm_refresh_rate", "experiment_name",
-    "save_every_n_minutes", "tolerance", "binned",
+    "save_every_n_minutes", "tolerance", "binned", "labels", "class_labels",
 }  # fmt: skip
 
 
@@ -69,6 +69,12 @@ def resolve(spec: Spec, timestamp: str, stage: str | None = None) -> Experiment:
         slurm_config=job,
         sweep_config=None if spec.sweep_config is None else sweep.resolve(spec.sweep_config),
     )
+
+
+def fakes_columns(experiment: Experiment) -> tuple[str, ...]:
+    """Return the columns that only fakes read, besides features, selections and weights."""
+    table = experiment.fakes_config
+    return tuple(name for name in (table.category, table.eta) if name) if table else ()
 
 
 def _interval(table: training.TrainingTable) -> Literal["epoch", "step"]:

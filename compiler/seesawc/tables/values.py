@@ -106,9 +106,10 @@ def is_relative(place: str) -> bool:
     return not place.startswith(("/", "${")) and "://" not in place
 
 
-def _column(value: str) -> None:
-    if not value.isascii() or not value.isprintable() or value != value.strip() or not value:
-        hint = "printable ASCII, without spaces at its ends"
+def check_column(value: str) -> None:
+    """Raise `WrongValue` if a text cannot name a column."""
+    if not value.isascii() or not value.isprintable() or not value.strip():
+        hint = "printable ASCII, as the file has it"
         raise WrongValue(f"{value!a} is not the name of a column", hint)
     if len(value) > 100:
         raise WrongValue("the name of a column is longer than 100 characters", "a shorter name")
@@ -157,7 +158,7 @@ Seed = Annotated[int, between(0, 2**32 - 1)]
 Positive = Annotated[float, Rule(_positive)]
 Share = Annotated[float, between(0, 1)]
 Name = Annotated[str, Rule(check_name)]
-Column = Annotated[str, Rule(_column)]
+Column = Annotated[str, Rule(check_column)]
 PathText = Annotated[str, Rule(_path)]
 DataPath = Annotated[str, Rule(_data_path)]
 Text = Annotated[str, Rule(_plain)]

@@ -6,11 +6,11 @@ from typing import Any
 from attrs import frozen
 
 from seesawc.tables import signatures
-from seesawc.tables.dataset import sample_columns
+from seesawc.tables.dataset import TABLES, Dataset, Sample, reader_of, used_derived
 from seesawc.tables.fakes import Fakes
-from seesawc.tables.resolution import Experiment
+from seesawc.tables.resolution import Experiment, fakes_columns
 from seesawc.tables.training import Scheduler, Training
-from seesawc.writing.literals import WIDTH, Verbatim
+from seesawc.writing.literals import WIDTH, Verbatim, literal
 from seesawc.writing.settings import Group, groups, network_options
 
 DTYPES = {"64-true": "float64"}
@@ -70,7 +70,9 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "architecture": model.architecture_config,
         "training": training,
         "test_only": _is_test_only(experiment),
-        "samples": _samples(experiment),
+        "samples": [_sample(data, sample) for sample in data.samples],
+        "derived": used_derived(data, fakes_columns(experiment)),
+        "further": Verbatim(_further(experiment)),
         "scaling": data.scaling if scaled else None,
         "inputs_rest": Verbatim(", scaled as the training events ask for" if scaled else ""),
         "dtype": DTYPES.get(settings.precision, "float32"),
@@ -110,6 +112,9 @@ def _signal(experiment: Experiment) -> dict[str, Any]:
         "link": Verbatim("binary_probability" if binary else "class_probability"),
         "metrics": Verbatim(metrics),
         "figures": Verbatim(f"{kind}_figures"),
+        "class_texts": Verbatim(
+            "labelled(CLASSES, CLASS_LABELS)" if data.class_labels else "CLASSES"
+        ),
     }
 
 
@@ -179,23 +184,37 @@ def _network(experiment: Experiment, fakes: Fakes, trained: str = "") -> Mapping
     }
 
 
-def _samples(experiment: Experiment) -> list[dict[str, Any]]:
-    data, fakes = experiment.dataset_config, experiment.fakes_config
-    further = [name for name in (fakes.category, fakes.eta) if name] if fakes else []
-    return [
-        {
-            "name": sample.name,
-            "index": data.classes.index(sample.label)
-            if sample.label
-            else int(sample.kind == "data"),
-            "label": sample.label or sample.kind,
-            "files": sample.files,
-            "columns": (Verbatim("*FEATURES"), *sample_columns(data, sample, further)),
-            "selection": sample.selection,
-            "weight": sample.weight,
-        }
-        for sample in data.samples
-    ]
+def _sample(data: Dataset, sample: Sample) -> dict[str, Any]:
+    index = None
+    if sample.label is not None:
+        index = data.classes.index(sample.label)
+    elif sample.kind is not None:
+        index = int(sample.kind == "data")
+    return {
+        "name": sample.name,
+        "index": index,
+        "label": sample.label or sample.kind,
+        "class_column": sample.class_column,
+        "files": sample.files,
+        "reader": Verbatim(_reader(sample)),
+        "selection": sample.selection,
+        "weight": sample.weight,
+    }
+
+
+def _reader(sample: Sample) -> str:
+    """Return the reader of a sample's files, with the table that it opens in each."""
+    reader = reader_of(sample.files[0])
+    table = getattr(sample, TABLES[reader]) if reader in TABLES else None
+    return f"{reader}({'' if table is None else literal(table)})"
+
+
+def _further(experiment: Experiment) -> str:
+    """Return the columns that only fakes read."""
+    fakes = experiment.fakes_config
+    if fakes is None:
+        return ""
+    return "(CATEGORY, ETA)" if fakes.crack_veto else "(CATEGORY,)"
 
 
 def _optimizer(training: Training) -> str:

@@ -11,9 +11,9 @@ from attrs import field, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from seesawc.package import templates
 from seesawc.tables.values import NAME, PLACE, is_relative
 from seesawc.writing.literals import Literal, Verbatim, lay_out
-from seesawc.writing.package import templates
 
 
 @frozen

@@ -8,11 +8,11 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from seesawc.package import templates, versions
 from seesawc.tables.resolution import Experiment, numbers
 from seesawc.writing import imports, outlines, outputs, parts, resolved, settings, variants
 from seesawc.writing.literals import Verbatim
 from seesawc.writing.outlines import Outline, outline
-from seesawc.writing.package import templates, versions
 from seesawc.writing.parts import Part
 from seesawc.writing.render import open_templates
 from seesawc.writing.runs import PlannedRun
@@ -23,7 +23,7 @@ SCRIPT, CLOSURE, APPLY = "train_signal.py", "closure.py", "apply.py"
 COMMAND_LINE = {"Any", "parse_sweep_arguments"}
 TABLE = {"POINTS", "POINT", "ARGUMENTS"}
 # Others change no numbers.
-DECISIVE = ("torch", "lightning", "numpy", "pandas")
+DECISIVE = ("torch", "lightning", "numpy")
 # The block that names a run, and says where things lie.
 PLACES = "SCRIPT"
 

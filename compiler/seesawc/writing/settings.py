@@ -7,8 +7,9 @@ from attrs import frozen, has
 
 from seesawc.rules.fakes import OUTPUTS
 from seesawc.tables import signatures
+from seesawc.tables.dataset import used_derived
 from seesawc.tables.model import Architecture
-from seesawc.tables.resolution import Experiment, in_order
+from seesawc.tables.resolution import Experiment, fakes_columns, in_order
 from seesawc.tables.training import Training
 from seesawc.writing import imports
 from seesawc.writing.literals import Verbatim, lay_out
@@ -69,6 +70,7 @@ def groups(experiment: Experiment, before: tuple[Experiment, ...] = ()) -> Itera
     cadences: dict[str, Any] = {name: None for name in CADENCES if settings[name] == "never"}
     yield Group("Experiment.", stage | settings | cadences)
     data = _constants(experiment.dataset_config)
+    data["DERIVED"] = used_derived(experiment.dataset_config, fakes_columns(experiment))
     split = experiment.dataset_config.split
     shares = {"TRAIN, VALIDATION, TEST": (split.train, split.validation, split.test)}
     scaling = {"SCALING": None if data["SCALING"] == "none" else Verbatim(data["SCALING"])}

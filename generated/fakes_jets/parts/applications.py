@@ -11,8 +11,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from parts.columns import ELEMENT, Chunk, underived
 from parts.cracks import Crack, in_crack
+from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError, obey
+from parts.readers import Column, ColumnType, kind_of
 
 # Events at a time, which bounds the memory.
 CHUNK = 262_144
@@ -26,8 +29,9 @@ class Network:
 
     session: Any  # of ONNX Runtime
     columns: dict[str, tuple[str, ...]]  # of each input
-    may_lack: bool  # whether nan is a value that is missing, as it was in training
+    missing: float | None  # what stood in training where a thing does not exist
     crack: Crack | None
+    derived: dict[str, str]
 
 
 def read_network(path: Path) -> Network:
@@ -50,7 +54,14 @@ def read_network(path: Path) -> Network:
         }
         crack = json.loads(said["crack"])
         missing = json.loads(said["missing"])
-        return Network(session, columns, missing == "nan", crack and Crack(**crack))
+        return Network(
+            session,
+            columns,
+            None if missing is None else float(missing),
+            crack and Crack(**crack),
+            # A network of an older version has none.
+            json.loads(said.get("derived", "{}")),
+        )
     except (KeyError, TypeError, ValueError) as error:
         message = f"{path} does not say what a network of train_ratio.py says: {error!r}"
         raise RefusedError(message) from error
@@ -59,16 +70,16 @@ def read_network(path: Path) -> Network:
 def applied_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return F of each member of the ensemble (event, member), which is 0 in the crack.
 
-    `events` has a column (event,) for each feature, and eta if there is a crack: a DataFrame, a
-    dict of arrays, an awkward record array. Raises `RefusedError` for a column that is missing, or
-    that holds what no event of the training could: infinite or missing values, categories that are
-    not whole numbers.
+    `events` has a column (event,) for each feature, or for what it is derived from, and eta if
+    there is a crack: a DataFrame, a dict of arrays, an awkward record array. Raises `RefusedError`
+    for a column that is missing, or that holds what no event of the training could: infinite or
+    missing values, categories that are not whole numbers.
     """
     network = read_network(path)
     factors = network_factors(network, events)
     if network.crack is None:
         return factors
-    eta = stacked(events, [network.crack.eta])
+    eta = stacked(network, events, [network.crack.eta])
     if np.isnan(eta).any():
         raise RefusedError(f"values of {network.crack.eta} are missing: who knows about the crack?")
     # Nothing was learnt there, and nothing is estimated.
@@ -98,8 +109,9 @@ def network_factors(network: Network, events: Mapping[str, Any]) -> NDArray[np.f
 def checked(network: Network, events: Mapping[str, Any], name: str) -> NDArray[np.float64]:
     """Return an input's columns (event, column); raises `RefusedError`."""
     names = network.columns[name]
-    columns = stacked(events, names)
-    allowed = np.isfinite(columns) | (np.isnan(columns) & network.may_lack)
+    columns = stacked(network, events, names)
+    may_lack = network.missing is not None and network.missing != network.missing
+    allowed = np.isfinite(columns) | (np.isnan(columns) & may_lack)
     if name == "categorical":
         allowed = columns == np.floor(columns)
     if not allowed.all():
@@ -108,19 +120,50 @@ def checked(network: Network, events: Mapping[str, Any], name: str) -> NDArray[n
     return columns
 
 
-def stacked(events: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:
+def stacked(
+    network: Network, events: Mapping[str, Any], names: Sequence[str]
+) -> NDArray[np.float64]:
     """Return columns side by side (event, column); raises `RefusedError`."""
-    columns = []
-    for name in names:
-        try:
-            column = np.asarray(events[name], dtype=np.float64)
-            if column.ndim != 1:
-                raise ValueError("not one number each")
-            columns.append(column)
-        except (KeyError, TypeError, ValueError) as error:
-            message = f"the events have no column {name} of one number each"
-            raise RefusedError(message) from error
-    return np.stack(columns, axis=1)
+    # What the events have need not be derived.
+    derived = {name: text for name, text in network.derived.items() if not has(events, name)}
+    columns = {name: Column(values(network, events, name)) for name in underived(names, derived)}
+    types = {name: ColumnType(kind_of(c.values.dtype), "text") for name, c in columns.items()}
+    size = len(next(iter(columns.values())))
+    chunk = Chunk(columns, types, size, derived, network.missing)
+    try:
+        return np.stack([chunk.numbers(name).astype(np.float64) for name in names], axis=1)
+    except (ExpressionError, ValueError) as error:
+        raise RefusedError(f"the events cannot be used: {error}") from error
+
+
+def has(events: Mapping[str, Any], name: str) -> bool:
+    """Whether events have a column."""
+    try:
+        events[name]
+    except (LookupError, TypeError, ValueError):
+        return False
+    return True
+
+
+def values(network: Network, events: Mapping[str, Any], name: str) -> NDArray[Any]:
+    """Return a column, or the elements of a column of lists, (event,); raises `RefusedError`."""
+    element = ELEMENT.fullmatch(name)
+    try:
+        if element and not has(events, name):
+            filler = np.nan if network.missing is None else network.missing
+            place = int(element[2])
+            lists = events[element[1]]
+            # Items of Arrow's own kind are no numbers.
+            lists = lists.to_pylist() if hasattr(lists, "to_pylist") else lists
+            items = [np.asarray(() if each is None else each) for each in lists]
+            column = np.array([each[place] if len(each) > place else filler for each in items])
+        else:
+            column = np.asarray(events[name])
+        if column.ndim != 1 or column.dtype.kind not in "biuf":
+            raise ValueError("not one number each")
+    except (LookupError, TypeError, ValueError) as error:
+        raise RefusedError(f"the events have no column {name} of one number each") from error
+    return column
 
 
 def mean(factors: NDArray[np.float64]) -> NDArray[np.float64]:

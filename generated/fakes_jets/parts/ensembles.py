@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from parts.events import shares
+from parts.splits import shares
 
 
 class Ensemble(nn.Module):

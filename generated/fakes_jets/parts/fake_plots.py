@@ -191,9 +191,16 @@ def compare_subtraction(estimates: Estimates, values: Floats, name: str) -> Comp
 
 
 def density_figures(
-    train: Estimates, validation: Estimates, names: tuple[str, ...], caption: str
+    train: Estimates,
+    validation: Estimates,
+    names: tuple[str, ...],
+    caption: str,
+    labels: tuple[str, ...] = (),
 ) -> dict[str, Figure]:
-    """Figures of r = data / MC by name; "subtraction_<variable>" of the first 8 variables."""
+    """Figures of r = data / MC by name; "subtraction_<variable>" of the first 8 variables.
+
+    `labels` are what plots call the variables, if not by their names.
+    """
     splits, kinds = (train, validation), {"data": 1, "MC": 0}
     panels = {
         "log r": {name: by_label(splits, np.log, label) for name, label in kinds.items()},
@@ -206,9 +213,9 @@ def density_figures(
         "log_ratio": plot_distributions(panels, caption),
         "reweighting": plot_comparisons(compare_densities(validation), caption),
     }
-    drawn = list(zip(names, all_variables(validation), strict=True))[:VARIABLES_DRAWN]
-    for name, values in drawn:
-        comparison = compare_subtraction(validation, values, name)
+    drawn = zip(names, labels or names, all_variables(validation), strict=True)
+    for name, text, values in list(drawn)[:VARIABLES_DRAWN]:
+        comparison = compare_subtraction(validation, values, text)
         figures[f"subtraction_{file_name(name)}"] = plot_comparisons([comparison], caption)
     return figures
 
@@ -263,10 +270,12 @@ def ratio_figures(
     leptons: Leptons,
     names: tuple[str, ...],
     caption: str,
+    labels: tuple[str, ...] = (),
 ) -> dict[str, Figure]:
     """Figures of F = tight / loose by name; "fake_factor_<variable>" of the first 8 variables.
 
     Events have the weights of the loss, mean over members; `leptons` are those of validation.
+    `labels` are what plots call the variables, if not by their names.
     """
     train, validation = (
         replace(split, weight=split.loss_weight.mean(axis=1)) for split in (train, validation)
@@ -277,9 +286,10 @@ def ratio_figures(
         for xlabel, quantity in (("log F", np.log), ("F", np.asarray))
     }
     figures = {"fake_factor": plot_distributions(panels, caption)}
-    drawn = zip(names, all_variables(validation), all_variables(leptons), strict=True)
-    for name, values, lepton_values in list(drawn)[:VARIABLES_DRAWN]:
+    variables = (all_variables(validation), all_variables(leptons))
+    drawn = zip(names, labels or names, *variables, strict=True)
+    for name, text, values, lepton_values in list(drawn)[:VARIABLES_DRAWN]:
         figures[f"fake_factor_{file_name(name)}"] = plot_fake_factor(
-            validation, values, leptons, lepton_values, name, caption
+            validation, values, leptons, lepton_values, text, caption
         )
     return figures

@@ -1,21 +1,27 @@
-"""Leptons from files: data or Monte Carlo, tight or loose, split by a stable hash."""
+"""Leptons in tensors by split: data or Monte Carlo, tight or loose."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parts.arrays import Arrays, read_arrays
+from parts.columns import Chunk
 from parts.cracks import Crack, in_crack
-from parts.events import SPLITS, Sample, assign, read_sample, split_keys, to_categories, to_numbers
+from parts.datasets import Dataset, Sample
+from parts.events import numpy_type
+from parts.expressions import ExpressionError
 from parts.inputs import check_positive
 from parts.machinery.exits import RefusedError
 from parts.metrics import is_yield
+from parts.readers import quoted
+from parts.splits import SPLITS
 
 # Density below zero is refused where it is so by this many standard errors.
 SIGNIFICANT = 5.0
@@ -43,12 +49,8 @@ class Leptons:
 
 
 def read_leptons(
-    samples: Sequence[Sample],
-    files: dict[str, list[Path]],
-    numerical: Sequence[str],
-    categorical: Sequence[str],
-    missing: float | None,
-    event_number: str | None,
+    dataset: Dataset,
+    files: Mapping[str, Sequence[Path]],
     train: float,
     validation: float,
     category: Category,
@@ -60,68 +62,71 @@ def read_leptons(
 
     The label of a sample is 1 for data and 0 for Monte Carlo.
     """
-    features = [*numerical, *categorical]
-    tables = []
-    for sample in samples:
-        table = read_sample(sample, files[sample.name], features, missing, event_number)
-        check_category(sample.name, table[category.column], category)
-        if crack is not None:
-            check_eta(sample.name, table[crack.eta])
-            table = table[~in_crack(table[crack.eta].to_numpy(dtype=np.float64), crack)]
-        tables.append(table)
-    owners = np.repeat([sample_key(sample.name) for sample in samples], [len(t) for t in tables])
-    events = pd.concat(tables, ignore_index=True)
-    keys = split_keys(events, event_number, features)
-    split = assign(keys, train, validation)
-    # Samples number their events alike; what is drawn for one must not be drawn for another.
-    keys = np.hstack([owners[:, np.newaxis], keys])
-    numbers = to_numbers(events, numerical, dtype)
-    categories = to_categories(events, categorical)
-    is_data = torch.tensor(events[" label"].to_numpy() == 1)
-    is_tight = torch.tensor(events[category.column].to_numpy() == category.tight)
-    weight = torch.tensor(events[" weight"].to_numpy(), dtype=dtype)
-    parts = []
-    for index in range(len(SPLITS)):
-        chosen = split == index
-        place = torch.tensor(chosen)
-        parts.append(
-            Leptons(
-                numbers[place],
-                categories[place],
-                is_data[place],
-                is_tight[place],
-                weight[place],
-                keys[chosen],
-            )
-        )
+
+    def marker(sample: Sample) -> Tightness:
+        return Tightness(sample.name, category, crack)
+
+    splits = read_arrays(dataset, files, train, validation, numpy_type(dtype), marker)
+    parts = [in_tensors_of_leptons(split, dtype) for split in splits]
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
     for part in parts:
-        check_positive(part.numerical, numerical, logarithmic, missing)
+        check_positive(part.numerical, dataset.numerical, logarithmic, dataset.missing)
     return parts[0], parts[1], parts[2]
+
+
+def in_tensors_of_leptons(split: Arrays, dtype: torch.dtype) -> Leptons:
+    """Return a split whose features are not copied."""
+    return Leptons(
+        torch.from_numpy(split.numerical),
+        torch.from_numpy(split.categorical),
+        torch.from_numpy(split.label == 1),
+        torch.from_numpy(split.mark),
+        torch.from_numpy(split.weight).to(dtype),
+        split.keys,
+    )
+
+
+class Tightness:
+    """Marks the tight leptons of a sample, and leaves out those in the crack."""
+
+    def __init__(self, sample: str, category: Category, crack: Crack | None) -> None:
+        self.sample = sample
+        # Samples number their events alike; what is drawn for one must not be drawn for another.
+        self.key = sample_key(sample)
+        self.category = category
+        self.crack = crack
+        self.others = Counter[str]()
+
+    def __call__(self, chunk: Chunk) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which leptons are kept and which are tight (event,); raises `ExpressionError`."""
+        values = chunk.numbers(self.category.column)
+        tight = values == self.category.tight
+        others = values[~tight & (values != self.category.loose)].tolist()
+        self.others.update(f"{value:g}" for value in others)
+        if self.crack is None:
+            return np.ones(chunk.size, dtype=bool), tight
+        eta = chunk.numbers(self.crack.eta).astype(np.float64)
+        if not np.isfinite(eta).all():
+            raise ExpressionError(
+                f"the column {quoted(self.crack.eta)} does not hold numbers alone"
+            )
+        return ~in_crack(eta, self.crack), tight
+
+    def finish(self) -> None:
+        """Raise `RefusedError` for a lepton that is neither tight nor loose."""
+        if not self.others:
+            return
+        found = ", ".join(f"{v} ({count} events)" for v, count in self.others.most_common(5))
+        raise RefusedError(
+            f"{self.sample}: {self.category.column} is {found}; tight is {self.category.tight},"
+            f" loose {self.category.loose}; a selection can leave out the rest"
+        )
 
 
 def sample_key(name: str) -> np.uint64:
     """Return a number that a sample's name alone decides."""
     return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
-
-
-def check_eta(sample: str, values: pd.Series) -> None:
-    """Raise `RefusedError` where nothing can tell whether a lepton lies in the crack."""
-    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
-        raise RefusedError(f"{sample}: the column {values.name} does not hold numbers alone")
-
-
-def check_category(sample: str, values: pd.Series, category: Category) -> None:
-    """Raise `RefusedError` for a lepton that is neither tight nor loose: it is never taken so."""
-    others = values[(values != category.tight) & (values != category.loose)]
-    if len(others):
-        counts = others.value_counts(dropna=False).head(5)
-        found = ", ".join(f"{value} ({count} events)" for value, count in counts.items())
-        raise RefusedError(
-            f"{sample}: {category.column} is {found}; tight is {category.tight},"
-            f" loose {category.loose}; a selection can leave out the rest"
-        )
 
 
 def check_yields(split: str, leptons: Leptons) -> None:

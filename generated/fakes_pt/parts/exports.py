@@ -15,6 +15,7 @@ from onnxscript import opset18
 from torch import Tensor, nn
 
 from parts.cracks import Crack
+from parts.datasets import Dataset
 from parts.machinery.places import write_atomically
 
 # Its types are of no use to those who call it.
@@ -48,14 +49,13 @@ def export(
     module: FakeFactor,
     path: Path,
     features: dict[str, Tensor],
-    names: dict[str, tuple[str, ...]],
-    missing: float | None,
+    dataset: Dataset,
     crack: Crack | None,
 ) -> None:
     """Write the network, scaling and all, as `path`; any number of events may go in.
 
-    `features` holds events by input, `names` the columns of each input. The file keeps these, the
-    value of a numerical feature that is `missing`, and the `crack`: all that `applications` asks.
+    `features` holds events by input. The file keeps the columns of each, what is missing and what
+    is derived, as the `dataset` says, and the `crack`: all that `applications` asks.
     Raises `RuntimeError` if the file says something else than the network.
     """
     used = {name: tensor for name, tensor in features.items() if tensor.shape[1]}
@@ -82,10 +82,12 @@ def export(
     assert program is not None, "dynamo returns a program"
     model = program.model_proto
     known: dict[str, Any] = {
-        **names,
+        "numerical": dataset.numerical,
+        "categorical": dataset.categorical,
         # JSON has no nan.
-        "missing": None if missing is None else str(missing),
+        "missing": None if dataset.missing is None else str(dataset.missing),
         "crack": None if crack is None else asdict(crack),
+        "derived": dict(dataset.derived),
     }
     for key, value in known.items():
         model.metadata_props.add(key=key, value=json.dumps(value))

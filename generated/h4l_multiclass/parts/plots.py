@@ -1,6 +1,6 @@
 """Figures of a trained classifier, on matplotlib's objects alone: no pyplot, no rcParams."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
 
+from parts.machinery.exits import RefusedError
 from parts.metrics import (
     Bools,
     Floats,
@@ -28,6 +30,22 @@ def new_figure(width: float, height: float, caption: str) -> Figure:
     figure = Figure((width, height), dpi=120, layout="constrained")
     figure.suptitle(caption, x=0.01, ha="left", fontsize=8, color="0.4", parse_math=False)
     return figure
+
+
+def labelled(names: Sequence[str], labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the texts of names in plots; raises `RefusedError` for what mathtext cannot set."""
+    parser = MathTextParser("path")
+    for name, text in labels.items():
+        try:
+            # As an axis takes it: with a lone $ it is plain.
+            if text.count("$") - text.count(r"\$") > 1:
+                parser.parse(text)
+        except ValueError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise RefusedError(
+                f"the label of {name}, {text!a}, is no mathtext: {reason}"
+            ) from error
+    return tuple(labels.get(name, name) for name in names)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

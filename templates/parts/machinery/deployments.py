@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from parts.cracks import Crack
+from parts.datasets import Dataset
 from parts.exports import FakeFactor, export
 from parts.machinery.code import listed_files, sums
 from parts.machinery.places import sync_folder, write_atomically
@@ -24,8 +25,7 @@ def deploy(
     log_ratio: nn.Module,
     *,
     features: dict[str, Tensor],
-    names: dict[str, tuple[str, ...]],
-    missing: float | None,
+    dataset: Dataset,
     crack: Crack | None = None,
 ) -> Path:
     """Return a folder of the run, with F = e^log_ratio and, copied from `source`, what applies it.
@@ -47,7 +47,7 @@ def deploy(
     if edited := [name for name, value in digests.items() if listed.get(name, value) != value]:
         print(f"{folder} has what was edited by hand: {', '.join(edited)}")
     try:
-        export(FakeFactor(log_ratio), unfinished / NETWORK, features, names, missing, crack)
+        export(FakeFactor(log_ratio), unfinished / NETWORK, features, dataset, crack)
         for name, content in {} if lacking else {**there, "SHA256SUMS": sums(digests)}.items():
             copy = unfinished / name
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ def report(metrics: dict[str, dict[str, float]], places: dict[str, Path | str | 
 
 
 # Of a script's constants, what is no setting.
-NO_SETTINGS = ("ARGUMENTS", "FEATURES", "PARENTS", "POINT", "POINTS", "SAMPLES", "SWEEP")
+NO_SETTINGS = ("ARGUMENTS", "DATASET", "PARENTS", "POINT", "POINTS", "SWEEP")
 
 
 def constants(names: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,13 @@ def settings(constants: dict[str, Any], resolved: Path | None, own: str | None) 
     a constant as that, for this is the value that ran.
     """
     options = all_options(resolved, own) if resolved else {}
-    others = {n: v for n, v in options.items() if not constants_of(n) & constants.keys()}
+    tables = {name for name, value in constants.items() if isinstance(value, dict)}
+    others = {
+        name: value
+        for name, value in options.items()
+        if not constants_of(name) & constants.keys()
+        and not constants_of(name.rpartition(".")[0]) & tables
+    }
     return {**constants, **others}
 
 
@@ -56,8 +62,9 @@ def constants_of(option: str) -> set[str]:
     """Return the names that an option's constant may have: `lr`, or `scheduler_factor`."""
     *_, above, name = ("", *option.lower().split("."))
     stem = above.removesuffix("_params").removesuffix("_config")
-    # Which of them normalises, is one constant.
-    return {name, f"{stem}_{name}", *(["norm"] if name in ("batchnorm", "layernorm") else [])}
+    # Which of them normalises, is one constant; so is a table of names, such as that of labels.
+    norm = ["norm"] if name in ("batchnorm", "layernorm") else []
+    return {name, above, f"{stem}_{name}", *norm}
 
 
 def all_options(resolved: Path, own: str | None) -> dict[str, Any]:

@@ -26,10 +26,13 @@ def factors_of(run: Path, leptons: Leptons, features: Sequence[str]) -> Floats:
     return member_factors(network_of(run), events)
 
 
-def leave(closure: Closure, run: Path, plots: Path) -> int:
-    """Write closure.json into a run, draw the plots, print a table; return the exit status."""
+def leave(closure: Closure, run: Path, plots: Path, labels: tuple[str, ...] = ()) -> int:
+    """Write closure.json into a run, draw the plots, print a table; return the exit status.
+
+    `labels` are what plots call the variables.
+    """
     obey()
     write_json(run / "closure.json", closure.values())
-    save_figures(closure_figures(closure, f"{run.name}, test leptons"), plots)
+    save_figures(closure_figures(closure, f"{run.name}, test leptons", labels), plots)
     print(f"\n{summary(closure)}\n\nnumbers     {run / 'closure.json'}\nplots       {plots}")
     return DONE if closure.passed else FAILED_TO_CLOSE

@@ -15,7 +15,9 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import seed_everything
 
-from parts.events import Sample, check_fingerprints, find_files, fingerprints
+from parts.data_checks import find_data
+from parts.datasets import Dataset
+from parts.files import check_fingerprints, fingerprints
 from parts.machinery.arguments import parse_arguments
 from parts.machinery.backends import Backend, CometBackend, Mirror, MlflowBackend, is_mirrored
 from parts.machinery.code import KEPT, Code, code_of
@@ -56,7 +58,7 @@ class Script:
     parts: str
     spec_folder: str
     constants: dict[str, Any]
-    samples: tuple[Sample, ...]
+    dataset: Dataset
     experiment_name: str
     run_name: str
     save_dir: str
@@ -186,7 +188,10 @@ def start(
     parents = find_parents(script, folder)
     built = built_on(parents)
     folder.check_parents(built)
-    files = find_files(script.samples, script.place("."))
+    data = find_data(script.dataset, script.place("."))
+    for note in data.notes if rank == 0 else ():
+        print(note)
+    files = data.files
     run = partial(
         Run,
         script=script,

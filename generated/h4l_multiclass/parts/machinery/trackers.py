@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parts.events import Events
+from parts.input_plots import input_figures
 from parts.machinery.code import KEPT
 from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.tasks import of_all_tasks
-from parts.plots import plot_history, save_figures
+from parts.plots import labelled, plot_history, save_figures
 
 # Enough to compare distributions, few enough to take no time.
 TRAINING_EVENTS_PLOTTED = 100_000
@@ -45,6 +46,9 @@ class Tracker(Callback):
         self.record = run.record
         self.folder = run.plots
         self.code = run.code.digest
+        self.dataset = run.script.dataset
+        # Not to find out in the end, when they are drawn.
+        labelled((), self.dataset.labels)
         self.train = train
         self.events = validation
         # What metrics and figures take: made of the module's outputs by name, as arrays.
@@ -184,6 +188,10 @@ class Tracker(Callback):
         history = self.record.history(known)
         shown = {n: points for n, points in history.items() if n not in ("lr", "train_loss_step")}
         figures["history"] = plot_history(shown, caption)
+        if folder.name == "test" and self.dataset.classes:
+            figures |= input_figures(
+                self.train, self.dataset, f"{self.folder.name}, training events"
+            )
         return save_figures(figures, folder)
 
     def on_exception(

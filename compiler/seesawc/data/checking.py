@@ -1,0 +1,127 @@
+"""Checked spec -> what its files hold, in a few lines; or all faults that only they can show."""
+
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from parts.data_checks import Option, Problem, look
+from parts.datasets import Dataset, selected
+from parts.machinery.exits import RefusedError
+from parts.splits import SPLITS, assign
+from seesawc.data.datasets import read_dataset
+from seesawc.diagnostics import CompileError
+from seesawc.reading.source import Key
+from seesawc.rules.faults import DATASET, FAKES
+from seesawc.rules.trainings import Checked
+from seesawc.tables.resolution import Experiment
+
+
+@frozen
+class Found:
+    """What is found of one dataset: lines to show, and faults."""
+
+    lines: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def check(checked: Checked) -> tuple[str, ...]:
+    """Open the files of a spec, and return what they hold.
+
+    Raises `CompileError` with all faults, and `ImportError` if a package that reads files lacks.
+    """
+    trained = checked.stages or tuple(each for _, each in checked.points) or (checked.experiment,)
+    base = Path(checked.source.path).absolute().parent
+    seen: list[Dataset] = []
+    lines: dict[str, None] = {}
+    faults, told = [], set()
+    for experiment in trained:
+        dataset = read_dataset(experiment)
+        if dataset in seen:
+            continue
+        seen.append(dataset)
+        found = _found(experiment, dataset, base)
+        lines |= dict.fromkeys(found.lines)
+        for problem in found.problems:
+            key = _key(checked, problem.option)
+            # Samples may have a file in common.
+            alike = (key, problem.message, problem.path)
+            if alike not in told:
+                told.add(alike)
+                faults.append(checked.source.fault(key, str(problem), problem.there or None))
+    if faults:
+        raise CompileError(*faults)
+    return tuple(lines)
+
+
+def _key(checked: Checked, option: Option) -> Key:
+    """Return where in the spec an option of the dataset stands."""
+    fakes = checked.spec.fakes_config
+    if fakes is not None and option in ((fakes.category,), (fakes.eta or "eta",)):
+        return (FAKES, "category" if option == (fakes.category,) else "eta")
+    match option:
+        case ("samples", int(index)):
+            sample = checked.spec.dataset_config.samples[index]
+            named = next((name for name in ("tree", "table") if getattr(sample, name)), "files")
+            return (DATASET, *option, named)
+        case ("samples", int(index), "weight"):
+            own = checked.spec.dataset_config.samples[index].weight
+            return (DATASET, *option) if own else (DATASET, "weight")
+    return (DATASET, *option)
+
+
+def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
+    """Look at types first, then at events; with wrong types there are none to look at."""
+    data = look(dataset, base)
+    if data.problems:
+        return Found(data.notes, data.problems)
+    lines, problems = [*data.notes], list[Problem]()
+    counts = np.zeros((len(SPLITS), max(len(dataset.classes), 2)), dtype=np.int64)
+    split = experiment.dataset_config.split
+    for index, sample in enumerate(dataset.samples):
+        # Without an event number, all features say of which split an event is.
+        features = () if dataset.event_number else dataset.features
+        kept, total, finite = 0, 0.0, True
+        try:
+            # What a script would print of them.
+            with redirect_stdout(StringIO()) as said:
+                for events in selected(dataset, sample, data.files[sample.name], features):
+                    kept += len(events)
+                    total += float(events.weight.sum())
+                    finite &= bool(np.isfinite(events.weight).all())
+                    places = assign(events.keys, split.train, split.validation)
+                    np.add.at(counts, (places, events.label), 1)
+        except RefusedError as error:
+            message = str(error).removeprefix(f"{sample.name}: ")
+            problems.append(Problem(_asked(message, index), sample.name, message))
+            continue
+        lines += said.getvalue().splitlines()
+        if not finite:
+            problems.append(
+                Problem(("samples", index, "weight"), sample.name, "nan or infinite weights")
+            )
+        lines.append(f"{sample.name}: {kept} events, sum of weights {total:.5g}")
+    if not problems:
+        problems += _empty(dataset, counts)
+    return Found(tuple(lines), tuple(problems))
+
+
+def _asked(message: str, index: int) -> Option:
+    """Return the option that a refusal of a sample's events is about."""
+    if "event number" in message:
+        return ("event_number",)
+    about = {"selection": "selection", "no class names": "class_column", "weight": "weight"}
+    asked = next((option for words, option in about.items() if words in message), "files")
+    return ("samples", index, asked)
+
+
+def _empty(dataset: Dataset, counts: NDArray[np.int64]) -> Iterator[Problem]:
+    """Yield classes without events in a split; `counts` is (split, class)."""
+    for name, of_split in zip(SPLITS, counts, strict=True):
+        for label, count in zip(dataset.classes, of_split, strict=False):
+            if not count:
+                yield Problem(("samples",), name, f"class {label} has no events")

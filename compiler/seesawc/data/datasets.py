@@ -1,0 +1,37 @@
+"""Experiment -> the dataset that its scripts read, with the readers that its files need."""
+
+from parts.datasets import Dataset, Sample
+from seesawc.data.readers import reader
+from seesawc.tables import dataset
+from seesawc.tables.dataset import TABLES, reader_of
+from seesawc.tables.resolution import Experiment, fakes_columns
+
+
+def read_dataset(experiment: Experiment) -> Dataset:
+    """Return the dataset of an experiment; raises `ImportError`."""
+    data = experiment.dataset_config
+    return Dataset(
+        samples=tuple(_sample(data, sample) for sample in data.samples),
+        numerical=data.numerical,
+        categorical=data.categorical,
+        missing=data.missing,
+        event_number=data.event_number,
+        derived=dataset.used_derived(data, fakes_columns(experiment)),
+        classes=data.classes,
+        class_values=data.class_values,
+        drop_other_classes=data.drop_other_classes,
+        further=fakes_columns(experiment),
+    )
+
+
+def _sample(data: dataset.Dataset, sample: dataset.Sample) -> Sample:
+    name = reader_of(sample.files[0])
+    return Sample(
+        name=sample.name,
+        files=sample.files,
+        reader=reader(name, getattr(sample, TABLES[name]) if name in TABLES else None),
+        label=data.classes.index(sample.label) if sample.label else None,
+        class_column=sample.class_column,
+        selection=sample.selection,
+        weight=sample.weight,
+    )
