@@ -1,0 +1,223 @@
+"""`seesawc check --data`: what files lack is said where the spec asks for it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import uproot
+from click.testing import CliRunner, Result
+
+from seesawc.cli.commands import main
+
+SPEC = """task = "signal"
+[experiment_config]
+experiment_name = "x"
+[dataset_config]
+event_number = "event"
+weight = "w"
+numerical = ["pt", "eta"]
+[[dataset_config.samples]]
+name = "bkg"
+class = "background"
+files = ["good.parquet"]
+selection = "y == 0"
+[[dataset_config.samples]]
+name = "sig"
+class = "signal"
+files = ["good.parquet"]
+selection = "y == 1"
+"""
+SIZE = 300
+
+
+def columns() -> dict[str, Any]:
+    random = np.random.default_rng(1)
+    return {
+        "event": np.arange(SIZE), "pt": random.exponential(30, SIZE), "w": np.ones(SIZE),
+        "eta": random.normal(size=SIZE), "y": np.arange(SIZE) % 2, "label": ["sig", "bkg"] * 150,
+        "four": np.arange(SIZE) % 4, "jets": [[1.0, 2.0]] * SIZE,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table(columns()), "good.parquet")
+    flat = {n: v for n, v in columns().items() if n not in ("label", "jets")}
+    with uproot.recreate("two.root") as file:
+        for tree in ("nominal", "varied"):
+            file.mktree(tree, {name: values.dtype for name, values in flat.items()})
+            file[tree].extend(flat)
+    Path("cut.root").write_bytes(Path("two.root").read_bytes()[:2000])
+    return tmp_path
+
+
+def checked(text: str, *words: str) -> Result:
+    Path("s.toml").write_text(text)
+    return CliRunner().invoke(main, ["check", "--data", *words, "s.toml"])
+
+
+def changed(*edits: tuple[str, str]) -> str:
+    text = SPEC
+    for old, new in edits:
+        assert text.count(old) >= 1
+        # The last one is that of the signal.
+        head, _, tail = text.rpartition(old)
+        text = head + new + tail
+    return text
+
+
+FILES = 'files = ["good.parquet"]'
+SIGNAL = 'class = "signal"'
+FAULTS: dict[str, tuple[str, str, str]] = {
+    # What is changed, and the place and the words of the fault.
+    "column": (changed(('"eta"]', '"etaa"]')), "7:20", "no column 'etaa'; did you mean 'eta'?"),
+    "list": (changed(('"eta"]', '"jets"]')), "7:20", "'jets' holds a list in each event"),
+    "text": (changed(('"eta"]', '"label"]')), "7:20", "'label' holds texts, not numbers"),
+    "number": (changed(('"event"', '"pt"'), ('"pt", ', "")), "5:16", "does not hold whole numbers"),
+    "weight": (changed(('weight = "w"', 'weight = "w * sf"')), "6:10", "no column 'sf'"),
+    "own weight": (changed((FILES, f'{FILES}\nweight = "label"')), "17:10", "is text, no number"),
+    "unquoted": (changed(('"y == 1"', '"label == sig"')), "17:13", "no column 'sig'"),
+    "kinds": (changed(('"y == 1"', '"label > 1"')), "17:13", "texts"),
+    "nothing left": (changed(('"y == 1"', '"y == 7"')), "17:13", "no event is left"),
+    "no file": (changed((FILES, 'files = ["god.parquet"]')), "16:10", "there is no file"),
+    "no variable": (changed((FILES, 'files = ["${NO}/a.root"]')), "16:10", "NO is not set"),
+    "cut": (changed((FILES, 'files = ["cut.root"]\ntree = "nominal"')), "16:9", "cannot read"),
+    "trees": (changed((FILES, 'files = ["two.root"]')), "16:9", "several trees, name one"),
+    "tree": (
+        changed((FILES, 'files = ["two.root"]\ntree = "nominl"')), "17:8", "mean 'nominal'?",
+    ),
+    "derived": (
+        changed(('"eta"]', '"ht"]\nderived = { ht = "ptt * 2" }')), "8:18", "no column 'ptt'",
+    ),
+    "shadow": (
+        changed(('"eta"]', '"ht"]\nderived = { ht = "eta * 2", pt = "eta" }')), "8:34", "already",
+    ),
+    "classes": (
+        changed(
+            (SIGNAL, 'class_column = "four"'),
+            ('"eta"]', '"eta"]\nclass_values = { background = [0], signal = [1] }'),
+            ('selection = "y == 1"\n', ""),
+        ),
+        "16:16",
+        "'four' is 2 (75 events), 3 (75 events), which no class names",
+    ),
+    "names": (
+        changed(
+            (SIGNAL, 'class_column = "four"'),
+            ('"eta"]', '"eta"]\nclasses = ["background", "signal"]'),
+        ),
+        "16:16",
+        "nothing says which is 'background', 'signal'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_the_files_stands_where_the_spec_asks_for_it(name: str) -> None:
+    text, place, words = FAULTS[name]
+    ended = checked(text)
+    assert ended.exit_code == 1
+    assert f"s.toml:{place}: error: " in ended.output
+    assert words in ended.output
+    assert "Traceback" not in ended.output
+    found = json.loads(checked(text, "--format", "json").output)
+    assert any(words in fault["message"] for fault in found)
+
+
+@pytest.mark.usefixtures("folder")
+def test_all_faults_are_said_at_once_and_each_once() -> None:
+    text = changed(('"eta"]', '"etaa", "ptt"]'), ('"y == 1"', '"z == 1"'))
+    ended = checked(text)
+    assert [ended.output.count(f"no column '{name}'") for name in ("etaa", "ptt", "z")] == [1, 1, 1]
+    assert "3 mistakes" in ended.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_files_hold_is_said_in_lines() -> None:
+    ended = checked(changed(('"eta"]', '"jets[1]"]')))
+    assert ended.exit_code == 0, ended.output
+    assert ended.output.splitlines() == [
+        "s.toml: jets[1]: element 1 of the lists in 'jets'",
+        "s.toml: bkg: 150 events, sum of weights 150",
+        "s.toml: sig: 150 events, sum of weights 150",
+        "1 checked, no mistakes",
+    ]
+
+
+@pytest.mark.usefixtures("folder")
+def test_json_is_alone_also_where_there_is_something_to_say() -> None:
+    text = changed(
+        (SIGNAL, 'class_column = "four"'),
+        ('"eta"]', '"eta"]\nclass_values = { background = [0], signal = [1] }'
+                   "\ndrop_other_classes = true"),
+    )  # fmt: skip
+    assert "'four' is 3 (75 events): left out" in checked(text).output
+    assert json.loads(checked(text, "--format", "json").output) == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_each_point_of_a_sweep_is_checked() -> None:
+    grid = '[sweep_config.grid]\ndataset_config.numerical = [["pt"], ["pt", "etaa"]]\n'
+    ended = checked(SPEC + grid)
+    assert ended.exit_code == 1
+    assert ended.output.count("no column 'etaa'") == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_class_without_events_in_a_split_is_found() -> None:
+    ended = checked(changed(('"y == 1"', '"y == 1 and event < 4"')))
+    assert ended.exit_code == 1
+    assert "class signal has no events" in ended.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_columns_of_fakes_are_looked_for_in_their_table() -> None:
+    text = SPEC.replace('"signal"\n[exp', '"fakes"\n[exp').replace(SIGNAL, 'kind = "mc"')
+    text = text.replace('class = "background"', 'kind = "data"')
+    fakes = '[fakes_config]\ncategory = "kind"\ncrack_veto = true\neta = "etaa"\n'
+    ended = checked(text + fakes)
+    assert ended.exit_code == 1
+    for place, name in (("19:12", "kind"), ("21:7", "etaa")):
+        assert f"s.toml:{place}: error: " in ended.output
+        assert f"no column '{name}'" in ended.output
+
+
+def test_torch_is_not_imported_and_a_package_that_lacks_is_named(folder: Path) -> None:
+    Path("s.toml").write_text(SPEC)
+    code = "import sys\nfrom seesawc.cli.commands import main\n{}\n"
+    run = 'main(["check", "--data", "s.toml"], standalone_mode=False)'
+    known = 'assert not {"torch", "uproot", "h5py", "tomlkit"} & set(sys.modules)'
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(f"{run}\n{known}")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    hidden = 'sys.modules["pyarrow"] = None'
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(f"{hidden}\n{run}")], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "pip install 'seesawc[train]'" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_files_of_a_sample_hold_what_their_first_one_does() -> None:
+    other = {**columns(), "event": np.arange(SIZE) + 200, "y": np.arange(SIZE) % 2 + 0.0}
+    pq.write_table(pa.table(other), "more.parquet")
+    both = changed((FILES, 'files = ["good.parquet", "more.parquet"]'))
+    ended = checked(both)
+    # Whole and real numbers are numbers.
+    assert ended.exit_code == 0, ended.output
+    assert "sig: 50 event numbers stand in several of its files" in ended.output
+    pq.write_table(pa.table({**other, "pt": ["x"] * SIZE}), "more.parquet")
+    ended = checked(both)
+    assert ended.exit_code == 1
+    assert "'pt' holds 'string', other than in" in ended.output
