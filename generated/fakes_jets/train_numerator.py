@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T045331Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T050232Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a76478dd72c5c7ef1b6c776f544f906bbb9ee2d32e34e70869ec451ff3663cc1",
+    parts="5f401aafd7bc1af10b1b9a65ed33a35320a0593c1b21056f345f87f3c5795d21",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T045331Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T050233Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="16b58a4953e1319913ebd40cbcf96ae33387d06db9ba88a407cbc5ad012f83b6",
+    parts="7e11d3e39da17abda7414b8ca95bba57435057c44607510490400ff192a5e9e0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

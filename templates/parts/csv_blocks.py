@@ -131,7 +131,10 @@ def split_header(path: Path, block: CsvBlock) -> tuple[tuple[str, ...], CsvBlock
         raise NoTableError(f"{quoted(path)} is empty: it has no header")
     lines = rest.splitlines(keepends=True)
     rows = csv.reader(line.decode() for line in lines)
-    names = tuple(next(rows))
+    try:
+        names = tuple(next(rows))
+    except csv.Error as error:
+        raise unreadable(path, error) from error
     head = b"".join(lines[: rows.line_num])
     line = block.line + data.count(b"\n", 0, len(data) - len(rest)) + head.count(b"\n")
     return names, CsvBlock(rest[len(head) :], line)

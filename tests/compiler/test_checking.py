@@ -114,7 +114,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
             ('"eta"]', '"eta"]\nclasses = ["background", "signal"]'),
         ),
         "16:16",
-        "nothing says which is 'background', 'signal'",
+        "nothing says which is 'signal'",
     ),
 }  # fmt: skip
 

@@ -165,3 +165,20 @@ def test_files_without_events_are_refused_together(tmp_path: Path) -> None:
     assert read(dataset(none, some))[0] == [0]
     with pytest.raises(RefusedError, match="s: there is no event in"):
         read(dataset(none))
+
+
+def test_a_null_is_of_no_class_whatever_stands_for_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", kind=[0, None, 1, None])
+    options: dict[str, Any] = {"class_values": {"background": (0,), "signal": (1,)}, "missing": 0.0}
+    with pytest.raises(RefusedError, match=r"'kind' is 'null' \(2 events\), which no class names"):
+        read(dataset(path, **options))
+    assert read(dataset(path, drop_other_classes=True, **options))[:2] == ([0, 2], [0, 1])
+
+
+def test_values_that_are_no_numbers_are_counted_together(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", kind=[float("nan")] * 5)
+    values = {"background": (0,), "signal": (1,)}
+    with pytest.raises(RefusedError, match=r"'kind' is 'nan' \(5 events\), which no class"):
+        read(dataset(path, class_values=values))
+    with pytest.raises(RefusedError, match=r"no event is left: 'kind' is 'nan' \(5 events\)$"):
+        read(dataset(path, class_values=values, drop_other_classes=True))

@@ -198,3 +198,10 @@ def test_data_that_the_spec_pins_must_be_that_data(tmp_path: Path) -> None:
         check_fingerprints(found, {str(path): "0" * 64}, BASE)
     with pytest.raises(RefusedError, match="not read at all"):
         check_fingerprints(found, {"/other": "0" * 64}, BASE)
+
+
+def test_what_lies_in_a_folder_that_is_read_is_not_read_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "all.parquet"
+    folder.mkdir()
+    (folder / "part.parquet").touch()
+    assert find_all(["**/*.parquet", "all.parquet/part.parquet"], tmp_path) == ([folder], [])

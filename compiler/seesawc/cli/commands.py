@@ -63,7 +63,7 @@ def main() -> None:
     "--data",
     "into_data",
     is_flag=True,
-    help="Open the files that SPECS name, too: columns, types, events of each class.",
+    help="Open the files that SPECS name, too: columns, types, events of each sample.",
 )
 @FORMAT
 def check(specs: tuple[Path, ...], into_data: bool, style: str) -> None:
@@ -347,6 +347,10 @@ def init(
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="ascii")
+        except UnicodeEncodeError as error:
+            wrong = error.object[error.start : error.end]
+            message = f"{wrong!a}, in a name of the file or in it, is no plain ASCII"
+            raise CompileError(Diagnostic(message, hint="rename it")) from error
         except OSError as error:
             raise CompileError(Diagnostic(f"cannot write {path}: {error.strerror}")) from error
     click.echo(f"wrote {path}; change it, then: seesawc check {path}")

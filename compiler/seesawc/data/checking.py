@@ -112,6 +112,8 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
 
 def _asked(message: str, index: int) -> Option:
     """Return the option that a refusal of a sample's events is about."""
+    # Not the name of the file.
+    message = message.rsplit("': ", 1)[-1]
     if "event number" in message:
         return ("event_number",)
     about = {"selection": "selection", "no class names": "class_column", "weight": "weight"}

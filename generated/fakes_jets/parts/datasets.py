@@ -64,6 +64,12 @@ class Dataset:
         """Return all features, the numerical ones first."""
         return (*self.numerical, *self.categorical)
 
+    @property
+    def by_column(self) -> tuple[str, ...]:
+        """Return the classes that no sample is of as a whole."""
+        whole = {self.classes[each.label] for each in self.samples if each.label is not None}
+        return tuple(name for name in self.classes if name not in whole)
+
     def names(self, sample: Sample, features: Sequence[str]) -> tuple[str, ...]:
         """Return all names that are looked up in a sample's files."""
         others = (self.event_number, sample.class_column, *self.further)
@@ -115,9 +121,10 @@ def selected(
     where = ", ".join(map(quoted, files))
     if not read:
         raise RefusedError(f"{sample.name}: there is no event in {where}")
-    say_others(dataset, sample, others)
+    said = say_others(dataset, sample, others)
     if not kept:
-        raise RefusedError(f"{sample.name}: no event is left after the selection")
+        why = f": {said}" if said else " after the selection"
+        raise RefusedError(f"{sample.name}: no event is left{why}")
     say_repeated(sample, numbers)
 
 
@@ -212,17 +219,22 @@ def class_labels(
 
     That is counted in `others`. Raises `ExpressionError` if no values of classes are known.
     """
-    array = chunk.values(column).array
+    values = chunk.values(column)
+    array = values.array
     known = class_values(dataset, column, array.dtype, labels)
     # By value, of which there are few.
     texts = array.dtype.kind == "O"
     distinct, places = np.unique(array.astype(str) if texts else array, return_inverse=True)
     meant = np.array([known.get(value, -1) for value in distinct.tolist()], dtype=np.int64)
     found = np.asarray(meant[places]) if len(distinct) else np.zeros(0, np.int64)
-    if texts:
-        found[np.array([value is None for value in array], dtype=bool)] = -1
-    for value in array[found < 0].tolist():
-        others[value] += 1
+    if values.missing is not None:
+        # What is not there is of no class, whatever number stands for it.
+        others["null"] += int(np.count_nonzero(values.missing))
+        found[values.missing] = -1
+    there = found < 0 if values.missing is None else (found < 0) & ~values.missing
+    for value in array[there].tolist():
+        # One nan is not another.
+        others[value if value == value else "nan"] += 1
     return found
 
 
@@ -235,14 +247,14 @@ def class_values(
     if values is None:
         if texts:
             values = {name: (name,) for name in dataset.classes}
-        elif lacking := [name for name in dataset.classes if name not in labels]:
+        elif lacking := [name for name in dataset.by_column if name not in labels]:
             there = f"the file names {listed(labels)}" if labels else "the file names none"
             raise ExpressionError(
                 f"{quoted(column)} holds numbers, and nothing says which is {listed(lacking)}:"
                 f" {there}, and there is no [dataset_config.class_values]"
             )
         else:
-            values = {name: (labels[name],) for name in dataset.classes}
+            values = {name: (labels[name],) for name in dataset.classes if name in labels}
     if any(isinstance(value, str) != texts for each in values.values() for value in each):
         holds, named = ("texts", "numbers") if texts else ("numbers", "texts")
         raise ExpressionError(f"{quoted(column)} holds {holds}, and class_values names {named}")
@@ -255,16 +267,19 @@ def nothing(n_events: int) -> Iterator[Mapping[str, Column]]:
         yield {"": Column(np.zeros(min(EVENTS_AT_ONCE, n_events - start), dtype=bool))}
 
 
-def say_others(dataset: Dataset, sample: Sample, others: Counter[object]) -> None:
+def say_others(dataset: Dataset, sample: Sample, others: Counter[object]) -> str:
     """Say which events are of no class; raises `RefusedError` unless they may be left out."""
-    if not others:
-        return
-    shown = [f"{value!a} ({count} events)" for value, count in others.most_common(OTHERS)]
-    more = [f"and {len(others) - OTHERS} more values"] if len(others) > OTHERS else []
-    text = f"{sample.name}: {quoted(sample.class_column)} is {', '.join(shown + more)}"
+    found = +others
+    if not found:
+        return ""
+    shown = [f"{value!a} ({count} events)" for value, count in found.most_common(OTHERS)]
+    more = [f"and {len(found) - OTHERS} more values"] if len(found) > OTHERS else []
+    text = f"{quoted(sample.class_column)} is {', '.join(shown + more)}"
     if not dataset.drop_other_classes:
-        raise RefusedError(f"{text}, which no class names; drop_other_classes leaves them out")
-    print(f"{text}: left out")
+        hint = "which no class names; drop_other_classes leaves them out"
+        raise RefusedError(f"{sample.name}: {text}, {hint}")
+    print(f"{sample.name}: {text}: left out")
+    return text
 
 
 def distinct(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -22,7 +22,7 @@ VALUES_DRAWN = 20
 
 def input_figures(events: Events, dataset: Dataset, caption: str) -> dict[str, Figure]:
     """Figures "inputs", "inputs_2", ... of twelve features each; raises `RefusedError`."""
-    chosen = slice(None, None, max(1, len(events.label) // EVENTS_DRAWN))
+    chosen = slice(None, None, -(-len(events.label) // EVENTS_DRAWN) or 1)
     label, weight = (tensor[chosen].numpy() for tensor in (events.label, events.weight.double()))
     texts = labelled(dataset.features, dataset.labels)
     classes = labelled(dataset.classes, dataset.class_labels)

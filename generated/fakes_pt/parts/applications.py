@@ -129,6 +129,9 @@ def stacked(
     columns = {name: Column(values(network, events, name)) for name in underived(names, derived)}
     types = {name: ColumnType(kind_of(c.values.dtype), "text") for name, c in columns.items()}
     size = len(next(iter(columns.values())))
+    if any(len(column) != size for column in columns.values()):
+        lengths = ", ".join(f"{name}: {len(column)}" for name, column in columns.items())
+        raise RefusedError(f"the events have columns of several lengths: {lengths}")
     chunk = Chunk(columns, types, size, derived, network.missing)
     try:
         return np.stack([chunk.numbers(name).astype(np.float64) for name in names], axis=1)

@@ -192,7 +192,11 @@ def whole(chunk: Chunk, name: str) -> NDArray[np.int64]:
     values = chunk.numbers(name)
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
         raise ExpressionError(f"categorical features must be whole numbers, unlike {quoted(name)}")
-    if values.size and float(values.max()) >= 2.0**63:
+    if (
+        values.dtype.kind in "fu"
+        and values.size
+        and not (-(2.0**63) <= float(values.min()) <= float(values.max()) < 2.0**63)
+    ):
         raise ExpressionError(f"values of {quoted(name)} are too large for a category")
     return values.astype(np.int64)
 

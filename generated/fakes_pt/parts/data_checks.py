@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from parts.columns import Chunk, DerivedError, LackingError, locate, no_events, underived
+from parts.columns import (
+    Chunk,
+    DerivedError,
+    LackingError,
+    locate,
+    no_events,
+    underived,
+    with_origins,
+)
 from parts.datasets import Dataset, Sample, class_labels, condition, keys, weights
 from parts.expressions import ExpressionError
 from parts.files import find_all
@@ -137,8 +145,10 @@ def checks(
     def defined(name: str) -> Callable[[], object]:
         return lambda: chunk.definition(name)
 
-    for name in dataset.derived:
-        yield ("derived", name), defined(name)
+    wanted = dataset.names(sample, dataset.features)
+    for name in with_origins(wanted, dataset.derived):
+        if name in dataset.derived:
+            yield ("derived", name), defined(name)
     for kind in ("numerical", "categorical"):
         for place, name in enumerate(getattr(dataset, kind)):
             yield (kind, place), numbers(name)

@@ -79,7 +79,10 @@ def find_all(patterns: Sequence[str], base: Path) -> tuple[list[Path], list[tupl
             found |= dict.fromkeys(find(pattern, base))
         except RefusedError as error:
             problems.append((index, str(error)))
-    return list(found), problems
+    folders = [path for path in found if path.is_dir()]
+    # A folder is read as a whole, so that a file in it would be read twice.
+    alone = [path for path in found if not any(folder in path.parents for folder in folders)]
+    return alone, problems
 
 
 def fingerprints(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:

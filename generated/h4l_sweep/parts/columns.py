@@ -11,7 +11,7 @@ from parts.expressions import ExpressionError, Values, evaluate
 from parts.grammar import parse
 from parts.readers import Column, ColumnType, Lists, listed, quoted, unknown
 
-ELEMENT = re.compile(r"(.+)\[(\d+)\]")
+ELEMENT = re.compile(r"(.+)\[(\d{1,6})\]")
 EMPTY: dict[str, type] = {"condition": bool, "whole": np.int64, "real": np.float64, "text": object}
 
 
@@ -40,6 +40,11 @@ def locate(name: str, columns: Container[str]) -> tuple[str, int | None] | None:
 
 def underived(names: Iterable[str], derived: Mapping[str, str]) -> Iterator[str]:
     """Yield what names stand for once derived columns are spelt out, each once."""
+    yield from (name for name in with_origins(names, derived) if name not in derived)
+
+
+def with_origins(names: Iterable[str], derived: Mapping[str, str]) -> Iterator[str]:
+    """Yield names and what those that are derived are derived from, each once."""
     seen: set[str] = set()
     left = list(names)[::-1]
     while left:
@@ -47,10 +52,9 @@ def underived(names: Iterable[str], derived: Mapping[str, str]) -> Iterator[str]
         if name in seen:
             continue
         seen.add(name)
+        yield name
         if name in derived:
             left += parse(derived[name]).references[::-1]
-        else:
-            yield name
 
 
 def columns_of(
@@ -118,7 +122,7 @@ class Chunk:
             found = self.definition(name)
         except ExpressionError as error:
             raise DerivedError(f"derived {quoted(name)}: {error}") from error
-        if found.missing is None or not found.missing.any():
+        if found.missing is None or not found.missing.any() or found.array.dtype.kind == "O":
             return found
         array = found.array.astype(np.float64)
         array[found.missing] = np.nan if self.missing is None else self.missing

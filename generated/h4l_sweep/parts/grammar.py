@@ -209,8 +209,12 @@ def lists_are_right(node: ast.Compare) -> bool:
     return there[1:] == belongs and not any(there[:-1])
 
 
+@cache
 def form_of(node: ast.expr) -> Form | None:
-    """Return what a node gives; raises `GrammarError` for what no column can make right."""
+    """Return what a node gives; raises `GrammarError` for what no column can make right.
+
+    Each node once: chains ask twice for what stands between two signs, and so would chains in them.
+    """
     match node:
         case ast.Constant(value=value):
             return "text" if isinstance(value, str) else "number"
