@@ -70,7 +70,7 @@ def write_records(data: Path, frame: pd.DataFrame) -> None:
 
 
 def write_folder(data: Path, frame: pd.DataFrame) -> None:
-    """Write what hive writes: which process it is, stands in the names of folders alone."""
+    """Write what hive writes: which half it is, stands in the names of folders alone."""
     # Rows keep their order: a split of the same events is in that of the files.
     pq.write_to_dataset(
         pa.table(columns(frame.assign(half=np.arange(len(frame)) // 201))),
