@@ -1832,12 +1832,12 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "stops = {start + 1, ends[start], max(start + 1, ends[start] - 1)}",
             "stops = {start + 1, ends[start]}",
-            "job_arrays::test_lists_are_short",
+            "array_lists::test_lists_are_short",
         ),
         (
             "stops = {start + 1, ends[start], max(start + 1, ends[start] - 1)}",
             "stops = {ends[start], max(start + 1, ends[start] - 1)}",
-            "job_arrays::test_lists_are_short",
+            "array_lists::test_lists_are_short",
         ),
     ],
     f"{COMPILER}/writing/outlines.py": [
