@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T050232Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T054348Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5f401aafd7bc1af10b1b9a65ed33a35320a0593c1b21056f345f87f3c5795d21",
+    parts="1c5254d2eb70a9d9872a9866de4542ee1e1a0df3bc44098643ba52b9f9e45934",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

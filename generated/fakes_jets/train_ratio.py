@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T050232Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T054348Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T050232Z-numerator", "c4a0459add00fda7"),
-    "denominator": ("fakes_jets_MLP_20261128T050232Z-denominator", "088e864c18da14f5"),
+    "numerator": ("fakes_jets_MLP_20261128T054348Z-numerator", "2ba51a53ec0ef15a"),
+    "denominator": ("fakes_jets_MLP_20261128T054348Z-denominator", "7be2b2e80f157556"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e2f39b2d7cda1f9b4771cac937d52680c3b96325e8a88a42bf47e4f79fa8272b",
+    parts="396333000396bf42fbf48b3e2b6e8987ccaced4b8043e4fbdf8effc564136dfc",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T050233Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T054349Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T050233Z-numerator", "9bf353c91edc5dfe"),
-    "denominator": ("fakes_pt_MLP_20261128T050233Z-denominator", "3096fb89bafcc2c1"),
+    "numerator": ("fakes_pt_MLP_20261128T054349Z-numerator", "9f39456d9752c1f9"),
+    "denominator": ("fakes_pt_MLP_20261128T054349Z-denominator", "55e8af599b87af04"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="94e71862e6987ca40f3337968dd7daba959e2ae1a808f364aca1025a5ca9a7ce",
+    parts="32d1100cde0abfee2df1306523f52c5a269db479d7f2ca93ca8105acb2de47e7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T050233Z"
+RUN_NAME = "h4l_ResNet_20261128T054349Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +158,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="0cf59f10258011c62a60dc1dca48289b667eb17347151338a4d87ab7ed7acbad",
+    parts="45244673ddbb313b29bd2e6ef947faa9645484a7e12413da0e5ee668311cce20",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T050233Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T054349Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7e11d3e39da17abda7414b8ca95bba57435057c44607510490400ff192a5e9e0",
+    parts="b9c328a6712a9b88e1579174512c1d0b2273f3c5473a93fdf6252ada6469c044",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

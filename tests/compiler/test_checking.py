@@ -40,6 +40,8 @@ def columns() -> dict[str, Any]:
     random = np.random.default_rng(1)
     return {
         "event": np.arange(SIZE), "pt": random.exponential(30, SIZE), "w": np.ones(SIZE),
+        "selection_sf": [None] + [1.0] * (SIZE - 1), "selection_four": np.arange(SIZE) % 4,
+        "odd": np.where(np.arange(SIZE) == 5, np.nan, 1.0), "weight of": np.arange(SIZE) % 4,
         "eta": random.normal(size=SIZE), "y": np.arange(SIZE) % 2, "label": ["sig", "bkg"] * 150,
         "four": np.arange(SIZE) % 4, "jets": [[1.0, 2.0]] * SIZE,
     }  # fmt: skip
@@ -49,7 +51,7 @@ def columns() -> dict[str, Any]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     pq.write_table(pa.table(columns()), "good.parquet")
-    flat = {n: v for n, v in columns().items() if n not in ("label", "jets")}
+    flat = {n: v for n, v in columns().items() if n not in ("label", "jets", "selection_sf")}
     with uproot.recreate("two.root") as file:
         for tree in ("nominal", "varied"):
             file.mktree(tree, {name: values.dtype for name, values in flat.items()})
@@ -118,6 +120,61 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
 }  # fmt: skip
 
+BY_FOUR = ('"eta"]', '"eta"]\nclass_values = { background = [0], signal = [1] }')
+NOT_SELECTED = ('selection = "y == 1"\n', "")
+EVEN = ('"y == 1"', '"event >= 0"')
+MISLEADING: dict[str, tuple[str, str, str]] = {
+    # Names of columns that are words of messages.
+    "weight": (
+        changed((FILES, f'{FILES}\nweight = "selection_sf"'), EVEN), "17:10", "does not exist",
+    ),
+    "weight alone": (
+        changed((FILES, f'{FILES}\nweight = "selection_sf"'), NOT_SELECTED),
+        "17:10",
+        "the weight selection_sf does not exist for 1 events",
+    ),
+    "weight of the table": (
+        changed(('weight = "w"', 'weight = "selection_sf"')), "6:10", "does not exist",
+    ),
+    "class column": (
+        changed((SIGNAL, 'class_column = "selection_four"'), BY_FOUR, NOT_SELECTED),
+        "16:16",
+        "'selection_four' is 2 (75 events)",
+    ),
+    "another": (
+        changed((SIGNAL, 'class_column = "weight of"'), BY_FOUR, NOT_SELECTED),
+        "16:16",
+        "'weight of' is 2 (75 events)",
+    ),
+    # Events of which no file alone tells.
+    "nothing left": (
+        changed(
+            (SIGNAL, 'class_column = "four"'),
+            ('"eta"]', '"eta"]\nclass_values = { background = [8], signal = [9] }'
+                       "\ndrop_other_classes = true"),
+            NOT_SELECTED,
+        ),
+        "17:16",
+        "no event is left: 'four' is 0 (75 events)",
+    ),
+    "no such class column": (
+        changed((SIGNAL, 'class_column = "fuor"'), BY_FOUR), "16:16", "did you mean 'four'?",
+    ),
+    "nan": (changed((FILES, f'{FILES}\nweight = "odd"')), "17:10", "nan or infinite weights"),
+    "nan of the table": (changed(('weight = "w"', 'weight = "odd"')), "6:10", "nan or infinite"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", MISLEADING)
+def test_a_fault_of_events_stands_at_its_option_whatever_columns_are_called(name: str) -> None:
+    text, place, words = MISLEADING[name]
+    ended = checked(text)
+    assert ended.exit_code == 1
+    [fault] = [line for line in ended.output.splitlines() if ": error: " in line]
+    assert fault.startswith(f"s.toml:{place}: error: ")
+    assert words in fault
+
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("name", FAULTS)
@@ -129,7 +186,12 @@ def test_a_fault_of_the_files_stands_where_the_spec_asks_for_it(name: str) -> No
     assert words in ended.output
     assert "Traceback" not in ended.output
     found = json.loads(checked(text, "--format", "json").output)
-    assert any(words in fault["message"] for fault in found)
+    places = [
+        f"{fault['span']['line']}:{fault['span']['column']}"
+        for fault in found
+        if words in fault["message"]
+    ]
+    assert place in places
 
 
 @pytest.mark.usefixtures("folder")
@@ -172,6 +234,27 @@ def test_each_point_of_a_sweep_is_checked() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_points_of_a_sweep_that_select_or_weigh_differently_are_each_looked_at() -> None:
+    samples = [
+        "[" + ", ".join(
+            f'{{ name = "{name}", class = "{kind}", {FILES}, selection = "{cut}" }}'
+            for name, kind, cut in (("bkg", "background", "y == 0"), ("sig", "signal", signal))
+        ) + "]"
+        for signal in ("y == 1", "y == 1 and event < 200")
+    ]  # fmt: skip
+    ended = checked(f"{SPEC}[sweep_config.grid]\ndataset_config.samples = [{', '.join(samples)}]\n")
+    assert ended.exit_code == 0, ended.output
+    assert ended.output.splitlines() == [
+        "s.toml: bkg: 150 events, sum of weights 150",
+        "s.toml: sig: 150 events, sum of weights 150",
+        "s.toml: sig: 100 events, sum of weights 100",
+        "1 checked, no mistakes",
+    ]
+    ended = checked(f'{SPEC}[sweep_config.grid]\ndataset_config.weight = ["w", "2 * w"]\n')
+    assert "s.toml: sig: 150 events, sum of weights 300\n" in ended.output
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_class_without_events_in_a_split_is_found() -> None:
     ended = checked(changed(('"y == 1"', '"y == 1 and event < 4"')))
     assert ended.exit_code == 1
@@ -188,6 +271,24 @@ def test_columns_of_fakes_are_looked_for_in_their_table() -> None:
     for place, name in (("19:12", "kind"), ("21:7", "etaa")):
         assert f"s.toml:{place}: error: " in ended.output
         assert f"no column '{name}'" in ended.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_uproot_is_needed_for_root_files_and_named_where_it_lacks() -> None:
+    root = 'files = ["two.root"]\ntree = "nominal"'
+    Path("s.toml").write_text(SPEC.replace(FILES, root))
+    code = (
+        "import sys\n{}from seesawc.cli.commands import main\n"
+        'main(["check", "--data", "s.toml"], standalone_mode=False)'
+    )
+    ends = [
+        subprocess.run([sys.executable, "-c", code.format(line)], capture_output=True, text=True)
+        for line in ("", 'sys.modules["uproot"] = None\n')
+    ]
+    assert [done.returncode for done in ends] == [0, 1], ends[0].stderr
+    assert "uproot, which reads files of events, is not installed" in ends[1].stderr
+    assert "pip install 'seesawc[train]'" in ends[1].stderr
+    assert "Traceback" not in ends[1].stderr
 
 
 def test_torch_is_not_imported_and_a_package_that_lacks_is_named(folder: Path) -> None:

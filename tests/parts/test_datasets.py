@@ -1,5 +1,6 @@
 """Events of samples: selected, of a class, weighted and known by keys; none is lost in silence."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tqdm import tqdm
 
 from parts import datasets
 from parts.datasets import Dataset, Sample, selected
@@ -182,3 +184,22 @@ def test_values_that_are_no_numbers_are_counted_together(tmp_path: Path) -> None
         read(dataset(path, class_values=values))
     with pytest.raises(RefusedError, match=r"no event is left: 'kind' is 'nan' \(5 events\)$"):
         read(dataset(path, class_values=values, drop_other_classes=True))
+
+
+def test_progress_is_told_of_all_events_of_all_files_whatever_is_selected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "EVENTS_AT_ONCE", 2)
+    none = write(tmp_path / "n.parquet", kind=pa.array([], pa.string()))
+    files = [none, *(write(tmp_path / f"{n}.parquet", kind=["signal"] * n) for n in (3, 5))]
+    found = dataset(*files, sample={"selection": "event == 0"})
+    [sample] = found.samples
+    with tqdm(file=StringIO()) as bar:
+        seen = [
+            (bar.total, bar.n)
+            for path in files
+            for _ in datasets.chunks(found, sample, path, ("x",), bar)
+        ]
+    # What is in the hands of its reader is not done yet; a file counts when it is opened.
+    assert seen == [(3, 0), (3, 2), (8, 3), (8, 5), (8, 7)]
+    assert (bar.total, bar.n) == (8, 8)

@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from parts.data_checks import Option, Problem, look
-from parts.datasets import Dataset, selected
+from parts.datasets import Dataset, EventsError, selected
 from parts.machinery.exits import RefusedError
 from parts.splits import SPLITS, assign
 from seesawc.data.datasets import read_dataset
@@ -97,7 +97,10 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
                     np.add.at(counts, (places, events.label), 1)
         except RefusedError as error:
             message = str(error).removeprefix(f"{sample.name}: ")
-            problems.append(Problem(_asked(message, index), sample.name, message))
+            # What readers refuse is said of the files.
+            asked = error.option if isinstance(error, EventsError) else "files"
+            own = () if asked == "event_number" else ("samples", index)
+            problems.append(Problem((*own, asked), sample.name, message))
             continue
         lines += said.getvalue().splitlines()
         if not finite:
@@ -108,17 +111,6 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
     if not problems:
         problems += _empty(dataset, counts)
     return Found(tuple(lines), tuple(problems))
-
-
-def _asked(message: str, index: int) -> Option:
-    """Return the option that a refusal of a sample's events is about."""
-    # Not the name of the file.
-    message = message.rsplit("': ", 1)[-1]
-    if "event number" in message:
-        return ("event_number",)
-    about = {"selection": "selection", "no class names": "class_column", "weight": "weight"}
-    asked = next((option for words, option in about.items() if words in message), "files")
-    return ("samples", index, asked)
 
 
 def _empty(dataset: Dataset, counts: NDArray[np.int64]) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ class Dataset:
         return (*features, *(name for name in others if name), *used)
 
 
+class EventsError(RefusedError):
+    """Events of a sample cannot be used; `option` is what asks for something else."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 @dataclass(frozen=True)
 class Selected:
     """Selected events of a sample."""
@@ -107,10 +116,7 @@ def selected(
             of_file: list[NDArray[np.uint64]] = []
             for chunk, labels in chunks(dataset, sample, path, features, bar):
                 read += chunk.size
-                try:
-                    found = select(dataset, sample, path, chunk, features, labels, others)
-                except ExpressionError as error:
-                    raise RefusedError(f"{sample.name}: {quoted(path)}: {error}") from error
+                found = select(dataset, sample, path, chunk, features, labels, others)
                 kept += len(found)
                 if dataset.event_number and len(files) > 1:
                     of_file.append(found.keys[:, 0])
@@ -120,11 +126,12 @@ def selected(
                 numbers.append(distinct(np.concatenate(of_file)))
     where = ", ".join(map(quoted, files))
     if not read:
-        raise RefusedError(f"{sample.name}: there is no event in {where}")
+        raise EventsError(f"{sample.name}: there is no event in {where}", "files")
     said = say_others(dataset, sample, others)
     if not kept:
         why = f": {said}" if said else " after the selection"
-        raise RefusedError(f"{sample.name}: no event is left{why}")
+        option = "class_column" if said else "selection"
+        raise EventsError(f"{sample.name}: no event is left{why}", option)
     say_repeated(sample, numbers)
 
 
@@ -159,16 +166,32 @@ def select(
     labels: Mapping[str, int],
     others: Counter[object],
 ) -> Selected:
-    """Return the selected events of a chunk; raises `ExpressionError` or `RefusedError`."""
+    """Return the selected events of a chunk; raises `EventsError`."""
+    where = f"{sample.name}: {quoted(path)}"
     if sample.selection:
-        chunk = chunk.take(condition(chunk, sample.selection))
+        with asked_by("selection", where):
+            chosen = condition(chunk, sample.selection)
+        chunk = chunk.take(chosen)
     if sample.class_column is None:
         label = np.full(chunk.size, sample.label or 0, dtype=np.int64)
     else:
-        label = class_labels(dataset, chunk, sample.class_column, labels, others)
+        with asked_by("class_column", where):
+            label = class_labels(dataset, chunk, sample.class_column, labels, others)
         chunk, label = chunk.take(label >= 0), label[label >= 0]
-    weight = weights(chunk, sample.weight)
-    return Selected(path, chunk, label, weight, keys(dataset, chunk, features))
+    with asked_by("weight", where):
+        weight = weights(chunk, sample.weight)
+    with asked_by("event_number", where):
+        key = keys(dataset, chunk, features)
+    return Selected(path, chunk, label, weight, key)
+
+
+@contextmanager
+def asked_by(option: str, where: str) -> Iterator[None]:
+    """Say of an `ExpressionError` which option asks for what, as `EventsError`."""
+    try:
+        yield
+    except ExpressionError as error:
+        raise EventsError(f"{where}: {error}", option) from error
 
 
 def condition(chunk: Chunk, selection: str) -> NDArray[np.bool_]:
@@ -268,7 +291,7 @@ def nothing(n_events: int) -> Iterator[Mapping[str, Column]]:
 
 
 def say_others(dataset: Dataset, sample: Sample, others: Counter[object]) -> str:
-    """Say which events are of no class; raises `RefusedError` unless they may be left out."""
+    """Say which events are of no class; raises `EventsError` unless they may be left out."""
     found = +others
     if not found:
         return ""
@@ -277,7 +300,7 @@ def say_others(dataset: Dataset, sample: Sample, others: Counter[object]) -> str
     text = f"{quoted(sample.class_column)} is {', '.join(shown + more)}"
     if not dataset.drop_other_classes:
         hint = "which no class names; drop_other_classes leaves them out"
-        raise RefusedError(f"{sample.name}: {text}, {hint}")
+        raise EventsError(f"{sample.name}: {text}, {hint}", "class_column")
     print(f"{sample.name}: {text}: left out")
     return text
 
