@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T054348Z-ratio", "3d1c1070f5007774")
+RATIO = ("fakes_jets_MLP_20261128T054627Z-ratio", "33c4603f7a37c24c")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T054348Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T054627Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1c5254d2eb70a9d9872a9866de4542ee1e1a0df3bc44098643ba52b9f9e45934",
+    parts="332f1fa6abcf9ded3d9e89a916b2a82ecd6d64b71de276ac50e3dd2880d3c3db",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

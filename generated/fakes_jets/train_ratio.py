@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T054348Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T054627Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T054348Z-numerator", "2ba51a53ec0ef15a"),
-    "denominator": ("fakes_jets_MLP_20261128T054348Z-denominator", "7be2b2e80f157556"),
+    "numerator": ("fakes_jets_MLP_20261128T054627Z-numerator", "44cd8bd1f3effd96"),
+    "denominator": ("fakes_jets_MLP_20261128T054627Z-denominator", "1a5250b3dec462fb"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="396333000396bf42fbf48b3e2b6e8987ccaced4b8043e4fbdf8effc564136dfc",
+    parts="64ab260d9d2e027920874c5f925402b3d21fe3851102627952d49e68e67ee77b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

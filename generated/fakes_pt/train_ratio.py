@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T054349Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T054627Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T054349Z-numerator", "9f39456d9752c1f9"),
-    "denominator": ("fakes_pt_MLP_20261128T054349Z-denominator", "55e8af599b87af04"),
+    "numerator": ("fakes_pt_MLP_20261128T054627Z-numerator", "4333049496cb2fab"),
+    "denominator": ("fakes_pt_MLP_20261128T054627Z-denominator", "264b88980dfe6975"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="32d1100cde0abfee2df1306523f52c5a269db479d7f2ca93ca8105acb2de47e7",
+    parts="1b621529e967ed79a34e0127aa0bc3e34f35c3464ef053526309f884cb1751b4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

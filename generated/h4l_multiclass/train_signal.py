@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T054349Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T054627Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b9c328a6712a9b88e1579174512c1d0b2273f3c5473a93fdf6252ada6469c044",
+    parts="a2264a7fed2b7a67addcc5b8a4b9fbbb3cd3ed6496a551918800a382d2ccf67c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

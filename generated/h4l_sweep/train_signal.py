@@ -59,7 +59,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "08e7ee232acfa6b8",
+        "script": "804523dc6e35bda2",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -68,7 +68,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "d538b28114a35694",
+        "script": "0ea01625f27e1368",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -78,7 +78,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "07122a3bfb7a5780",
+        "script": "5ab304f044babc3b",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -88,7 +88,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "e99167b4ab2c912c",
+        "script": "1397cdf67002e194",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -97,7 +97,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "9b406810f10925e5",
+        "script": "03792a48f3f1d058",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -106,7 +106,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "c89e727c5e1d7b3e",
+        "script": "f5c5db5b468d61b6",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -116,7 +116,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "1091218e3d9932e2",
+        "script": "d00c3b9e5ce8d49f",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -126,7 +126,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "c4feebe4ac9bb478",
+        "script": "875b295dda5eacea",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -134,7 +134,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T054349Z"
+SWEEP = "h4l_sweep_20261128T054627Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -211,7 +211,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b9c328a6712a9b88e1579174512c1d0b2273f3c5473a93fdf6252ada6469c044",
+    parts="a2264a7fed2b7a67addcc5b8a4b9fbbb3cd3ed6496a551918800a382d2ccf67c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

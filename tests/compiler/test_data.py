@@ -1,5 +1,6 @@
 """`seesawc init --data`: what a file holds becomes a spec, and what is doubtful is said."""
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -259,3 +260,20 @@ def test_what_cannot_be_read_is_refused_in_words() -> None:
 def test_options_of_data_without_data_are_wrong_usage() -> None:
     assert "need --data" in refused("--class-column", "x", status=2)
     assert "is for --task signal" in refused("--task", "fakes", "--data", "a.csv", status=2)
+
+
+def test_a_tree_or_a_table_that_no_file_has_is_not_ignored() -> None:
+    path = written("a.parquet", events())
+    said = refused("--data", path, "--tree", "nominal")
+    assert "--tree, and no file is of ROOT" in said
+    assert "--table, and no file is of HDF5" in refused("--data", path, "--table", "jets")
+    assert not SPEC.exists()
+
+
+def test_only_what_reads_the_given_files_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written("a.csv", events())
+    other = written("a.root", events())
+    monkeypatch.setitem(sys.modules, "parts.root_files", None)
+    assert "which reads files of events, is not installed" in refused("--data", other)
+    init("--data", path, "--data", path)
+    assert SPEC.exists()

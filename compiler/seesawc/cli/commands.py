@@ -340,10 +340,9 @@ def init(
         source.check_name(path)
         if path.exists():
             raise CompileError(Diagnostic(f"{path} exists", hint="another name"))
+        text = starting_spec(name, task)
         if data:
-            text = _of_data(name, data, class_column, tree, table)
-        else:
-            text = starting_spec(name, task)
+            text = _of_data(text, data, class_column, tree, table)
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="ascii")
@@ -357,19 +356,20 @@ def init(
 
 
 def _of_data(
-    name: str, data: tuple[Path, ...], class_column: str | None, tree: str | None, table: str | None
+    text: str, data: tuple[Path, ...], class_column: str | None, tree: str | None, table: str | None
 ) -> str:
-    """Return the spec of files; stop without the packages that read them."""
-    for package in ("numpy", "uproot", "h5py", "pyarrow"):
-        _need(package)
-    # No other command needs what reads files of data.
-    from seesawc.data.first_spec import Wish, first_spec
-    from seesawc.data.readers import reader_of
-    from seesawc.data.summaries import look
+    """Return a starting spec filled with what files hold."""
+    named = {name: each for name, each in (("tree", tree), ("table", table)) if each}
+    try:
+        # No other command needs what reads files of data.
+        from seesawc.data.first_spec import Wish, first_spec
+        from seesawc.data.readers import readers_of
+        from seesawc.data.summaries import look
 
-    starting_spec(name, "signal")
-    looks = [look(path, reader_of(path, tree, table)) for path in data]
-    return first_spec(name, looks, Wish(class_column, tree, table))
+        looks = [look(*each) for each in zip(data, readers_of(data, named), strict=True)]
+    except ModuleNotFoundError as error:
+        raise CompileError(_lacking(error)) from error
+    return first_spec(text, looks, Wish(class_column, named))
 
 
 @main.command("set")

@@ -30,15 +30,8 @@ def _sample(data: dataset.Dataset, sample: dataset.Sample) -> Sample:
         name=sample.name,
         files=sample.files,
         reader=reader(name, getattr(sample, TABLES[name]) if name in TABLES else None),
-        label=_label(data, sample),
+        label=dataset.label_of(data, sample),
         class_column=sample.class_column,
         selection=sample.selection,
         weight=sample.weight,
     )
-
-
-def _label(data: dataset.Dataset, sample: dataset.Sample) -> int | None:
-    """Return the label of all events of a sample, as its scripts have it."""
-    if sample.kind is not None:
-        return int(sample.kind == "data")
-    return data.classes.index(sample.label) if sample.label else None

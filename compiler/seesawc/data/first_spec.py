@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -11,12 +11,12 @@ import tomlkit
 from attrs import frozen
 
 from parts.grammar import GrammarError, parse
-from seesawc.data.readers import place_from
+from seesawc.data.readers import kind_of, place_from
 from seesawc.data.roles import LISTS, Roles, roles
 from seesawc.data.summaries import Look
 from seesawc.diagnostics import CompileError, Diagnostic, did_you_mean
+from seesawc.tables.dataset import TABLES
 from seesawc.tables.values import WrongValue, check_name
-from seesawc.writing.starting_spec import starting_spec
 
 WIDTH = 100
 # Columns that a comment names.
@@ -29,16 +29,15 @@ DATASET, MODEL = "[dataset_config]", "[model_config"
 class Wish:
     """What the author said of the files."""
 
-    class_column: str | None = None
-    tree: str | None = None
-    table: str | None = None
+    class_column: str | None
+    # The tree, or the table, of files that have several.
+    named: Mapping[str, str]
 
 
-def first_spec(name: str, looks: Sequence[Look], wish: Wish) -> str:
-    """Return the text of specs/<name>.toml; raises `CompileError` for a column of no classes."""
+def first_spec(text: str, looks: Sequence[Look], wish: Wish) -> str:
+    """Return a starting spec with what was seen; raises `CompileError` for a wrong class column."""
     found = roles(looks, wish.class_column)
     classes = _classes(looks, wish.class_column) if wish.class_column else {}
-    text = starting_spec(name, "signal")
     head, tail = text.partition(DATASET)[0], MODEL + text.partition(MODEL)[2]
     if len(looks) == 1 and not classes:
         head = _todo(found) + head
@@ -233,10 +232,8 @@ def _selections(look: Look, found: Roles) -> tuple[str, str]:
 
 def _sample(look: Look, name: str, lines: Sequence[str], wish: Wish) -> list[str]:
     place = place_from(Path("specs"), look.path)
-    ending = look.path.suffix.lower()
-    chosen = {".root": ("tree", wish.tree), ".h5": ("table", wish.table)}
-    option, value = chosen.get(".h5" if ending == ".hdf5" else ending, ("", None))
-    table = [f"{option} = {_text(value)}"] if value else []
+    option = TABLES.get(kind_of(look.path), "")
+    table = [f"{option} = {_text(wish.named[option])}"] if option in wish.named else []
     return [
         "[[dataset_config.samples]]", f'name = "{name}"', *lines[:1], f"files = [{_text(place)}]",
         *table, *lines[1:],

@@ -1,12 +1,13 @@
 """The name of a file -> the reader that scripts open it with."""
 
 import os
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from parts.readers import Reader
 from seesawc.diagnostics import CompileError, Diagnostic
-from seesawc.tables.dataset import READERS, TABLES
+from seesawc.tables.dataset import READERS, TABLES, reader_of
 
 # Imported by format: one takes a third of a second, all of them more than one.
 MODULES = {
@@ -24,15 +25,28 @@ def reader(name: str, table: str | None = None) -> Reader:
     return found
 
 
-def reader_of(path: Path, tree: str | None, table: str | None) -> Reader:
-    """Return the reader of a file; raises `CompileError` if none can read it."""
+def readers_of(paths: Sequence[Path], named: Mapping[str, str]) -> list[Reader]:
+    """Return the readers of files; `named` has the tree, or the table, of those that have some.
+
+    Raises `CompileError` for a file that none can read, and for a name that no file needs.
+    """
+    kinds = [kind_of(path) for path in paths]
+    for option in named:
+        if option not in map(TABLES.get, kinds):
+            takes = " or ".join(kind.upper() for kind, name in TABLES.items() if name == option)
+            message = f"--{option}, and no file is of {takes}"
+            raise CompileError(Diagnostic(message, hint="leave it out"))
+    return [reader(kind, named.get(TABLES.get(kind, ""))) for kind in kinds]
+
+
+def kind_of(path: Path) -> str:
+    """Return the name of the reader of a file."""
     named = f"{path}/" if path.is_dir() else path.name
-    name = next((name for ending, name in READERS.items() if named.endswith(ending)), None)
-    if name is None:
+    if not named.endswith(tuple(READERS)):
         endings = ", ".join(ending for ending in READERS if ending != "/")
         hint = f"{endings}, or a folder of Parquet files"
         raise CompileError(Diagnostic(f"{path} is no kind of file that can be read", hint=hint))
-    return reader(name, {"tree": tree, "table": table}.get(TABLES.get(name, "")))
+    return reader_of(named)
 
 
 def place_from(folder: Path, path: Path) -> str:

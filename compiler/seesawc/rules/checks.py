@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Literal
 
+from parts.grammar import with_origins
 from seesawc.diagnostics import Diagnostic, did_you_mean
 from seesawc.reading.source import Key, Source
 from seesawc.rules import fakes
@@ -15,7 +16,6 @@ from seesawc.tables.dataset import (
     Dataset,
     Sample,
     reader_of,
-    underived,
     weight_columns,
 )
 from seesawc.tables.resolution import Experiment
@@ -206,7 +206,7 @@ def _samples(_: Spec, experiment: Experiment) -> Faults:
 def _derived(_: Spec, experiment: Experiment) -> Faults:
     data = experiment.dataset_config
     for name, text in data.derived.items():
-        if name in underived(data, expressions.columns(text)):
+        if name in with_origins(expressions.columns(text), data.derived):
             key = (DATASET, "derived", name)
             yield Fault(key, f'"{name}" is derived from itself', "another name")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from attrs import frozen
 
+from parts.grammar import with_origins
 from seesawc.tables import expressions
 from seesawc.tables.values import (
     Column,
@@ -197,35 +198,30 @@ def _classes(table: DatasetTable) -> tuple[str, ...]:
     return tuple(sorted(named, key=lambda name: (name == "signal") - (name == "background")))
 
 
-def underived(dataset: Dataset, names: Iterable[str]) -> tuple[str, ...]:
-    """Return names, and what those among them that are derived are derived from, each once."""
-    found: dict[str, None] = {}
-    left = list(names)
-    while left:
-        name = left.pop(0)
-        if name not in found:
-            found[name] = None
-            left += expressions.columns(dataset.derived[name]) if name in dataset.derived else ()
-    return tuple(found)
-
-
 def used_columns(dataset: Dataset, sample: Sample, further: Iterable[str] = ()) -> tuple[str, ...]:
     """Return all columns that are looked up in a sample, derived ones included, each once."""
     wanted = [*dataset.numerical, *dataset.categorical, *further]
     wanted += [name for name in (dataset.event_number, sample.class_column) if name]
     for expression in (sample.selection, sample.weight):
         wanted += expressions.columns(expression) if expression else ()
-    return underived(dataset, wanted)
+    return tuple(with_origins(wanted, dataset.derived))
 
 
 def weight_columns(dataset: Dataset) -> frozenset[str]:
     """Return all columns that weights are computed from."""
     weights = (sample.weight for sample in dataset.samples if sample.weight)
     used = (name for weight in weights for name in expressions.columns(weight))
-    return frozenset(underived(dataset, used))
+    return frozenset(with_origins(used, dataset.derived))
 
 
 def used_derived(dataset: Dataset, further: Iterable[str] = ()) -> dict[str, str]:
     """Return the derived columns that some sample needs, in the order of the spec."""
     used = {name for sample in dataset.samples for name in used_columns(dataset, sample, further)}
     return {name: text for name, text in dataset.derived.items() if name in used}
+
+
+def label_of(dataset: Dataset, sample: Sample) -> int | None:
+    """Return the label of a sample's events: of its class, or 1 for data; None: a column tells."""
+    if sample.kind is not None:
+        return int(sample.kind == "data")
+    return None if sample.label is None else dataset.classes.index(sample.label)

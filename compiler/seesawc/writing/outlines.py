@@ -6,7 +6,7 @@ from typing import Any
 from attrs import frozen
 
 from seesawc.tables import signatures
-from seesawc.tables.dataset import TABLES, Dataset, Sample, reader_of, used_derived
+from seesawc.tables.dataset import TABLES, Dataset, Sample, label_of, reader_of, used_derived
 from seesawc.tables.fakes import Fakes
 from seesawc.tables.resolution import Experiment, fakes_columns
 from seesawc.tables.training import Scheduler, Training
@@ -185,14 +185,9 @@ def _network(experiment: Experiment, fakes: Fakes, trained: str = "") -> Mapping
 
 
 def _sample(data: Dataset, sample: Sample) -> dict[str, Any]:
-    index = None
-    if sample.label is not None:
-        index = data.classes.index(sample.label)
-    elif sample.kind is not None:
-        index = int(sample.kind == "data")
     return {
         "name": sample.name,
-        "index": index,
+        "index": label_of(data, sample),
         "label": sample.label or sample.kind,
         "class_column": sample.class_column,
         "files": sample.files,

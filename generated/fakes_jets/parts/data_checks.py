@@ -12,11 +12,11 @@ from parts.columns import (
     locate,
     no_events,
     underived,
-    with_origins,
 )
 from parts.datasets import Dataset, Sample, class_labels, condition, keys, weights
 from parts.expressions import ExpressionError
 from parts.files import find_all
+from parts.grammar import with_origins
 from parts.machinery.exits import RefusedError, obey
 from parts.readers import NoTableError, Schema, quoted
 

@@ -10,7 +10,7 @@ import copy
 import keyword
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -91,6 +91,20 @@ def parse(text: str) -> Expression:
 def form(expression: Expression) -> Form | None:
     """Return what an expression gives; None: what its columns hold decides that."""
     return form_of(expression.tree)
+
+
+def with_origins(names: Iterable[str], derived: Mapping[str, str]) -> Iterator[str]:
+    """Yield names and what those that are derived are derived from, each once."""
+    seen: set[str] = set()
+    left = list(names)[::-1]
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        yield name
+        if name in derived:
+            left += parse(derived[name]).references[::-1]
 
 
 def written(node: ast.AST) -> str:

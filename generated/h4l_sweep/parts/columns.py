@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parts.expressions import ExpressionError, Values, evaluate
-from parts.grammar import parse
+from parts.grammar import parse, with_origins
 from parts.readers import Column, ColumnType, Lists, listed, quoted, unknown
 
 ELEMENT = re.compile(r"(.+)\[(\d{1,6})\]")
@@ -41,20 +41,6 @@ def locate(name: str, columns: Container[str]) -> tuple[str, int | None] | None:
 def underived(names: Iterable[str], derived: Mapping[str, str]) -> Iterator[str]:
     """Yield what names stand for once derived columns are spelt out, each once."""
     yield from (name for name in with_origins(names, derived) if name not in derived)
-
-
-def with_origins(names: Iterable[str], derived: Mapping[str, str]) -> Iterator[str]:
-    """Yield names and what those that are derived are derived from, each once."""
-    seen: set[str] = set()
-    left = list(names)[::-1]
-    while left:
-        name = left.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        yield name
-        if name in derived:
-            left += parse(derived[name]).references[::-1]
 
 
 def columns_of(
