@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T054627Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T054951Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T054627Z-numerator", "44cd8bd1f3effd96"),
-    "denominator": ("fakes_jets_MLP_20261128T054627Z-denominator", "1a5250b3dec462fb"),
+    "numerator": ("fakes_jets_MLP_20261128T054951Z-numerator", "399c82c5194ea3e0"),
+    "denominator": ("fakes_jets_MLP_20261128T054951Z-denominator", "aa415bf8530c349d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="64ab260d9d2e027920874c5f925402b3d21fe3851102627952d49e68e67ee77b",
+    parts="674a25766365c26451275b658c3ebf13a83ff56c6841645d43632ad211fcdfcd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

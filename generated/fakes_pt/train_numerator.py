@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T054627Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T054952Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -133,7 +133,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="58334158a2cc3d4c58a34e00ced40ce4ee6472b81ca72f7f76adb17f6f3db325",
+    parts="215db5154da607bac745baf2e10032e000f741d6636b73d4f5bab096ccaaae5d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

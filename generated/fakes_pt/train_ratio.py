@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T054627Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T054952Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T054627Z-numerator", "4333049496cb2fab"),
-    "denominator": ("fakes_pt_MLP_20261128T054627Z-denominator", "264b88980dfe6975"),
+    "numerator": ("fakes_pt_MLP_20261128T054952Z-numerator", "818b190c4af75818"),
+    "denominator": ("fakes_pt_MLP_20261128T054952Z-denominator", "41356dc3dcd1cf70"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1b621529e967ed79a34e0127aa0bc3e34f35c3464ef053526309f884cb1751b4",
+    parts="2389db2f1adf355b7ad7bb84809104cbe19dab06077e3edb63a61a78e2ad20c5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

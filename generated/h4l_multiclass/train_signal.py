@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T054627Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T054952Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a2264a7fed2b7a67addcc5b8a4b9fbbb3cd3ed6496a551918800a382d2ccf67c",
+    parts="a4142531bcd32dc0a8eec90133d2965b731beb65043f3e174a77d8061a6f66d6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -15,7 +15,7 @@ from parts.columns import ELEMENT, Chunk, underived
 from parts.cracks import Crack, in_crack
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError, obey
-from parts.readers import Column, ColumnType, kind_of
+from parts.readers import Column, ColumnType, Lists, kind_of, lists_of
 
 # Events at a time, which bounds the memory.
 CHUNK = 262_144
@@ -126,8 +126,8 @@ def stacked(
     """Return columns side by side (event, column); raises `RefusedError`."""
     # What the events have need not be derived.
     derived = {name: text for name, text in network.derived.items() if not has(events, name)}
-    columns = {name: Column(values(network, events, name)) for name in underived(names, derived)}
-    types = {name: ColumnType(kind_of(c.values.dtype), "text") for name, c in columns.items()}
+    columns = dict(column_of(events, name) for name in underived(names, derived))
+    types = {name: type_of(column) for name, column in columns.items()}
     size = len(next(iter(columns.values())))
     if any(len(column) != size for column in columns.values()):
         lengths = ", ".join(f"{name}: {len(column)}" for name, column in columns.items())
@@ -135,7 +135,7 @@ def stacked(
     chunk = Chunk(columns, types, size, derived, network.missing)
     try:
         return np.stack([chunk.numbers(name).astype(np.float64) for name in names], axis=1)
-    except (ExpressionError, ValueError) as error:
+    except ExpressionError as error:
         raise RefusedError(f"the events cannot be used: {error}") from error
 
 
@@ -148,25 +148,28 @@ def has(events: Mapping[str, Any], name: str) -> bool:
     return True
 
 
-def values(network: Network, events: Mapping[str, Any], name: str) -> NDArray[Any]:
-    """Return a column, or the elements of a column of lists, (event,); raises `RefusedError`."""
+def column_of(events: Mapping[str, Any], name: str) -> tuple[str, Column | Lists]:
+    """Return the column that a name needs, under its own name; raises `RefusedError`."""
     element = ELEMENT.fullmatch(name)
     try:
         if element and not has(events, name):
-            filler = np.nan if network.missing is None else network.missing
-            place = int(element[2])
             lists = events[element[1]]
             # Items of Arrow's own kind are no numbers.
             lists = lists.to_pylist() if hasattr(lists, "to_pylist") else lists
             items = [np.asarray(() if each is None else each) for each in lists]
-            column = np.array([each[place] if len(each) > place else filler for each in items])
-        else:
-            column = np.asarray(events[name])
+            return element[1], lists_of(items)
+        column = np.asarray(events[name])
         if column.ndim != 1 or column.dtype.kind not in "biuf":
             raise ValueError("not one number each")
     except (LookupError, TypeError, ValueError) as error:
         raise RefusedError(f"the events have no column {name} of one number each") from error
-    return column
+    return name, Column(column)
+
+
+def type_of(column: Column | Lists) -> ColumnType:
+    """Return the type of what was given as an array."""
+    kind, said = kind_of(column.values.dtype), str(column.values.dtype)
+    return ColumnType("list", said, kind) if isinstance(column, Lists) else ColumnType(kind, said)
 
 
 def mean(factors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Columns of an open HDF5 file: fields of a structured array, or plain datasets of one length."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from parts.readers import (
     Lists,
     Schema,
     kind_of,
+    lists_of,
     native,
     quoted,
 )
@@ -132,8 +133,8 @@ def from_rows(rows: NDArray[Any], kind: Kind) -> Column | Lists:
         return Column(native(np.ascontiguousarray(rows)))
     if rows.dtype.kind != "O":
         return lists_alike(native(np.ascontiguousarray(rows)))
-    length = np.fromiter(map(len, rows), np.int64, len(rows))
-    return Lists(native(np.concatenate(list(rows))), np.cumsum(length) - length, length)
+    found = lists_of(list(rows))
+    return replace(found, values=native(found.values))
 
 
 def as_text(value: bytes | str) -> str:

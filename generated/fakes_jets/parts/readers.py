@@ -78,6 +78,13 @@ class Lists:
         return Column(values, ~there)
 
 
+def lists_of(items: Sequence[NDArray[Any]]) -> Lists:
+    """Return lists that stand each on its own, one an event, as a column."""
+    length = np.fromiter(map(len, items), np.int64, len(items))
+    values = np.concatenate(items) if len(items) else np.zeros(0)
+    return Lists(values, np.cumsum(length) - length, length)
+
+
 @dataclass(frozen=True)
 class Schema:
     """What is known of a table when its file is opened."""
