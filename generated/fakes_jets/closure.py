@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T054951Z-ratio", "d0b6d8d6617fef45")
+RATIO = ("fakes_jets_MLP_20261128T055157Z-ratio", "44ba7ee5e5a3f824")
 
 # Dataset.
 EVENT_NUMBER = "event"

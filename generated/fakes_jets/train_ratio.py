@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T054951Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T055157Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T054951Z-numerator", "399c82c5194ea3e0"),
-    "denominator": ("fakes_jets_MLP_20261128T054951Z-denominator", "aa415bf8530c349d"),
+    "numerator": ("fakes_jets_MLP_20261128T055157Z-numerator", "31b8446e51bf1655"),
+    "denominator": ("fakes_jets_MLP_20261128T055157Z-denominator", "891e814b76b01feb"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="674a25766365c26451275b658c3ebf13a83ff56c6841645d43632ad211fcdfcd",
+    parts="fbe9008eec2d4352b8cfae9d60c50d8cc83b0d42bb28be3812915473442f2d96",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T054952Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T055157Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T054952Z-numerator", "818b190c4af75818"),
-    "denominator": ("fakes_pt_MLP_20261128T054952Z-denominator", "41356dc3dcd1cf70"),
+    "numerator": ("fakes_pt_MLP_20261128T055157Z-numerator", "fbf9b5a524a88b22"),
+    "denominator": ("fakes_pt_MLP_20261128T055157Z-denominator", "f6896fcfa3116cc2"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2389db2f1adf355b7ad7bb84809104cbe19dab06077e3edb63a61a78e2ad20c5",
+    parts="f8eb3295b604b8fff4c4e6053bfae1d107db41ba72aa40fc96b8950712a88ee7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

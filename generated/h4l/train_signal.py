@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T054952Z"
+RUN_NAME = "h4l_ResNet_20261128T055157Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +158,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1c61a3fd206372e542d4083bc27485b9c9774e687563516f3ef4ab1abf00944d",
+    parts="1840dc1b0dbf67421c41c11b8fd91f2bbba80339d81051726e3e2a9f4b8d8545",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

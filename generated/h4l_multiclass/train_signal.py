@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T054952Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T055157Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a4142531bcd32dc0a8eec90133d2965b731beb65043f3e174a77d8061a6f66d6",
+    parts="2cd49260c8b1d3ff3ebb32bcbb0f018f2c49564c3d776469662deb28bac1aa10",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

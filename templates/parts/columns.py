@@ -119,9 +119,7 @@ class Chunk:
         found = self.values(name)
         if name in self.derived or self.missing is None or found.array.dtype.kind not in "iuf":
             return found
-        absent = np.isnan(found.array) if self.missing != self.missing else (
-            found.array == self.missing
-        )  # fmt: skip
+        absent = np.isnan(found.array) if np.isnan(self.missing) else found.array == self.missing
         return Values(found.array, absent if found.missing is None else absent | found.missing)
 
     def _read(self, name: str) -> Values:

@@ -15,7 +15,7 @@ from parts.columns import Chunk, columns_of
 from parts.expressions import ExpressionError
 from parts.grammar import parse
 from parts.machinery.exits import RefusedError, obey
-from parts.readers import Column, Reader, listed, quoted
+from parts.readers import Reader, listed, quoted
 
 # Events that are looked at together: what of them is in use stays in a processor's cache.
 EVENTS_AT_ONCE = 2**13
@@ -136,9 +136,9 @@ def selected(
 
 
 def chunks(
-    dataset: Dataset, sample: Sample, path: Path, features: Sequence[str], bar: Any = None
+    dataset: Dataset, sample: Sample, path: Path, features: Sequence[str], bar: tqdm
 ) -> Iterator[tuple[Chunk, Mapping[str, int]]]:
-    """Yield the events of a file, and what numbers it has for classes by name."""
+    """Yield the events of a file, and what numbers it has for classes by name; tell the `bar`."""
     with sample.reader.open(path) as table:
         schema = table.schema
         if not schema.n_events:
@@ -146,15 +146,13 @@ def chunks(
             return
         names = dataset.names(sample, features)
         columns = columns_of(names, dataset.derived, schema.columns)
-        if bar is not None:
-            bar.total = (bar.total or 0) + schema.n_events
-        for found in table.chunks(columns, EVENTS_AT_ONCE) if columns else nothing(schema.n_events):
+        bar.total = (bar.total or 0) + schema.n_events
+        for found in table.chunks(columns, EVENTS_AT_ONCE):
             obey()
             size = len(next(iter(found.values())))
             chunk = Chunk(found, schema.columns, size, dataset.derived, dataset.missing)
             yield chunk, schema.labels
-            if bar is not None:
-                bar.update(size)
+            bar.update(size)
 
 
 def select(
@@ -282,12 +280,6 @@ def class_values(
         holds, named = ("texts", "numbers") if texts else ("numbers", "texts")
         raise ExpressionError(f"{quoted(column)} holds {holds}, and class_values names {named}")
     return {value: dataset.classes.index(name) for name, each in values.items() for value in each}
-
-
-def nothing(n_events: int) -> Iterator[Mapping[str, Column]]:
-    """Yield chunks of events of which no column is asked for."""
-    for start in range(0, n_events, EVENTS_AT_ONCE):
-        yield {"": Column(np.zeros(min(EVENTS_AT_ONCE, n_events - start), dtype=bool))}
 
 
 def say_others(dataset: Dataset, sample: Sample, others: Counter[object]) -> str:

@@ -67,7 +67,7 @@ def read_leptons(
         return Tightness(sample.name, category, crack)
 
     splits = read_arrays(dataset, files, train, validation, numpy_type(dtype), marker)
-    parts = [in_tensors_of_leptons(split, dtype) for split in splits]
+    parts = [leptons_of(split, dtype) for split in splits]
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)
     for part in parts:
@@ -75,7 +75,7 @@ def read_leptons(
     return parts[0], parts[1], parts[2]
 
 
-def in_tensors_of_leptons(split: Arrays, dtype: torch.dtype) -> Leptons:
+def leptons_of(split: Arrays, dtype: torch.dtype) -> Leptons:
     """Return a split whose features are not copied."""
     return Leptons(
         torch.from_numpy(split.numerical),

@@ -96,10 +96,9 @@ def loss_factors(
     for name, total, size in zip(classes, totals, sizes, strict=True):
         if not is_yield(total, size):
             raise RefusedError(f"the training weights of class {name} add up to {total:g}")
-    factors = len(weight) / len(classes) / totals if use_class_weights else (
-        len(weight) / totals.sum()
-    )  # fmt: skip
-    return np.broadcast_to(factors, totals.shape).astype(np.float64)
+    if use_class_weights:
+        return np.asarray(len(weight) / len(classes) / totals)
+    return np.full(len(classes), len(weight) / totals.sum())
 
 
 def check_splits(splits: Sequence[Arrays], classes: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Columns of a TTree in an open ROOT file: its branches, read basket by basket."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,13 @@ class RootTree:
     def stretches(self, name: str, at_once: int) -> Stretches:
         """Return the values of a branch, in its baskets."""
         branch, n_events = self.branches[name], self.schema.n_events
-        read = branch_readers[self.schema.columns[name].kind]
+        read = read_lists if self.schema.columns[name].kind == "list" else read_numbers
 
         def columns(first: int, last: int) -> Mapping[str, Column | Lists]:
             with refusing(self.path, column_said(name), self.errors):
                 held = read(branch, first, last)
-                there = len(held.first if isinstance(held, Lists) else held.values)
-                if there != last - first:
-                    raise ValueError(f"{there} values for {last - first} events")
+                if len(held) != last - first:
+                    raise ValueError(f"{len(held)} values for {last - first} events")
             return {name: held}
 
         with refusing(self.path, column_said(name), self.errors):
@@ -103,12 +102,3 @@ def read_lists(branch: Any, first: int, last: int) -> Lists:
     layout = branch.array(None, first, last, array_cache=None, library="ak").layout
     lists = layout.to_ListOffsetArray64(True)
     return lists_between(native(np.asarray(lists.content.data)), np.asarray(lists.offsets.data))
-
-
-branch_readers: dict[str, Callable[[Any, int, int], Column | Lists]] = {
-    "condition": read_numbers,
-    "whole": read_numbers,
-    "real": read_numbers,
-    "text": read_numbers,
-    "list": read_lists,
-}

@@ -48,6 +48,7 @@ def settings(constants: dict[str, Any], resolved: Path | None, own: str | None) 
     a constant as that, for this is the value that ran.
     """
     options = all_options(resolved, own) if resolved else {}
+    # A table of names, such as that of labels, is one constant, and an option for each name.
     tables = {name for name, value in constants.items() if isinstance(value, dict)}
     others = {
         name: value
@@ -62,9 +63,8 @@ def constants_of(option: str) -> set[str]:
     """Return the names that an option's constant may have: `lr`, or `scheduler_factor`."""
     *_, above, name = ("", *option.lower().split("."))
     stem = above.removesuffix("_params").removesuffix("_config")
-    # Which of them normalises, is one constant; so is a table of names, such as that of labels.
-    norm = ["norm"] if name in ("batchnorm", "layernorm") else []
-    return {name, above, f"{stem}_{name}", *norm}
+    # Which of them normalises, is one constant.
+    return {name, f"{stem}_{name}", *(["norm"] if name in ("batchnorm", "layernorm") else [])}
 
 
 def all_options(resolved: Path, own: str | None) -> dict[str, Any]:
