@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T055157Z-ratio", "44ba7ee5e5a3f824")
+RATIO = ("fakes_jets_MLP_20261128T055343Z-ratio", "a0cd2abcead3a72b")
 
 # Dataset.
 EVENT_NUMBER = "event"

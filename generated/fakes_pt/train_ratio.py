@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055157Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T055343Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T055157Z-numerator", "fbf9b5a524a88b22"),
-    "denominator": ("fakes_pt_MLP_20261128T055157Z-denominator", "f6896fcfa3116cc2"),
+    "numerator": ("fakes_pt_MLP_20261128T055343Z-numerator", "378a1ff9017c4585"),
+    "denominator": ("fakes_pt_MLP_20261128T055343Z-denominator", "09e236df40eebaed"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f8eb3295b604b8fff4c4e6053bfae1d107db41ba72aa40fc96b8950712a88ee7",
+    parts="d35edbc4f213d98c0ceca497d91e4f430d170f842b2a36912f68c45c13df3585",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

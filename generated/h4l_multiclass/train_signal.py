@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T055157Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T055343Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2cd49260c8b1d3ff3ebb32bcbb0f018f2c49564c3d776469662deb28bac1aa10",
+    parts="166c3f727dbbe94167db9924b9a191f86654f1368cc19ee157ef907df4ff3981",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

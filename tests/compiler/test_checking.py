@@ -295,7 +295,7 @@ def test_torch_is_not_imported_and_a_package_that_lacks_is_named(folder: Path) -
     Path("s.toml").write_text(SPEC)
     code = "import sys\nfrom seesawc.cli.commands import main\n{}\n"
     run = 'main(["check", "--data", "s.toml"], standalone_mode=False)'
-    known = 'assert not {"torch", "uproot", "h5py", "tomlkit"} & set(sys.modules)'
+    known = 'assert not {"torch", "pandas", "uproot", "h5py", "tomlkit"} & set(sys.modules)'
     done = subprocess.run(
         [sys.executable, "-c", code.format(f"{run}\n{known}")], capture_output=True, text=True
     )
