@@ -184,3 +184,13 @@ def test_a_mend_of_a_part_of_the_densities_changes_the_stages_that_build_on_it(
         "train_ratio.py": 3,
     }
     assert "apply.py" not in found
+
+
+def test_a_derived_column_that_nothing_uses_renews_nothing(project: Project) -> None:
+    def numbers(**derived: str) -> object:
+        changes = {"dataset_config": {"derived": derived, "numerical": ["x", "s"]}}
+        return build(project, merged(SPEC, changes), FIRST)["numbers"]
+
+    assert numbers(s="x + y", other="y") == numbers(s="x + y", other="x") == numbers(s="x + y")
+    # One that a used one is derived from is used.
+    assert numbers(s="x + other", other="y") != numbers(s="x + other", other="x")

@@ -110,6 +110,7 @@ def test_what_an_expression_gives_follows_from_its_text(text: str, gives: str | 
         ("`` > 30", "is empty", "`the name of a column`"),
         ("`  ` > 30", "is empty", "`the name of a column`"),
         ("`a``b`", "is not an expression", HINT),
+        ("(a & 99999999999999999999) > 0", "nor a column of whole numbers", "compare"),
         ("a[-1]", "'a[-1]' is not allowed", "jet_pt[0]"),
         ("a[b]", "'a[b]' is not allowed", "jet_pt[0]"),
         ("a[True]", "'a[True]' is not allowed", "jet_pt[0]"),

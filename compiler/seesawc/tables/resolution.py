@@ -114,6 +114,9 @@ def numbers(experiment: Experiment) -> Iterator[tuple[str, str]]:
     if experiment.stage != "ratio":
         elsewhere.add(("fakes_config", "use_data_in_ratio"))
     for key, value in options(experiment):
+        if key == ("dataset_config", "derived"):
+            # Others are in no script.
+            value = dataset.used_derived(experiment.dataset_config, fakes_columns(experiment))
         if elsewhere.isdisjoint((key[:1], key[:2])) and key[-1] not in COSMETIC:
             plain = dict(value) if isinstance(value, Mapping) else value
             yield ".".join(map(str, key)), repr(plain)

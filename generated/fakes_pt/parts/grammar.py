@@ -278,7 +278,9 @@ def has_bits(node: ast.expr) -> bool:
     """Whether a node may have the bits of a whole number; what is computed may be too large."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
         node = node.operand
-    return isinstance(node, ast.Name | ast.BoolOp) or type(getattr(node, "value", None)) is int
+    if isinstance(node, ast.Constant):
+        return type(node.value) is int and node.value < 2**64
+    return isinstance(node, ast.Name | ast.BoolOp)
 
 
 def check_comparison(node: ast.Compare, op: ast.cmpop, one: ast.expr, other: ast.expr) -> None:
