@@ -73,3 +73,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("cannot mount")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def real_files() -> Path:
+    """A folder of files that others have written; they are not kept here."""
+    place = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SEESAWC_REAL_FILES", place))
+    if not folder.is_dir():
+        pytest.skip(f"no real files of others at {folder}")
+    return folder

@@ -1,7 +1,6 @@
 """HDF5 files give the values that were written, of structured arrays and of plain datasets."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 
 from parts.hdf5_files import Hdf5
 from parts.machinery.exits import RefusedError
-from parts.readers import Column, Lists, NoTableError, Table
+from parts.readers import Lists, NoTableError, Table
+from tests.parts.reading import values_of
 
-PLACE = Path(__file__).parents[3] / "shared" / "data"
 SIZES = (1, 7, 1000)
 N = 25
 NUMBERS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">f4", ">i8")
@@ -24,15 +23,6 @@ FORMATS: dict[str, dict[str, Any]] = {
     "contiguous": {},
 }
 each_size = pytest.mark.parametrize("size", SIZES)
-
-
-@pytest.fixture
-def real_files() -> Path:
-    """A folder of files that others have written; they are not kept here."""
-    folder = Path(os.environ.get("SEESAWC_REAL_FILES", PLACE))
-    if not folder.is_dir():
-        pytest.skip(f"no real files of others at {folder}")
-    return folder
 
 
 def numbers() -> dict[str, np.ndarray]:
@@ -71,31 +61,17 @@ def write(path: Path, **arrays: Any) -> Path:
     return path
 
 
-def read(table: Table, name: str, size: int) -> Any:
-    """Return a column: an array of numbers or texts, or lists."""
-    found: list[Any] = []
-    for chunk in table.chunks([name], size):
-        held, before = chunk[name], len(found)
-        if isinstance(held, Lists):
-            ends = zip(held.first, held.first + held.length, strict=True)
-            found += [held.values[first:last].tolist() for first, last in ends]
-        else:
-            found += list(held.values)
-        assert len(found) == min(before + size, table.schema.n_events)
-    return np.array(found, held.values.dtype) if isinstance(held, Column) else found
-
-
 def check(table: Table, size: int) -> None:
     """Check that what `structured` has is what is read."""
     for name, expected in numbers().items():
-        found = read(table, name, size)
+        found = values_of(table, name, size)
         assert found.dtype == expected.dtype.newbyteorder("=")
         assert found.dtype.isnative
         assert found.tobytes() == expected.astype(found.dtype).tobytes()
     for name in ("t", "s"):
-        assert read(table, name, size).tolist() == [TEXTS[index % 3] for index in range(N)]
-    assert read(table, "k", size) == np.arange(3 * N).reshape(N, 3).tolist()
-    assert read(table, "l", size) == LISTS
+        assert values_of(table, name, size).tolist() == [TEXTS[index % 3] for index in range(N)]
+    assert values_of(table, "k", size) == np.arange(3 * N).reshape(N, 3).tolist()
+    assert values_of(table, "l", size) == LISTS
 
 
 @each_size
@@ -128,7 +104,7 @@ def test_plain_datasets_come_back_bit_by_bit(tmp_path: Path, form: str, size: in
     with Hdf5("in").open(tmp_path / "a.h5") as table:
         check(table, size)
     with Hdf5().open(tmp_path / "a.h5") as table:
-        assert read(table, "in/xu8", size).tolist() == numbers()["xu8"].tolist()
+        assert values_of(table, "in/xu8", size).tolist() == numbers()["xu8"].tolist()
 
 
 def test_columns_have_the_kinds_of_their_types(tmp_path: Path) -> None:
@@ -251,9 +227,9 @@ def test_only_datasets_that_are_asked_for_are_read(tmp_path: Path) -> None:
     damaged[place : place + 20] = bytes(20)
     path.write_bytes(damaged)
     with Hdf5().open(path) as table:
-        assert read(table, "x", 70).tolist() == list(range(1000))
+        assert values_of(table, "x", 70).tolist() == list(range(1000))
         with pytest.raises(RefusedError, match=r"cannot read '.*a.h5': column 'y': "):
-            read(table, "y", 70)
+            values_of(table, "y", 70)
 
 
 def test_a_filter_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -266,7 +242,7 @@ def test_a_filter_that_is_not_there_is_named(tmp_path: Path) -> None:
         dataset = h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F64LE, space, created)
         dataset.write_direct_chunk((0,), bytes(80), filter_mask=0)
     with Hdf5().open(tmp_path / "a.h5") as table, pytest.raises(RefusedError) as caught:
-        read(table, "x", 3)
+        values_of(table, "x", 3)
     assert "column 'x': packed with the filter 32001" in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -297,6 +273,6 @@ def test_datasets_of_others_hold_what_h5py_says(real_files: Path) -> None:
             "real", "condition",
         )  # fmt: skip
         for name in ("INPUTS/Met/met", "INPUTS/Momenta/MASK", "CLASSIFICATIONS/EVENT/signal"):
-            assert list(read(table, name, 300)) == file[name][:].tolist()
+            assert list(values_of(table, name, 300)) == file[name][:].tolist()
     with Hdf5("INPUTS").open(path) as table:
         assert "Momenta/pt" in table.schema.columns

@@ -1,6 +1,5 @@
 """ROOT files give the values that were written, of the columns that were asked for."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,13 @@ import pytest
 import uproot
 
 from parts.machinery.exits import RefusedError
-from parts.readers import Column, Lists, NoTableError, Table
+from parts.readers import Column, Lists, NoTableError
 from parts.root_files import Root
+from tests.parts.reading import values_of
 
-PLACE = Path(__file__).parents[3] / "shared" / "data"
 SIZES = (1, 7, 1000)
 N = 25
 NUMBERS = ("bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
-
-
-@pytest.fixture
-def real_files() -> Path:
-    """A folder of files that others have written; they are not kept here."""
-    folder = Path(os.environ.get("SEESAWC_REAL_FILES", PLACE))
-    if not folder.is_dir():
-        pytest.skip(f"no real files of others at {folder}")
-    return folder
 
 
 def numbers(n: int = N) -> dict[str, np.ndarray]:
@@ -54,20 +44,6 @@ def write(path: Path, columns: Mapping[str, Any], kind: str = "tree", name: str 
     return path
 
 
-def read(table: Table, name: str, size: int) -> Any:
-    """Return a column: an array of numbers or texts, or lists."""
-    found: list[Any] = []
-    for chunk in table.chunks([name], size):
-        held, before = chunk[name], len(found)
-        if isinstance(held, Lists):
-            ends = zip(held.first, held.first + held.length, strict=True)
-            found += [held.values[first:last].tolist() for first, last in ends]
-        else:
-            found += list(held.values)
-        assert len(found) == min(before + size, table.schema.n_events)
-    return np.array(found, held.values.dtype) if isinstance(held, Column) else found
-
-
 def same(found: np.ndarray, expected: np.ndarray) -> bool:
     """Whether arrays are equal bit by bit, in the byte order of this machine."""
     return found.dtype == expected.dtype and found.tobytes() == expected.tobytes()
@@ -85,7 +61,7 @@ def test_numbers_come_back_bit_by_bit(tmp_path: Path, kind: str, size: int) -> N
         kinds = [table.schema.columns[name].kind for name in NUMBERS]
         assert kinds == ["condition"] + ["whole"] * 8 + ["real"] * 2
         for name, expected in numbers().items():
-            assert same(read(table, name, size), expected)
+            assert same(values_of(table, name, size), expected)
 
 
 @each_kind
@@ -97,8 +73,8 @@ def test_lists_come_back_also_empty_ones(tmp_path: Path, kind: str, size: int) -
         for name in ("pt", "three"):
             of = table.schema.columns[name]
             assert (of.kind, of.items) == ("list", "real")
-        assert read(table, "pt", size) == jagged().to_list()
-        assert read(table, "three", size) == fixed.tolist()
+        assert values_of(table, "pt", size) == jagged().to_list()
+        assert values_of(table, "three", size) == fixed.tolist()
         chunk = next(table.chunks(["pt", "three"], size + 2))
         assert list(chunk) == ["pt", "three"]
         assert isinstance(chunk["pt"], Lists)
@@ -114,7 +90,7 @@ def test_texts_come_back(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path / "a.root", {"name": ak.Array(texts)}, kind)
     with Root().open(path) as table:
         assert table.schema.columns["name"].kind == "text"
-        assert read(table, "name", 4).tolist() == texts
+        assert values_of(table, "name", 4).tolist() == texts
 
 
 @each_kind
@@ -146,7 +122,7 @@ def test_trees_lie_in_directories(tmp_path: Path) -> None:
     path = write(tmp_path / "a:b.root", {"x": np.arange(3.0)}, name="one/two/events")
     for reader in (Root(), Root("one/two/events"), Root("/one/two/events")):
         with reader.open(path) as table:
-            assert read(table, "x", 2).tolist() == [0, 1, 2]
+            assert values_of(table, "x", 2).tolist() == [0, 1, 2]
 
 
 def test_one_of_several_trees_must_be_named(tmp_path: Path) -> None:
@@ -179,8 +155,8 @@ def test_lists_of_lists_and_of_records_are_known_by_their_types(tmp_path: Path) 
         assert kinds == {"deep": "other", "jets.pt": "list", "jets.n": "list",
                          "one.eta": "real", "one.phi.x": "real"}  # fmt: skip
         assert table.schema.columns["deep"].said.startswith("std::vector<std::vector<")
-        assert read(table, "jets.pt", 1) == [[1.0], []]
-        assert read(table, "one.phi.x", 1).tolist() == [1.5, 2.5]
+        assert values_of(table, "jets.pt", 1) == [[1.0], []]
+        assert values_of(table, "one.phi.x", 1).tolist() == [1.5, 2.5]
 
 
 def test_values_that_may_be_missing_are_absent(tmp_path: Path) -> None:
@@ -202,9 +178,9 @@ def test_only_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
     damaged[place : place + 60] = bytes(60)
     path.write_bytes(damaged)
     with Root().open(path) as table:
-        assert read(table, "x", 100).tolist() == list(range(1000))
+        assert values_of(table, "x", 100).tolist() == list(range(1000))
         with pytest.raises(RefusedError, match=r"cannot read '.*a.root': column 'y': "):
-            read(table, "y", 100)
+            values_of(table, "y", 100)
 
 
 @each_kind
@@ -215,7 +191,7 @@ def test_cut_files_are_refused_or_have_lost_nothing(tmp_path: Path, kind: str) -
         path.write_bytes(whole[:end])
         try:
             with Root().open(path) as table:
-                assert all(same(read(table, *each), numbers()[each[0]])
+                assert all(same(values_of(table, *each), numbers()[each[0]])
                            for each in [(name, 10) for name in table.schema.columns])  # fmt: skip
         except RefusedError as error:
             refused.append(str(error))
@@ -258,7 +234,7 @@ def test_four_compressions_hold_the_same(real_files: Path) -> None:
         with Root().open(path) as table:
             assert set(table.schema.columns) == set(expected)
             for name, values in expected.items():
-                assert np.array(read(table, name, 500), object).tolist() == values.to_list()
+                assert np.array(values_of(table, name, 500), object).tolist() == values.to_list()
 
 
 def test_branches_of_objects_that_are_split_are_columns(real_files: Path) -> None:
@@ -268,7 +244,7 @@ def test_branches_of_objects_that_are_split_are_columns(real_files: Path) -> Non
         for name, kind in (("productionRelease", "text"), ("runNumbers", "list")):
             assert types[f"FileMetaDataAux.{name}"].kind == kind
             expected = file[f"MetaData/FileMetaDataAux.{name}"].array().to_list()
-            assert list(read(table, f"FileMetaDataAux.{name}", 5)) == expected
+            assert list(values_of(table, f"FileMetaDataAux.{name}", 5)) == expected
         deep = types["TriggerMenuJson_BGAux.name"]
         assert (deep.kind, deep.said) == ("other", "std::vector<std::string>")
         assert types["StreamDAOD_PHYSLITE"].kind == "other"
@@ -279,7 +255,7 @@ def test_trees_of_others_hold_what_uproot_says(real_files: Path) -> None:
     with uproot.open(path) as file, Root("Events").open(path) as table:
         assert table.schema.columns["nJet"].said == "uint32_t"
         for name in ("genWeight", "nJet", "run", "event", "Jet_pt", "Jet_jetId", "HLT_IsoMu20"):
-            assert list(read(table, name, 33)) == file["Events"][name].array().to_list()
+            assert list(values_of(table, name, 33)) == file["Events"][name].array().to_list()
 
 
 def test_tuples_of_others_hold_what_uproot_says(real_files: Path) -> None:
@@ -289,4 +265,4 @@ def test_tuples_of_others_hold_what_uproot_says(real_files: Path) -> None:
         assert kinds["METAssoc_AnalysisMETAux:.calpx"] == "other"
         for name in ("index_ref", "AnalysisJetsAuxDyn:pt", "EventInfoAuxDyn:runNumber"):
             expected = file["EventData"][name].array().to_list()
-            assert list(read(table, name, 33)) == expected
+            assert list(values_of(table, name, 33)) == expected

@@ -1,6 +1,5 @@
 """Files that others have written train as ours do: their types, their weights, their columns."""
 
-import os
 import re
 from pathlib import Path
 
@@ -9,17 +8,7 @@ import uproot
 
 from tests.runs.experiments import Workshop
 
-PLACE = Path(__file__).parents[3] / "shared" / "data"
 COLUMNS = ["NJet", "NMuon", "MET_px", "MET_py", "NPrimaryVertices", "triggerIsoMu24", "EventWeight"]
-
-
-@pytest.fixture
-def real_files() -> Path:
-    """A folder of files that others have written; they are not kept here."""
-    folder = Path(os.environ.get("SEESAWC_REAL_FILES", PLACE))
-    if not folder.is_dir():
-        pytest.skip(f"no real files of others at {folder}")
-    return folder
 
 
 def test_flat_columns_of_a_tree_train(workshop: Workshop, real_files: Path) -> None:
