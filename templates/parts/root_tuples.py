@@ -146,6 +146,7 @@ def field_form(ntuple: Any, field: Any) -> Form | None:
     try:
         return without_records(ntuple.field_form(outermost, [field.path]))
     except (NotImplementedError, RuntimeError):
+        # Streamed objects, and layouts that uproot has no case for.
         return None
 
 

@@ -48,7 +48,7 @@ class LogRatioOf(nn.Module):
 
 
 def dataset(names: dict[str, tuple[str, ...]], missing: float | None) -> Dataset:
-    return Dataset((), **names, missing=missing)  # type: ignore[arg-type]
+    return Dataset((), names["numerical"], names["categorical"], missing)
 
 
 def events(size: int = 300, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Values of expressions: what numpy computes, without wrapping, and errors from types alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ A, B, N, M, F, KIND = (EVENTS[name] for name in ("a", "b", "n", "m", "f", "kind"
 def value(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     """Evaluate on columns, and on none of their events, where it is of the same kind."""
     size = len(next(iter(columns.values())))
-    found = evaluate(parse(text), lambda name: Values(columns[name]), size)
+    found = evaluate(parse(text), looked_up(columns), size)
     assert found.array.shape == (size,)
     assert found.missing is None
     empty = evaluate(parse(text), lambda name: Values(columns[name][:0]), 0).array
@@ -36,12 +36,16 @@ def value(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     return found.array
 
 
+def looked_up(columns: Mapping[str, NDArray[Any]]) -> Callable[[str], Values]:
+    return lambda name: Values(columns[name])
+
+
 def refusal(text: str, columns: Mapping[str, NDArray[Any]]) -> str:
     """Return the message, which is the same without any event."""
     messages = []
-    for size in (len(next(iter(columns.values()))), 0):
+    for each in (columns, {name: column[:0] for name, column in columns.items()}):
         with pytest.raises(ExpressionError) as raised:
-            evaluate(parse(text), lambda name, size=size: Values(columns[name][:size]), size)  # type: ignore[misc]
+            evaluate(parse(text), looked_up(each), len(next(iter(each.values()))))
         messages.append(str(raised.value))
     assert messages[0] == messages[1]
     assert messages[0].isascii()

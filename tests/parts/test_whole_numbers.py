@@ -7,7 +7,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -25,8 +25,13 @@ TYPES = {
     "i": ("int8", "int16", "int32", "int64"),
     "r": ("float16", "float32", "float64"),
 }
+WIDTHS: dict[str, Literal[16, 32, 64]] = {"float16": 16, "float32": 32, "float64": 64}
 NUMBERS = ("0", "1", "2", "-3", "255", "9007199254740993", "9223372036854775807", "0.5", "1e300")
 SEARCH = settings(suppress_health_check=list(HealthCheck), max_examples=200)
+
+
+def looked_up(columns: Columns) -> Callable[[str], Values]:
+    return lambda name: Values(columns[name])
 
 
 def values(dtype: str) -> st.SearchStrategy[Any]:
@@ -34,7 +39,7 @@ def values(dtype: str) -> st.SearchStrategy[Any]:
     if np.dtype(dtype).kind == "f":
         large = float(np.finfo(dtype).max)
         ends = st.sampled_from([0.0, -0.0, math.nan, math.inf, -math.inf, large, -large, 1.5, 2.0])
-        return st.one_of(ends, st.floats(width=8 * np.dtype(dtype).itemsize))  # type: ignore[arg-type]
+        return st.one_of(ends, st.floats(width=WIDTHS[dtype]))
     low, high = (int(getattr(np.iinfo(dtype), end)) for end in ("min", "max"))
     ends = st.sampled_from([low, low + 1, high - 1, high, 0, 1, 2])
     return st.one_of(ends, st.integers(low, high))
@@ -118,7 +123,7 @@ def test_nothing_but_words_is_raised_whatever_the_values(text: str, table: Colum
     for columns in (table, {name: column[:0] for name, column in table.items()}):
         try:
             size = len(columns["u"])
-            array = evaluate(expression, lambda name, c=columns: Values(c[name]), size).array  # type: ignore[misc]
+            array = evaluate(expression, looked_up(columns), size).array
         except ExpressionError as error:
             outcomes.append(str(error))
             continue

@@ -72,12 +72,15 @@ def _without(data: Any, key: Key) -> Any:
 def _changed(data: Any, key: Key, change: Any) -> Any:
     """Return plain data with a change made to the container of a key."""
     name, rest = key[0], key[1:]
-    copy = list(data) if isinstance(data, list) else dict(data)
+    copy: Any = list(data) if isinstance(data, list) else dict(data)
     if not rest:
         change(copy, name)
         return copy
-    there = name in copy if isinstance(copy, dict) else name < len(copy)  # type: ignore[operator]
-    inner = copy[name] if there else [] if isinstance(rest[0], int) else {}  # type: ignore[index]
+    try:
+        inner = copy[name]
+    except LookupError:
+        # What is not there is made: a list for an item's number.
+        inner = [] if isinstance(rest[0], int) else {}
     _set(copy, name, _changed(inner, rest, change))
     return copy
 
