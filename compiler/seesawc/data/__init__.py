@@ -1,1 +1,1 @@
-"""What files of data hold, and the spec that could be trained on them."""
+"""What files of events hold: whether they suit a spec, and a spec that could be trained on them."""

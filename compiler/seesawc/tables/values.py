@@ -31,7 +31,7 @@ class Rule:
 
 
 def option(doc: str, default: Any = None, factory: Callable[[], Any] | None = None) -> Any:
-    """Declare an option; `doc` is also what `seesawc explain` shows."""
+    """Declare an option; `doc` is also what specs/README.md shows."""
     if factory is not None:
         return field(factory=factory, metadata={"doc": doc})
     return field(default=default, metadata={"doc": doc})
