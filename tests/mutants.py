@@ -74,6 +74,13 @@ def faults() -> Iterator[Fault]:
 
 FAULTS: dict[str, list[tuple[str, str, str]]] = {
     # Outlines of scripts: which events, weights and epochs serve for what.
+    "templates/sections/samples.jinja": [
+        (
+            "split=(TRAIN, VALIDATION, TEST)",
+            "split=(VALIDATION, TRAIN, TEST)",
+            "wiring::test_the_split_has_the_shares_that_are_asked_for",
+        ),
+    ],
     "templates/train_signal.py.jinja": [
         (
             "classifier = build_classifier(train, categories)",
@@ -84,11 +91,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "for column in train.categorical.T]",
             "for column in test.categorical.T]",
             "wiring::test_the_categories_are_those_of_the_training_events",
-        ),
-        (
-            "        train=TRAIN,\n        validation=VALIDATION,",
-            "        train=VALIDATION,\n        validation=TRAIN,",
-            "wiring::test_the_split_has_the_shares_that_are_asked_for",
         ),
         (
             "        train,\n        validation,\n        outputs=Outputs,",

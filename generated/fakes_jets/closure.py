@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T055647Z-ratio", "49d869861ee3a605")
+RATIO = ("fakes_jets_MLP_20261128T065225Z-ratio", "7f8f13dd492038e7")
 
 # Dataset.
 EVENT_NUMBER = "event"
@@ -91,6 +91,7 @@ DATASET = Dataset(
     numerical=NUMERICAL,
     categorical=CATEGORICAL,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     further=(CATEGORY,),
 )
 
@@ -105,8 +106,6 @@ def test_closure(again: str) -> int:
     train, validation, test = read_leptons(
         DATASET,
         files,
-        train=TRAIN,
-        validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float64,
     )

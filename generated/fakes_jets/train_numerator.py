@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T055647Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T065225Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -131,12 +131,13 @@ DATASET = Dataset(
     numerical=NUMERICAL,
     categorical=CATEGORICAL,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     further=(CATEGORY,),
 )
 
 SCRIPT = Script(
     file=__file__,
-    parts="164e00eeea99582bf3400de1a6e0d8f47286f3f0098a4d3679d85af467196e07",
+    parts="34cfd926769be477f7db1ae1cdd76ce6ea39bddfa2ff00df19589c83b14ad435",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -206,8 +207,6 @@ def main(run: Run) -> None:
     leptons = read_leptons(
         DATASET,
         run.files,
-        train=TRAIN,
-        validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float32,
         logarithmic=LOGARITHMIC,

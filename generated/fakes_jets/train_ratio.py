@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T055647Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T065225Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T055647Z-numerator", "b9284ab47ad611c6"),
-    "denominator": ("fakes_jets_MLP_20261128T055647Z-denominator", "2afaa835d40b3f72"),
+    "numerator": ("fakes_jets_MLP_20261128T065225Z-numerator", "7a7ae405c1186833"),
+    "denominator": ("fakes_jets_MLP_20261128T065225Z-denominator", "66910c82ff05996d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -158,12 +158,13 @@ DATASET = Dataset(
     numerical=NUMERICAL,
     categorical=CATEGORICAL,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     further=(CATEGORY,),
 )
 
 SCRIPT = Script(
     file=__file__,
-    parts="810ca33061269bc487ae9b90096e38d91c5cd239316745a25b7ac345eb2e9763",
+    parts="a78c87d4a0518632e058254b061cbfa4d6c4454c543690f886ffbff714f0a0d7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -253,8 +254,6 @@ def main(run: Run) -> None:
     leptons = read_leptons(
         DATASET,
         run.files,
-        train=TRAIN,
-        validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float32,
         logarithmic=LOGARITHMIC,

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T055648Z-ratio", "9e144ab751711990")
+RATIO = ("fakes_pt_MLP_20261128T065225Z-ratio", "14dce939431572ca")
 
 # Dataset.
 EVENT_NUMBER = "event"
@@ -88,6 +88,7 @@ DATASET = Dataset(
     ),
     numerical=NUMERICAL,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     further=(CATEGORY,),
 )
 
@@ -102,8 +103,6 @@ def test_closure(again: str) -> int:
     train, validation, test = read_leptons(
         DATASET,
         files,
-        train=TRAIN,
-        validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float64,
     )

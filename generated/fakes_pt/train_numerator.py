@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055648Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T065225Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -128,12 +128,13 @@ DATASET = Dataset(
     ),
     numerical=NUMERICAL,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     further=(CATEGORY,),
 )
 
 SCRIPT = Script(
     file=__file__,
-    parts="0339422568b9d6196eddd312824e4d2944e3c4ce883a7c7e0339fd6dd02035fc",
+    parts="26b8d5f904de7caffa3f2c930ad200763fa726d5e7e9f87cfa82eff8bea613c1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -198,8 +199,6 @@ def main(run: Run) -> None:
     leptons = read_leptons(
         DATASET,
         run.files,
-        train=TRAIN,
-        validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float32,
         logarithmic=LOGARITHMIC,

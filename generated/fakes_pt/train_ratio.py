@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055648Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T065225Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T055648Z-numerator", "11f251209f057997"),
-    "denominator": ("fakes_pt_MLP_20261128T055648Z-denominator", "35856377c9fbbf2c"),
+    "numerator": ("fakes_pt_MLP_20261128T065225Z-numerator", "25982abb0c580a0f"),
+    "denominator": ("fakes_pt_MLP_20261128T065225Z-denominator", "3d2c9b31a7e805ec"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -155,12 +155,13 @@ DATASET = Dataset(
     ),
     numerical=NUMERICAL,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     further=(CATEGORY,),
 )
 
 SCRIPT = Script(
     file=__file__,
-    parts="cb24a52af1b82b20926655e33209c4d69f9190db99d90f892389cbfb001ce57f",
+    parts="5a847ad2128be977075b963398a2df7be510a97ec1d461e5b8bca51ff12d18a3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -237,8 +238,6 @@ def main(run: Run) -> None:
     leptons = read_leptons(
         DATASET,
         run.files,
-        train=TRAIN,
-        validation=VALIDATION,
         category=Category(CATEGORY, TIGHT, LOOSE),
         dtype=torch.float32,
         logarithmic=LOGARITHMIC,

@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T060210Z"
+RUN_NAME = "h4l_ResNet_20261128T065225Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,12 +153,13 @@ DATASET = Dataset(
     categorical=CATEGORICAL,
     missing=MISSING,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     classes=CLASSES,
 )
 
 SCRIPT = Script(
     file=__file__,
-    parts="bf2257bf510f36a3fffc3ffa1b65cd60dfff7736164996cc27f7100957999f00",
+    parts="bb5f450970c4e98b1946ac39d7509e2b7232e8bc2b82645cc2dba41d30590e53",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -227,8 +228,6 @@ def main(run: Run) -> None:
     train, validation, test = read_splits(
         DATASET,
         run.files,
-        train=TRAIN,
-        validation=VALIDATION,
         use_mc_weights=USE_MC_WEIGHTS,
         use_class_weights=USE_CLASS_WEIGHTS,
         dtype=torch.float32,

@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T055648Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T065225Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -142,6 +142,7 @@ DATASET = Dataset(
     categorical=CATEGORICAL,
     missing=MISSING,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     derived=DERIVED,
     classes=CLASSES,
     class_values=CLASS_VALUES,
@@ -151,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9859b030a0ba6a8bf234c54db05327b53adbb9e9c178c3b941588e4ef31d5a9e",
+    parts="b8509f091350d7df63e89082205967984ba809e6696e841cf237499e73b8e701",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -228,8 +229,6 @@ def main(run: Run) -> None:
     train, validation, test = read_splits(
         DATASET,
         run.files,
-        train=TRAIN,
-        validation=VALIDATION,
         use_mc_weights=USE_MC_WEIGHTS,
         use_class_weights=USE_CLASS_WEIGHTS,
         dtype=torch.float32,

@@ -59,7 +59,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "fef59ed3fa841f68",
+        "script": "73a5c4327804a458",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -68,7 +68,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "d0cf1cf652755fe7",
+        "script": "ab812d9076f91462",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -78,7 +78,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "7a0eebac1a21d17c",
+        "script": "3efb44a9293fc88d",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -88,7 +88,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "2d3c4f581e16b5b5",
+        "script": "706bbd846de4f08e",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -97,7 +97,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "3b72ff8615e48c4c",
+        "script": "fd5f38525a39d35c",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -106,7 +106,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "d7b803ec3b6fe8b7",
+        "script": "667f7863f8b7fd66",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -116,7 +116,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "2cb9955037153b2e",
+        "script": "5bfceec7f74bc2b0",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -126,7 +126,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "f55e28d768be5cc8",
+        "script": "d58dbe52c049811e",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -134,7 +134,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T055648Z"
+SWEEP = "h4l_sweep_20261128T065225Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -206,12 +206,13 @@ DATASET = Dataset(
     categorical=CATEGORICAL,
     missing=MISSING,
     event_number=EVENT_NUMBER,
+    split=(TRAIN, VALIDATION, TEST),
     classes=CLASSES,
 )
 
 SCRIPT = Script(
     file=__file__,
-    parts="9859b030a0ba6a8bf234c54db05327b53adbb9e9c178c3b941588e4ef31d5a9e",
+    parts="b8509f091350d7df63e89082205967984ba809e6696e841cf237499e73b8e701",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -294,8 +295,6 @@ def main(run: Run) -> None:
     train, validation, test = read_splits(
         DATASET,
         run.files,
-        train=TRAIN,
-        validation=VALIDATION,
         use_mc_weights=USE_MC_WEIGHTS,
         use_class_weights=USE_CLASS_WEIGHTS,
         dtype=torch.float32,

@@ -51,8 +51,6 @@ class Leptons:
 def read_leptons(
     dataset: Dataset,
     files: Mapping[str, Sequence[Path]],
-    train: float,
-    validation: float,
     category: Category,
     dtype: torch.dtype,
     crack: Crack | None = None,
@@ -66,7 +64,7 @@ def read_leptons(
     def marker(sample: Sample) -> Tightness:
         return Tightness(sample.name, category, crack)
 
-    splits = read_arrays(dataset, files, train, validation, numpy_type(dtype), marker)
+    splits = read_arrays(dataset, files, numpy_type(dtype), marker)
     parts = [leptons_of(split, dtype) for split in splits]
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)

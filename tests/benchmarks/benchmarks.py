@@ -80,8 +80,6 @@ def quality() -> None:
     train, _, test = read_splits(
         dataset,
         find_data(dataset, SPEC.parent).files,
-        train=data.split.train,
-        validation=data.split.validation,
         use_mc_weights=data.use_mc_weights,
         use_class_weights=data.use_class_weights,
         dtype=torch.float64,

@@ -55,7 +55,7 @@ def loose_leptons(toy: str, place: Path) -> pd.DataFrame:
     """Return the loose leptons of the test split; MC weights with the sign that they enter by."""
     events = pd.read_parquet(place / "specs" / "data" / f"toy_{toy}.parquet")
     keys = events[["event"]].to_numpy(dtype=np.int64).view(np.uint64)
-    chosen = (assign(keys, 0.7, 0.15) == TEST) & (events["toy_type"] == make_toys.LOOSE)
+    chosen = (assign(keys, (0.7, 0.15, 0.15)) == TEST) & (events["toy_type"] == make_toys.LOOSE)
     found: pd.DataFrame = events[chosen].copy()
     found["signed"] = found["weight"] * np.where(found["data_type"] == make_toys.DATA, 1, -1)
     return found

@@ -110,7 +110,7 @@ def read(reader: Reader, path: Path) -> int:
         class_values={"background": (0,), "signal": (1,)},
     )
     files = find_data(dataset, Path("/")).files
-    splits = read_splits(dataset, files, 0.6, 0.2, True, True, torch.float32)
+    splits = read_splits(dataset, files, True, True, torch.float32)
     return sum(t.numel() * t.element_size() for split in splits for t in split.tensors())
 
 

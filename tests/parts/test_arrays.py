@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def write(path: Path, events: pd.DataFrame) -> str:
 
 def read(dataset: Dataset, *, dtype: Any = FLOAT) -> tuple[Arrays, Arrays, Arrays]:
     files = {each.name: [Path(file) for file in each.files] for each in dataset.samples}
-    return read_arrays(dataset, files, 0.5, 0.3, dtype)
+    return read_arrays(replace(dataset, split=(0.5, 0.3, 0.2)), files, dtype)
 
 
 def second(jets: list[float]) -> float:
@@ -132,7 +133,7 @@ def expected_arrays() -> tuple[Any, ...]:
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_each_event_is_in_one_split_in_the_order_of_the_files(dataset: Dataset, dtype: str) -> None:
     numerical, flavour, label, weight, number = expected_arrays()
-    split = assign(number.astype(np.uint64)[:, None], 0.5, 0.3)
+    split = assign(number.astype(np.uint64)[:, None], (0.5, 0.3, 0.2))
     assert set(split) == {0, 1, 2}
     for index, found in enumerate(read(dataset, dtype=np.dtype(dtype))):
         here = split == index
@@ -200,8 +201,10 @@ def test_events_do_not_depend_on_nulls_elsewhere_in_their_chunk(
     found = []
     for selection in ("n < 3", f"n == {2**60 + 1}"):
         sample = Sample("s", (str(path),), Parquet(), 0, selection=selection)
-        dataset = Dataset((sample,), ("event", "y"), (), MISSING, "event", derived={"y": "n + 1"})
-        found.append(read_arrays(dataset, {"s": [path]}, 1.0, 0.0, FLOAT)[0].numerical.tolist())
+        dataset = Dataset(
+            (sample,), ("event", "y"), (), MISSING, "event", (1, 0, 0), derived={"y": "n + 1"}
+        )
+        found.append(read_arrays(dataset, {"s": [path]}, FLOAT)[0].numerical.tolist())
     assert found == [[[0, -999], [1, 2], [3, -999]], [[2, float(2**60)]]]
 
 
@@ -300,7 +303,7 @@ def peak():
 def read(path):
     sample = Sample("s", (path,), Parquet(), 0)
     dataset = Dataset((sample,), tuple(f"x{i}" for i in range(30)), event_number="event")
-    return read_arrays(dataset, {"s": [Path(path)]}, 0.6, 0.2, np.dtype("f4"))
+    return read_arrays(dataset, {"s": [Path(path)]}, np.dtype("f4"))
 read(sys.argv[2])
 before = peak()
 splits = read(sys.argv[1])

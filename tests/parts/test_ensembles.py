@@ -83,7 +83,7 @@ def test_counts_do_not_depend_on_order_nor_on_the_split() -> None:
     every = keys(60_000)
     counts = poisson_counts(every, 2)
     assert torch.equal(poisson_counts(every[::-1], 2), counts.flip(0))
-    training = torch.tensor(assign(every, 0.3, 0.3) == 0)
+    training = torch.tensor(assign(every, (0.3, 0.3, 0.4)) == 0)
     assert counts[training].mean(dim=0).tolist() == pytest.approx([1, 1], abs=0.03)
 
 

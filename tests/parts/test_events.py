@@ -52,7 +52,7 @@ def read(*samples: Sample, **changed: Any) -> tuple[Events, Events, Events]:
         "classes": ("B", "S"),
     }  # fmt: skip
     options: dict[str, Any] = {
-        "train": 0.6, "validation": 0.2, "use_mc_weights": True,
+        "use_mc_weights": True,
         "use_class_weights": True, "dtype": torch.float64,
     }  # fmt: skip
     of_data |= {name: value for name, value in changed.items() if name not in options}
@@ -105,7 +105,7 @@ def test_parquet_and_csv_are_read_into_the_asked_columns(two: tuple[Sample, Samp
 
 
 def test_a_split_holds_its_share_within_chance(two: tuple[Sample, Sample]) -> None:
-    sizes = [len(events.label) for events in read(*two, train=0.5, validation=0.3)]
+    sizes = [len(events.label) for events in read(*two, split=(0.5, 0.3, 0.2))]
     for size, share in zip(sizes, (0.5, 0.3, 0.2), strict=True):
         assert abs(size - 1200 * share) < 4 * math.sqrt(1200 * share * (1 - share))
 
@@ -166,7 +166,7 @@ def test_large_event_numbers_are_not_rounded(
     found = splits_of(*splits)
     for events in (background, signal):
         keys = events.event.to_numpy(np.int64).view(np.uint64)[:, None]
-        assert [found[pt] for pt in events.pt] == assign(keys, 0.6, 0.2).tolist()
+        assert [found[pt] for pt in events.pt] == assign(keys, (0.6, 0.2, 0.2)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_samples_that_cannot_be_trained_on_are_refused(
 
 def test_an_empty_split_is_refused(two: tuple[Sample, Sample]) -> None:
     with pytest.raises(RefusedError, match="validation: class B has 0 events"):
-        read(*two, train=0.8, validation=0.0)
+        read(*two, split=(0.8, 0.0, 0.2))
 
 
 def test_loss_weights_keep_signs_and_have_mean_one(two: tuple[Sample, Sample]) -> None:

@@ -52,7 +52,7 @@ def read(folder: Path, events: pd.DataFrame, **changed: Any) -> tuple[Leptons, .
         for label, name in enumerate(("prompt", "data"))
     )
     options: dict[str, Any] = {
-        "train": 0.6, "validation": 0.2, "category": CATEGORY, "crack": None,
+        "category": CATEGORY, "crack": None,
         "dtype": torch.float64, **changed,
     }  # fmt: skip
     crack, category = options["crack"], options["category"]

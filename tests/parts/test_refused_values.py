@@ -46,14 +46,14 @@ def read(
     folder: Path, columns: Mapping[str, Any], dtype: np.dtype[Any] = FLOAT, **changed: Any
 ) -> tuple[Arrays, Arrays, Arrays]:
     asked = dataset(folder, columns, **changed)
-    return read_arrays(asked, {"s": [folder / "a.parquet"]}, 0.6, 0.2, dtype)
+    return read_arrays(asked, {"s": [folder / "a.parquet"]}, dtype)
 
 
 def test_every_event_is_in_the_split_of_its_number_with_all_that_belongs_to_it(
     tmp_path: Path,
 ) -> None:
     columns = events()
-    split = assign(columns["event"].astype(np.uint64)[:, None], 0.6, 0.2)
+    split = assign(columns["event"].astype(np.uint64)[:, None], (0.6, 0.2, 0.2))
     found = read(tmp_path, columns)
     assert sum(len(arrays.label) for arrays in found) == N
     for index, arrays in enumerate(found):
@@ -100,7 +100,7 @@ class Odd:
 def test_a_marker_sees_all_events_and_says_which_are_kept_and_marked(tmp_path: Path) -> None:
     odd, columns = Odd(), events()
     asked = dataset(tmp_path, columns)
-    found = read_arrays(asked, {"s": [tmp_path / "a.parquet"]}, 0.6, 0.2, FLOAT, lambda _: odd)
+    found = read_arrays(asked, {"s": [tmp_path / "a.parquet"]}, FLOAT, lambda _: odd)
     assert (odd.seen, odd.ended) == (N, 1)
     keys = np.concatenate([arrays.keys for arrays in found])
     assert set(keys[:, 0].tolist()) == {77}
@@ -173,7 +173,7 @@ def read(stem):
         class_values={"B": (0,), "S": (1,)},
     )
     files = find_data(dataset, Path(sys.argv[2])).files
-    splits = read_splits(dataset, files, 0.6, 0.2, True, True, torch.float32)
+    splits = read_splits(dataset, files, True, True, torch.float32)
     return sum(t.numel() * t.element_size() for split in splits for t in split.tensors())
 # What a first use of the readers takes is not counted.
 read("small")

@@ -81,7 +81,6 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
         return Found(data.notes, data.problems)
     lines, problems = [*data.notes], list[Problem]()
     counts = np.zeros((len(SPLITS), max(len(dataset.classes), 2)), dtype=np.int64)
-    split = experiment.dataset_config.split
     for index, sample in enumerate(dataset.samples):
         # Without an event number, all features say of which split an event is.
         features = () if dataset.event_number else dataset.features
@@ -93,7 +92,7 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
                     kept += len(events)
                     total += float(events.weight.sum())
                     finite &= bool(np.isfinite(events.weight).all())
-                    places = assign(events.keys, split.train, split.validation)
+                    places = assign(events.keys, dataset.split)
                     np.add.at(counts, (places, events.label), 1)
         except RefusedError as error:
             message = str(error).removeprefix(f"{sample.name}: ")

@@ -16,6 +16,7 @@ def read_dataset(experiment: Experiment) -> Dataset:
         categorical=data.categorical,
         missing=data.missing,
         event_number=data.event_number,
+        split=(data.split.train, data.split.validation, data.split.test),
         derived=dataset.used_derived(data, fakes_columns(experiment)),
         classes=data.classes,
         class_values=data.class_values,

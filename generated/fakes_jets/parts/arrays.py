@@ -111,8 +111,6 @@ class Growing:
 def read_arrays(
     dataset: Dataset,
     files: Mapping[str, Sequence[Path]],
-    train: float,
-    validation: float,
     dtype: np.dtype[Any],
     marker: Callable[[Sample], Marker] | None = None,
 ) -> tuple[Arrays, Arrays, Arrays]:
@@ -133,7 +131,7 @@ def read_arrays(
             except ExpressionError as error:
                 where = f"{sample.name}: {quoted(events.path)}"
                 raise RefusedError(f"{where}: {error}") from error
-            split = assign(events.keys, train, validation)
+            split = assign(events.keys, dataset.split)
             for index, growing in enumerate(splits):
                 chosen = np.flatnonzero((split == index) & found.kept)
                 for name, rows in growing.rows.items():

@@ -20,6 +20,7 @@ def shares(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
     return np.asarray((state >> np.uint64(11)).astype(np.float64) / 2.0**53)
 
 
-def assign(keys: NDArray[np.uint64], train: float, validation: float) -> NDArray[np.int64]:
-    """Return each event's split (0, 1, 2): its hash against the shares."""
+def assign(keys: NDArray[np.uint64], split: tuple[float, float, float]) -> NDArray[np.int64]:
+    """Return each event's split (0, 1, 2): its hash against the shares of `split`."""
+    train, validation, _ = split
     return np.digitize(shares(keys), [train, train + validation])

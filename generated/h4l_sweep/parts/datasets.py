@@ -47,6 +47,8 @@ class Dataset:
     # What stands for a value of a numerical feature that does not exist.
     missing: float | None = None
     event_number: str | None = None
+    # Shares of training, validation and test, by a hash of what names an event.
+    split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     # Expressions by name.
     derived: Mapping[str, str] = field(default_factory=dict)
     # In the order of their labels; leptons have none.

@@ -40,8 +40,6 @@ def numpy_type(dtype: torch.dtype) -> np.dtype[np.floating]:
 def read_splits(
     dataset: Dataset,
     files: Mapping[str, Sequence[Path]],
-    train: float,
-    validation: float,
     use_mc_weights: bool,
     use_class_weights: bool,
     dtype: torch.dtype,
@@ -49,7 +47,7 @@ def read_splits(
 ) -> tuple[Events, Events, Events]:
     """Return the events of training, validation and test; raises `RefusedError`."""
     classes = dataset.classes
-    splits = read_arrays(dataset, files, train, validation, numpy_type(dtype))
+    splits = read_arrays(dataset, files, numpy_type(dtype))
     check_splits(splits, classes)
     factors = loss_factors(splits[0], classes, use_mc_weights, use_class_weights)
     # Each split stands for all events: its yields, class by class, are those of all splits.
