@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T065225Z-ratio", "7f8f13dd492038e7")
+RATIO = ("fakes_jets_MLP_20261128T070701Z-ratio", "bf947fc4b0ce66e5")
 
 # Dataset.
 EVENT_NUMBER = "event"

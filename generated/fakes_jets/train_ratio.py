@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T065225Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T070701Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T065225Z-numerator", "7a7ae405c1186833"),
-    "denominator": ("fakes_jets_MLP_20261128T065225Z-denominator", "66910c82ff05996d"),
+    "numerator": ("fakes_jets_MLP_20261128T070701Z-numerator", "9722c7d38bf5aa8c"),
+    "denominator": ("fakes_jets_MLP_20261128T070701Z-denominator", "df1700d12676fab0"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a78c87d4a0518632e058254b061cbfa4d6c4454c543690f886ffbff714f0a0d7",
+    parts="94a76c2044ecb6c3882ea026d5d620eb44a006c41399096878ef16b85b498d31",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

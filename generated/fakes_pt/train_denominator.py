@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T065225Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T070701Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -134,7 +134,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="26b8d5f904de7caffa3f2c930ad200763fa726d5e7e9f87cfa82eff8bea613c1",
+    parts="cc7b1b0b2fc9df57611b40a5e89632c325e52b12c48ca3d7115382dc9f04b6fd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T065225Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T070701Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T065225Z-numerator", "25982abb0c580a0f"),
-    "denominator": ("fakes_pt_MLP_20261128T065225Z-denominator", "3d2c9b31a7e805ec"),
+    "numerator": ("fakes_pt_MLP_20261128T070701Z-numerator", "699e91f656ee6f41"),
+    "denominator": ("fakes_pt_MLP_20261128T070701Z-denominator", "999e23473aa0362d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -161,7 +161,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5a847ad2128be977075b963398a2df7be510a97ec1d461e5b8bca51ff12d18a3",
+    parts="586c2bccfdf4d703906bd55e3d12ac2ae128fb1ff9b2f8925181f809a1615c59",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T065225Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T070701Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b8509f091350d7df63e89082205967984ba809e6696e841cf237499e73b8e701",
+    parts="66fd97b98b5ba43343c2ef1984a65abcfe2efda58f8fe85f84af7a5a1c4d8cf4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

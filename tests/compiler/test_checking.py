@@ -208,8 +208,9 @@ def test_what_files_hold_is_said_in_lines() -> None:
     assert ended.exit_code == 0, ended.output
     assert ended.output.splitlines() == [
         "s.toml: jets[1]: element 1 of the lists in 'jets'",
-        "s.toml: bkg: 150 events, sum of weights 150",
-        "s.toml: sig: 150 events, sum of weights 150",
+        "s.toml: sample  class       events  sum of weights  negative  effective",
+        "s.toml: bkg     background     150             150      0.0%        150",
+        "s.toml: sig     signal         150             150      0.0%        150",
         "1 checked, no mistakes",
     ]
 
@@ -245,13 +246,16 @@ def test_points_of_a_sweep_that_select_or_weigh_differently_are_each_looked_at()
     ended = checked(f"{SPEC}[sweep_config.grid]\ndataset_config.samples = [{', '.join(samples)}]\n")
     assert ended.exit_code == 0, ended.output
     assert ended.output.splitlines() == [
-        "s.toml: bkg: 150 events, sum of weights 150",
-        "s.toml: sig: 150 events, sum of weights 150",
-        "s.toml: sig: 100 events, sum of weights 100",
+        "s.toml: sample  class       events  sum of weights  negative  effective",
+        "s.toml: bkg     background     150             150      0.0%        150",
+        "s.toml: sig     signal         150             150      0.0%        150",
+        "s.toml: sig     signal         100             100      0.0%        100",
         "1 checked, no mistakes",
     ]
     ended = checked(f'{SPEC}[sweep_config.grid]\ndataset_config.weight = ["w", "2 * w"]\n')
-    assert "s.toml: sig: 150 events, sum of weights 300\n" in ended.output
+    assert (
+        "s.toml: sig     signal         150             300      0.0%        150\n" in ended.output
+    )
 
 
 @pytest.mark.usefixtures("folder")

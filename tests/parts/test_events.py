@@ -328,7 +328,13 @@ def test_events_and_yields_of_each_split_are_printed(
     two: tuple[Sample, Sample], capsys: pytest.CaptureFixture[str]
 ) -> None:
     splits = read(*two)
-    first, *printed = capsys.readouterr().out.splitlines()
+    title, *of_samples = capsys.readouterr().out.splitlines()
+    first, *printed = of_samples[2:]
+    assert title.split("  ")[0] == "sample"
+    assert [line.split()[:3] for line in of_samples[:2]] == [
+        [each.name, "BS"[label], str(sum(int((split.label == label).sum()) for split in splits))]
+        for label, each in enumerate(two)
+    ]
     assert first == "signal: S, background: B"
     for line, name, split in zip(printed, ("train", "validation", "test"), splits, strict=True):
         assert line.startswith(f"{name}: B ")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from parts.data_checks import Option, Problem, look
 from parts.datasets import Dataset, EventsError, selected
 from parts.machinery.exits import RefusedError
+from parts.overlaps import Overlaps
+from parts.sample_yields import SampleYields
 from parts.splits import SPLITS, assign
 from seesawc.data.datasets import read_dataset
 from seesawc.diagnostics import CompileError
@@ -81,16 +83,17 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
         return Found(data.notes, data.problems)
     lines, problems = [*data.notes], list[Problem]()
     counts = np.zeros((len(SPLITS), max(len(dataset.classes), 2)), dtype=np.int64)
+    overlaps, yields = Overlaps(dataset, data.files), SampleYields(dataset)
     for index, sample in enumerate(dataset.samples):
         # Without an event number, all features say of which split an event is.
         features = () if dataset.event_number else dataset.features
-        kept, total, finite = 0, 0.0, True
+        finite = True
         try:
             # What a script would print of them.
             with redirect_stdout(StringIO()) as said:
                 for events in selected(dataset, sample, data.files[sample.name], features):
-                    kept += len(events)
-                    total += float(events.weight.sum())
+                    overlaps.look(index, events)
+                    yields.add(sample, events)
                     finite &= bool(np.isfinite(events.weight).all())
                     places = assign(events.keys, dataset.split)
                     np.add.at(counts, (places, events.label), 1)
@@ -106,7 +109,14 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
             problems.append(
                 Problem(("samples", index, "weight"), sample.name, "nan or infinite weights")
             )
-        lines.append(f"{sample.name}: {kept} events, sum of weights {total:.5g}")
+    lines += yields.lines()
+    for overlap in overlaps.found():
+        text, (_, second) = overlaps.said(overlap), overlap.samples
+        if len(set(overlap.labels)) > 1:
+            key = ("samples", second, "selection")
+            problems.append(Problem(key, dataset.samples[second].name, text, overlap.path))
+        else:
+            lines.append(f"warning: {text}")
     if not problems:
         problems += _empty(dataset, counts)
     return Found(tuple(lines), tuple(problems))

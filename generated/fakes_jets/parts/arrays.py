@@ -14,7 +14,9 @@ from parts.columns import Chunk
 from parts.datasets import Dataset, Sample, Selected, selected
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError
+from parts.overlaps import Overlaps
 from parts.readers import quoted
+from parts.sample_yields import SampleYields
 from parts.splits import SPLITS, assign
 
 # What is wrong with a value.
@@ -113,16 +115,19 @@ def read_arrays(
     files: Mapping[str, Sequence[Path]],
     dtype: np.dtype[Any],
     marker: Callable[[Sample], Marker] | None = None,
+    yields: SampleYields | None = None,
 ) -> tuple[Arrays, Arrays, Arrays]:
     """Return the events of training, validation and test; raises `RefusedError`.
 
     Numerical features are of `dtype`. With a `marker`, events are known by their keys, too.
+    `yields` are told what each sample brings.
     """
     n_keys = 0
     if marker is not None:
         n_keys = 1 + (1 if dataset.event_number else len(dataset.features))
     splits = [Growing(dataset, dtype, n_keys) for _ in SPLITS]
-    for sample in dataset.samples:
+    overlaps = Overlaps(dataset, files)
+    for index, sample in enumerate(dataset.samples):
         faults = Faults(dataset, sample.name)
         mark = marker(sample) if marker is not None else None
         for events in selected(dataset, sample, files[sample.name], dataset.features):
@@ -131,14 +136,18 @@ def read_arrays(
             except ExpressionError as error:
                 where = f"{sample.name}: {quoted(events.path)}"
                 raise RefusedError(f"{where}: {error}") from error
+            overlaps.look(index, events)
+            if yields is not None:
+                yields.add(sample, events, found.kept)
             split = assign(events.keys, dataset.split)
-            for index, growing in enumerate(splits):
-                chosen = np.flatnonzero((split == index) & found.kept)
+            for number, growing in enumerate(splits):
+                chosen = np.flatnonzero((split == number) & found.kept)
                 for name, rows in growing.rows.items():
                     rows.add(found.columns[name], chosen)
         faults.refuse()
         if mark is not None:
             mark.finish()
+    overlaps.check()
     one, two, three = (growing.whole() for growing in splits)
     return one, two, three
 

@@ -21,6 +21,7 @@ from parts.inputs import check_positive
 from parts.machinery.exits import RefusedError
 from parts.metrics import is_yield
 from parts.readers import quoted
+from parts.sample_yields import SampleYields
 from parts.splits import SPLITS
 
 # Density below zero is refused where it is so by this many standard errors.
@@ -64,7 +65,9 @@ def read_leptons(
     def marker(sample: Sample) -> Tightness:
         return Tightness(sample.name, category, crack)
 
-    splits = read_arrays(dataset, files, numpy_type(dtype), marker)
+    yields = SampleYields(dataset)
+    splits = read_arrays(dataset, files, numpy_type(dtype), marker, yields)
+    print(*yields.lines(), sep="\n")
     parts = [leptons_of(split, dtype) for split in splits]
     for name, part in zip(SPLITS, parts, strict=True):
         check_yields(name, part)

@@ -14,6 +14,9 @@ from parts.datasets import Dataset
 from parts.inputs import check_positive
 from parts.machinery.exits import RefusedError
 from parts.metrics import is_yield
+from parts.readers import quoted
+from parts.sample_yields import SampleYields
+from parts.separations import deciding
 from parts.splits import SPLITS
 
 
@@ -47,8 +50,11 @@ def read_splits(
 ) -> tuple[Events, Events, Events]:
     """Return the events of training, validation and test; raises `RefusedError`."""
     classes = dataset.classes
-    splits = read_arrays(dataset, files, numpy_type(dtype))
+    of_samples = SampleYields(dataset)
+    splits = read_arrays(dataset, files, numpy_type(dtype), yields=of_samples)
+    print(*of_samples.lines(), sep="\n")
     check_splits(splits, classes)
+    say_deciding(splits[0], dataset)
     factors = loss_factors(splits[0], classes, use_mc_weights, use_class_weights)
     # Each split stands for all events: its yields, class by class, are those of all splits.
     yields = np.array([np.bincount(s.label, s.weight, len(classes)) for s in splits])
@@ -114,3 +120,10 @@ def check_splits(splits: Sequence[Arrays], classes: Sequence[str]) -> None:
         for c, n, y, size in zip(classes, counts, yields, sizes, strict=True):
             if not n or not is_yield(y, size):
                 raise RefusedError(f"{name}: class {c} has {n} events with weights of sum {y:g}")
+
+
+def say_deciding(train: Arrays, dataset: Dataset) -> None:
+    """Name the features that make a network needless, if they are not what defines the classes."""
+    columns = [*train.numerical.T, *train.categorical.T]
+    for name in deciding(columns, dataset.features, train.label):
+        print(f"warning: {quoted(name)} alone tells the classes apart: is it what defines them?")

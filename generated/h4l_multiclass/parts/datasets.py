@@ -94,6 +94,7 @@ class Selected:
     """Selected events of a sample."""
 
     path: Path
+    rows: NDArray[np.int64]  # (event,): which of the file's events they are, rising
     chunk: Chunk
     label: NDArray[np.int64]  # (event,)
     weight: NDArray[np.float64]  # (event,)
@@ -116,14 +117,17 @@ def selected(
     with tqdm(desc=sample.name, unit=" events", unit_scale=True, leave=False, disable=None) as bar:
         for path in files:
             of_file: list[NDArray[np.uint64]] = []
+            row = 0
             for chunk, labels in chunks(dataset, sample, path, features, bar):
-                read += chunk.size
-                found = select(dataset, sample, path, chunk, features, labels, others)
+                rows = np.arange(row, row + chunk.size)
+                row += chunk.size
+                found = select(dataset, sample, path, rows, chunk, features, labels, others)
                 kept += len(found)
                 if dataset.event_number and len(files) > 1:
                     of_file.append(found.keys[:, 0])
                 if len(found):
                     yield found
+            read += row
             if of_file:
                 numbers.append(distinct(np.concatenate(of_file)))
     where = ", ".join(map(quoted, files))
@@ -161,28 +165,30 @@ def select(
     dataset: Dataset,
     sample: Sample,
     path: Path,
+    rows: NDArray[np.int64],
     chunk: Chunk,
     features: Sequence[str],
     labels: Mapping[str, int],
     others: Counter[object],
 ) -> Selected:
-    """Return the selected events of a chunk; raises `EventsError`."""
+    """Return the selected events of a chunk, its `rows` of the file; raises `EventsError`."""
     where = f"{sample.name}: {quoted(path)}"
     if sample.selection:
         with asked_by("selection", where):
             chosen = condition(chunk, sample.selection)
-        chunk = chunk.take(chosen)
+        chunk, rows = chunk.take(chosen), rows[chosen]
     if sample.class_column is None:
         label = np.full(chunk.size, sample.label or 0, dtype=np.int64)
     else:
         with asked_by("class_column", where):
             label = class_labels(dataset, chunk, sample.class_column, labels, others)
-        chunk, label = chunk.take(label >= 0), label[label >= 0]
+        known = label >= 0
+        chunk, rows, label = chunk.take(known), rows[known], label[known]
     with asked_by("weight", where):
         weight = weights(chunk, sample.weight)
     with asked_by("event_number", where):
         key = keys(dataset, chunk, features)
-    return Selected(path, chunk, label, weight, key)
+    return Selected(path, rows, chunk, label, weight, key)
 
 
 @contextmanager
