@@ -667,8 +667,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/arrays.py": [
         (
-            "(split == index) & found.kept",
-            "(split <= index) & found.kept",
+            "(split == number) & found.kept",
+            "(split <= number) & found.kept",
             "arrays::test_each_event_is_in_one_split_in_the_order_of_the_files",
         ),
         (

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from attrs import asdict, frozen
 
@@ -19,12 +19,16 @@ class Span:
 
 @frozen
 class Diagnostic:
-    """One fault: the message, where it stands, the source line there, and what would be right."""
+    """One fault: the message, where it stands, the source line there, and what would be right.
+
+    A warning is no fault, but seldom meant.
+    """
 
     message: str
     span: Span | None = None
     line: str | None = None
     hint: str | None = None
+    severity: Literal["error", "warning"] = "error"
 
 
 class CompileError(Exception):
@@ -44,7 +48,9 @@ def draw(diagnostic: Diagnostic) -> str:
     """Draw a fault as compilers do: place and message, source line, caret, hint."""
     lines = []
     if span := diagnostic.span:
-        lines.append(f"{span.path}:{span.line}:{span.column}: error: {diagnostic.message}")
+        lines.append(
+            f"{span.path}:{span.line}:{span.column}: {diagnostic.severity}: {diagnostic.message}"
+        )
         if diagnostic.line is not None:
             number = str(span.line)
             room = max(len(diagnostic.line) - span.column + 1, 1)
@@ -52,7 +58,7 @@ def draw(diagnostic: Diagnostic) -> str:
             lines.append(f" {number} | {diagnostic.line}")
             lines.append(f" {' ' * len(number)} | {' ' * (span.column - 1)}{caret}")
     else:
-        lines.append(f"error: {diagnostic.message}")
+        lines.append(f"{diagnostic.severity}: {diagnostic.message}")
     if diagnostic.hint:
         lines.append(f"   = {diagnostic.hint}")
     return "\n".join(lines)

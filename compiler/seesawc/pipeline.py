@@ -26,6 +26,7 @@ class Compiled:
     runs: tuple[PlannedRun, ...]
     # What each run trains, of a sweep or of fakes.
     points: tuple[Experiment, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def check(path: Path, text: str | None = None) -> Checked:
@@ -63,7 +64,8 @@ def compile_spec(path: Path, folder: Path, *, new_run: bool = False) -> Compiled
         "files": outputs.recorded(made.files),
     }
     record = resolved.render(checked.source, found, build, made.rows)
-    return Compiled(found, {**made.files, outputs.RECORD: record}, made.runs, made.trained)
+    texts = {**made.files, outputs.RECORD: record}
+    return Compiled(found, texts, made.runs, made.trained, checked.warnings)
 
 
 def output_folder(path: Path, out: Path | None = None) -> Path:

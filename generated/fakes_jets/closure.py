@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T070701Z-ratio", "bf947fc4b0ce66e5")
+RATIO = ("fakes_jets_MLP_20261128T071244Z-ratio", "449db86bf5a6e203")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T070701Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T071244Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -137,7 +137,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fd103aeb5b40781ee14e6842f647645cd3fc49b5a20d74607cd3fe365a64d389",
+    parts="7229753fb895911390788c0710bdb8029d3772b51e62c46bd22b94ffaa3c7a3f",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

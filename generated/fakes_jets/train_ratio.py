@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T070701Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T071244Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T070701Z-numerator", "9722c7d38bf5aa8c"),
-    "denominator": ("fakes_jets_MLP_20261128T070701Z-denominator", "df1700d12676fab0"),
+    "numerator": ("fakes_jets_MLP_20261128T071244Z-numerator", "e2eb28374fa0b9ea"),
+    "denominator": ("fakes_jets_MLP_20261128T071244Z-denominator", "cc634e4f37f9caf9"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="94a76c2044ecb6c3882ea026d5d620eb44a006c41399096878ef16b85b498d31",
+    parts="cf0debd695dae904582f002a3c1dff1e316b1d4c894c35f4855ca9cfcb540d80",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

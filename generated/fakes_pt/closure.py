@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T070701Z-ratio", "5b1666839d4ab201")
+RATIO = ("fakes_pt_MLP_20261128T071245Z-ratio", "0ecf55e496f06cec")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T070701Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T071245Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -134,7 +134,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cc7b1b0b2fc9df57611b40a5e89632c325e52b12c48ca3d7115382dc9f04b6fd",
+    parts="0fc79e5bcdce4da56c20d17009930dda81836f2672e0dd85f74bc99a93cb2f6b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

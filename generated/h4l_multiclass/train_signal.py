@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T070701Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T071245Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="66fd97b98b5ba43343c2ef1984a65abcfe2efda58f8fe85f84af7a5a1c4d8cf4",
+    parts="be0c5350455aa69184bbc43aacfdf538938afd3a2003c9d80847cc276d725c31",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -59,7 +59,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "45ff9bdb135cf75a",
+        "script": "ffe9a56ed0ab5280",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -68,7 +68,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "b5be355d76d8e27f",
+        "script": "2f072d9e6a7506fb",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -78,7 +78,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "e13583da6b42fc19",
+        "script": "b73678ffc3589177",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -88,7 +88,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "3fab7aa5d175d215",
+        "script": "cc02650062dbb6a7",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -97,7 +97,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "06af81f9b60f519b",
+        "script": "34977c881dd0a0f4",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -106,7 +106,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "7106a75e01f6d4c3",
+        "script": "05c120824eb1456d",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -116,7 +116,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "96210d6b2f0c4638",
+        "script": "ee8fb58feb5b5315",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -126,7 +126,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "92d519f03a0c2c86",
+        "script": "aa2ada6432152ba9",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -134,7 +134,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T070701Z"
+SWEEP = "h4l_sweep_20261128T071245Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -212,7 +212,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="66fd97b98b5ba43343c2ef1984a65abcfe2efda58f8fe85f84af7a5a1c4d8cf4",
+    parts="be0c5350455aa69184bbc43aacfdf538938afd3a2003c9d80847cc276d725c31",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,6 +54,15 @@ class Classifier(LightningModule):
         """Return the weighted mean of the losses of events."""
         return (loss * weight).sum() / weight.sum()
 
+    def is_mean(self, value: float, loss: Tensor) -> bool:
+        """Whether weights that are positive could make `value` the mean of losses (event,).
+
+        Where negative weights prevail, a network that is ever surer of its errors lowers the loss
+        without end.
+        """
+        slack = 1e-6 * float(loss.abs().max())
+        return float(loss.min()) - slack <= value <= float(loss.max()) + slack
+
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of each event, and the outputs."""
         numerical, categorical, label, weight, _ = batch

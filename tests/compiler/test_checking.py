@@ -129,7 +129,9 @@ MISLEADING: dict[str, tuple[str, str, str]] = {
         changed((FILES, f'{FILES}\nweight = "selection_sf"'), EVEN), "17:10", "does not exist",
     ),
     "weight alone": (
-        changed((FILES, f'{FILES}\nweight = "selection_sf"'), NOT_SELECTED),
+        changed(
+            (FILES, f'{FILES.replace("good", "./good")}\nweight = "selection_sf"'), NOT_SELECTED
+        ),
         "17:10",
         "the weight selection_sf does not exist for 1 events",
     ),

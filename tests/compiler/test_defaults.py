@@ -54,6 +54,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "classes": ("background", "signal"),
         "class_values": None,
         "drop_other_classes": False,
+        "negative_weights": "keep",
         "derived": {},
         "missing": None,
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
@@ -317,7 +318,7 @@ BOUNDARIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 THREE = [
     *SIGNAL["dataset_config"]["samples"],
-    SIGNAL["dataset_config"]["samples"][0] | {"name": "VBF", "class": "VBF"},
+    SIGNAL["dataset_config"]["samples"][0] | {"name": "VBF", "class": "VBF", "files": ["v.csv"]},
 ]
 BOUNDARIES["smoothing"] = (
     table("dataset", samples=THREE) | table("training", loss_params={"label_smoothing": 0.999}),

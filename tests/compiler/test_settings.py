@@ -199,6 +199,7 @@ FULL: dict[str, Any] = {
         "labels": {"x": "$x$ [GeV]"},
         "class_labels": {"signal": "$H$"},
         "drop_other_classes": True,
+        "negative_weights": "drop",
         "class_values": {"background": [0], "signal": [1]},
         "samples": [
             {

@@ -275,6 +275,8 @@ add(
     dataset__shares="split = { train = 0.6, validation = 0.2, test = 0.3 }",
     dataset__empty_split="split = { train = 0.8, validation = 0.2, test = 0.0 }",
     dataset__idle_class_values="class_values = { background = [0], signal = [1] }",
+    dataset__negative_weights_of_none='negative_weights = "drop"',
+    dataset__negative_weights_unused='negative_weights = "drop"\nuse_mc_weights = false',
     dataset__idle_drop="drop_other_classes = true",
     dataset__text_of_no_class='class_labels = { signel = "$H$" }',
     dataset__text_of_no_feature='labels = { lep_pt = "$p_T$ [GeV]" }',
@@ -283,7 +285,6 @@ class_values = { background = [0], signel = [1] }""",
     dataset__class_value_twice="class_values = { background = [0, 2], signal = [1, 2] }",
     dataset__class_values_of_two_columns='class_values = { background = ["b"], signal = [1] }',
     dataset__derived_circle='derived = { ht = "2 * mt", mt = "ht + lep1_pt" }',
-    dataset__derived_weight_as_feature='derived = { w = "2 * lep1_pt" }',
     model__activation='act = "relu"',
     model__block_size="block_size = 2",
     model__two_norms="batchnorm = true\nlayernorm = true",
@@ -299,9 +300,6 @@ class_values = { background = [0], signel = [1] }""",
 )
 for _name in ("values-of-no-class", "class-value-twice", "class-values-of-two-columns"):
     CASES[f"dataset-{_name}"] += ((BACKGROUND, 'class_column = "process"\n'),)
-CASES["dataset-derived-weight-as-feature"] += (
-    ('\nweight = "weight"\n', '\nweight = "weight * w"\n'),
-)
 CASES["training-bce-on-three"] += ((SAMPLE, THIRD + SAMPLE),)
 CASES["training-smoothing-of-all"] += ((SAMPLE, THIRD + SAMPLE),)
 CASES["training-monitor-cadence"] += ((SEED, f"{SEED}check_metrics_n_epoch = 2\n"),)
@@ -310,7 +308,6 @@ replace(
     dataset__no_features=((NUMERICAL, ""), ('categorical = ["n_jets"]\n', "")),
     dataset__both_kinds=(NUMERICAL, 'numerical = ["lep1_pt", "n_jets"]\n'),
     dataset__event_number_as_feature=(NUMERICAL, 'numerical = ["lep1_pt", "event"]\n'),
-    dataset__weight_as_feature=(NUMERICAL, 'numerical = ["lep1_pt", "weight"]\n'),
     dataset__one_class=(BACKGROUND, 'class = "signal"\n'),
     dataset__classes_of_one_metric=(
         ('class = "signal"\n', 'class = "h-4l"\n'),
@@ -484,3 +481,27 @@ LITERAL_KEYS = {
     "token": f'comet_token = "{SECRET}"',
     "in a sweep": f'sweep_config.grid.experiment_config.comet_api_key = ["{SECRET}"]',
 }
+replace(
+    dataset__same_events=('selection = "process == 0"\n', ""),
+    dataset__same_selected_events=('"process == 0"', '"process == 1"'),
+)
+CASES["dataset-negative-weights-of-none"] += (('\nweight = "weight"\n', "\n"),)
+
+# What is allowed, and warned of.
+WARNINGS: dict[str, Edits] = {
+    "weight-as-feature": ((NUMERICAL, 'numerical = ["lep1_pt", "weight"]\n'),),
+    "derived-weight-as-feature": (
+        (NUMERICAL, f'{NUMERICAL}derived = {{ w = "2 * lep1_pt" }}\n'),
+        ('\nweight = "weight"\n', '\nweight = "weight * w"\n'),
+    ),
+    "class-column-as-feature": (
+        ('["n_jets"]\n', '["process", "is_h"]\nclasses = ["background", "signal"]\n'
+                         'derived = { is_h = "1 == process" }\n'),
+        ('class = "background"\n', 'class_column = "process"\n'),
+    ),
+    "selected-feature": (
+        ('["n_jets"]\n', '["process", "ht"]\nderived = { ht = "lep2_pt + lep3_pt" }\n'),
+        (SELECTION, '"process == 1 and ht > 50 and lep1_pt > 20"'),
+        ('"process == 0"', '"lep1_pt > 20 and process == 0"'),
+    ),
+}  # fmt: skip

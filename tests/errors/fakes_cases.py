@@ -56,6 +56,7 @@ CASES: dict[str, Edits] = {
     "stage-inputs": behind(
         RATIO, "[fakes_config.numerator.model_config.architecture_config]\nembedding_dim = 4"
     ),
+    "negative-weights": behind(JETS, 'negative_weights = "absolute"'),
     "class-balance": behind(JETS, "use_class_weights = true"),
     "no-weights": behind(JETS, "use_mc_weights = false"),
     "classes": behind(JETS, 'classes = ["data", "mc"]'),

@@ -13,7 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 import seesawc
 from seesawc.cli.commands import main
 from tests.errors import fakes_cases
-from tests.errors.cases import BASE, CASES, LITERAL_KEYS, SECRET, SEED, spec
+from tests.errors.cases import BASE, CASES, LITERAL_KEYS, SECRET, SEED, WARNINGS, spec
 from tests.spec_tables import edited
 
 TEXTS = {name: spec(edits) for name, edits in CASES.items()} | {
@@ -64,6 +64,21 @@ def test_json_tells_the_same(name: str) -> None:
     assert drawn.stderr.count(": error: ") == len(records)
 
 
+@pytest.mark.parametrize("name", WARNINGS)
+def test_what_is_seldom_meant_is_warned_of_and_compiles(
+    name: str, snapshot: SnapshotAssertion
+) -> None:
+    text = spec(WARNINGS[name])
+    result = check(text)
+    assert (result.exit_code, result.stdout) == (0, "1 checked, no mistakes\n")
+    assert result.stderr == snapshot
+    records = json.loads(check(text, "--format", "json").stdout)
+    assert {record["severity"] for record in records} == {"warning"}
+    assert len(records) == result.stderr.count(": warning: ")
+    built = CliRunner().invoke(main, ["build", "spec.toml"])
+    assert (built.exit_code, built.stderr) == (0, result.stderr)
+
+
 def functions(module: Path) -> Iterator[int]:
     """Yield the lines of a module that make a fault."""
     makers = {"Fault", "WrongValue", "Unknown"} | ({"fault"} if module.stem == "sweep" else set())
@@ -95,7 +110,7 @@ def test_every_fault_that_the_tables_and_rules_can_find_has_a_case() -> None:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        for text in TEXTS.values():
+        for text in [*TEXTS.values(), *map(spec, WARNINGS.values())]:
             check(text)
     finally:
         sys.settrace(before)

@@ -276,3 +276,17 @@ def test_weights_count_with_their_sign_in_the_loss(classifier: Classifier) -> No
     torch.testing.assert_close(outputs["loss"], each)
     assert outputs["probability"].shape == (6, 2)
     assert torch.equal(outputs["loss_weight"], weight)
+
+
+@pytest.mark.parametrize(
+    ("value", "possible"), [(0.2, True), (0.5, True), (0.8, True), (0.81, False), (-0.1, False)]
+)
+def test_a_mean_lies_between_the_least_and_the_largest_loss(value: float, possible: bool) -> None:
+    loss = torch.tensor([0.2, 0.8, 0.5])
+    assert Classifier(network(), bce, binary_probability, {}).is_mean(value, loss) is possible
+
+
+def test_rounding_makes_no_mean_impossible() -> None:
+    loss = torch.full((7,), 0.1)
+    found = Classifier(network(), bce, binary_probability, {})
+    assert found.is_mean(float(loss.double().mean()) * (1 + 1e-7), loss)

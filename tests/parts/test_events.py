@@ -52,7 +52,7 @@ def read(*samples: Sample, **changed: Any) -> tuple[Events, Events, Events]:
         "classes": ("B", "S"),
     }  # fmt: skip
     options: dict[str, Any] = {
-        "use_mc_weights": True,
+        "use_mc_weights": True, "negative_weights": "keep",
         "use_class_weights": True, "dtype": torch.float64,
     }  # fmt: skip
     of_data |= {name: value for name, value in changed.items() if name not in options}
@@ -355,3 +355,34 @@ def test_a_feature_without_a_logarithm_is_refused_in_any_split(tmp_path: Path, s
     read(*samples, logarithmic=("pt",))
     with pytest.raises(RefusedError, match=r"no logarithm, 0 or less, in eta \(1 events\)"):
         read(*samples, logarithmic=("pt", "eta"))
+
+
+@pytest.mark.parametrize("by_class", [True, False])
+@pytest.mark.parametrize("way", ["drop", "absolute"])
+def test_negative_weights_are_treated_in_the_training_loss_alone(
+    two: tuple[Sample, Sample], way: str, by_class: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, treated = (
+        read(*two, use_class_weights=by_class, negative_weights=each) for each in ("keep", way)
+    )
+    for before, after in zip(kept, treated, strict=True):
+        assert torch.equal(before.weight, after.weight)
+    for before, after in zip(kept[1:], treated[1:], strict=True):
+        assert torch.equal(before.loss_weight, after.loss_weight)
+    train = treated[0]
+    negative = train.weight < 0
+    assert negative.any()
+    assert f"train: {int(negative.sum())} of {len(negative)} weights are negative" in (
+        capsys.readouterr().out
+    )
+    # Within a class, the events keep their proportions; all together have mean 1.
+    size = train.weight.clamp_min(0) if way == "drop" else train.weight.abs()
+    for label in (0, 1):
+        chosen = train.label == label
+        expected = size[chosen] / size[chosen].sum() * train.loss_weight[chosen].sum()
+        torch.testing.assert_close(train.loss_weight[chosen], expected)
+    assert float(train.loss_weight.mean()) == pytest.approx(1.0)
+    if by_class:
+        assert float(train.loss_weight[train.label == 0].sum()) == pytest.approx(
+            float(train.loss_weight[train.label == 1].sum())
+        )

@@ -124,5 +124,5 @@ def test_a_column_that_tells_the_class_may_tell_it_other_than_another_sample(tab
 
 
 def test_fakes_take_no_event_as_data_and_as_monte_carlo(table: Path) -> None:
-    with pytest.raises(RefusedError, match=r"100 events of .* of two classes: MC in qq, data in gg"):
+    with pytest.raises(RefusedError, match=r"100 events .* MC in qq, data in gg"):
         read(*two(table, None, None), classes=())

@@ -73,6 +73,7 @@ def check(specs: tuple[Path, ...], into_data: bool, style: str) -> None:
         for path in specs:
             with faults:
                 checked = pipeline.check(path)
+                faults.warnings += checked.warnings
                 lines += _look_into(checked) if into_data else []
     for line in lines:
         _say(style, line)
@@ -131,7 +132,9 @@ def build(
                 if folder in compiled:
                     message = f"{path} and {compiled[folder][0]} both compile to {folder}"
                     raise CompileError(Diagnostic(message, hint="another name for one of them"))
-                compiled[folder] = path, pipeline.compile_spec(path, folder, new_run=new_run)
+                found = pipeline.compile_spec(path, folder, new_run=new_run)
+                compiled[folder] = path, found
+                faults.warnings += found.warnings
         for folder in () if compare else compiled:
             with faults:
                 outputs.refuse_loss(folder, force=force)
@@ -458,6 +461,7 @@ def _built(spec: Path, task: str) -> Path:
     with _faults("text") as faults, faults:
         folder = pipeline.output_folder(spec)
         compiled = pipeline.compile_spec(spec, folder)
+        faults.warnings += compiled.warnings
         if compiled.experiment.task != task:
             found = compiled.experiment.task
             message = f'{spec} is of task "{found}"'
@@ -565,6 +569,7 @@ class _Faults:
 
     def __init__(self, outcome: str) -> None:
         self.found: list[Diagnostic] = []
+        self.warnings: list[Diagnostic] = []
         self.outcome = outcome
 
     def __enter__(self) -> None:
@@ -595,7 +600,11 @@ def _faults(
 
 def _report(faults: _Faults, style: str) -> None:
     if style == "json":
-        click.echo(json.dumps([as_record(fault) for fault in faults.found], indent=1))
-    elif count := len(faults.found):
+        everything = [*faults.found, *faults.warnings]
+        click.echo(json.dumps([as_record(each) for each in everything], indent=1))
+        return
+    for warning in faults.warnings:
+        click.echo(draw(warning), err=True)
+    if count := len(faults.found):
         click.echo("\n".join(map(draw, faults.found)), err=True)
         click.echo(f"{count} mistake{'s' * (count > 1)}; {faults.outcome}", err=True)

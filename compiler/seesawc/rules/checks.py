@@ -16,7 +16,6 @@ from seesawc.tables.dataset import (
     Dataset,
     Sample,
     reader_of,
-    weight_columns,
 )
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
@@ -104,17 +103,10 @@ def _features(_: Spec, experiment: Experiment) -> Faults:
         if name not in data.numerical:
             hint = did_you_mean(name, data.numerical)
             yield Fault((DATASET, "logarithmic", index), f'"{name}" is no numerical feature', hint)
-    taken = weight_columns(data)
     for kind in ("numerical", "categorical"):
         for index, name in enumerate(getattr(data, kind)):
             if name == data.event_number:
                 yield Fault((DATASET, kind, index), f'"{name}" is the event number')
-            elif name in taken:
-                yield Fault(
-                    (DATASET, kind, index),
-                    f'"{name}" is part of the weight',
-                    "a network must not see the weight",
-                )
 
 
 def _classes(spec: Spec, experiment: Experiment) -> Faults:
@@ -203,6 +195,26 @@ def _samples(_: Spec, experiment: Experiment) -> Faults:
                 yield Fault((*key, name), message, "leave it out", "key")
 
 
+def _overlaps(_: Spec, experiment: Experiment) -> Faults:
+    """Refuse samples of two classes that take the same events, whatever their file holds."""
+    samples = experiment.dataset_config.samples
+    for index, sample in enumerate(samples):
+        for other in samples[:index]:
+            classes = (other.label or other.kind, sample.label or sample.kind)
+            tables = ((other.tree, other.table), (sample.tree, sample.table))
+            if None in classes or classes[0] == classes[1] or tables[0] != tables[1]:
+                continue
+            selections = (other.selection, sample.selection)
+            apart = None not in selections and selections[0] != selections[1]
+            if not apart and set(other.files) & set(sample.files):
+                key = (DATASET, "samples", index, "selection" if sample.selection else "files")
+                message = (
+                    f'takes the events of sample "{other.name}", which is of class {classes[0]}'
+                )
+                yield Fault(key, message, "selections that exclude each other")
+                break
+
+
 def _derived(_: Spec, experiment: Experiment) -> Faults:
     data = experiment.dataset_config
     for name, text in data.derived.items():
@@ -230,6 +242,17 @@ def _fingerprints(_: Spec, experiment: Experiment) -> Faults:
         ):
             key = (DATASET, "fingerprints", name)
             yield Fault(key, "no sample reads this file", did_you_mean(name, sorted(patterns)))
+
+
+def _negative_weights(_: Spec, experiment: Experiment) -> Faults:
+    data = experiment.dataset_config
+    key = (DATASET, "negative_weights")
+    if data.negative_weights == "keep":
+        return
+    if not data.use_mc_weights:
+        yield Fault(key, "no weights enter the loss", "use_mc_weights = true, or leave it out")
+    elif not any(sample.weight for sample in data.samples):
+        yield Fault(key, "no sample has a weight", "weight, or leave it out")
 
 
 def _split(_: Spec, experiment: Experiment) -> Faults:
@@ -478,6 +501,7 @@ SHARED: tuple[Check, ...] = (
     _hardware,
     _features,
     _samples,
+    _overlaps,
     _derived,
     _labels,
     _fingerprints,
@@ -493,7 +517,7 @@ SHARED: tuple[Check, ...] = (
 )
 # Of faults at one place, that of the earlier rule is told first.
 RULES: dict[Literal["signal", "fakes"], tuple[Check, ...]] = {
-    "signal": (*SHARED, _classes, _loss, fakes.only_of_fakes),
+    "signal": (*SHARED, _classes, _negative_weights, _loss, fakes.only_of_fakes),
     "fakes": (
         *SHARED,
         fakes.requirements,

@@ -56,6 +56,12 @@ def requirements(spec: Spec, _: Experiment) -> Faults:
             "without weights there is no density of Monte Carlo",
             "use_mc_weights = true",
         )
+    if spec.dataset_config.negative_weights != "keep":
+        yield Fault(
+            (DATASET, "negative_weights"),
+            "the density of fakes is a difference: of weights, the sign is the method",
+            'negative_weights = "keep"',
+        )
     for name in ("classes", "class_values", "drop_other_classes", "class_labels"):
         if getattr(spec.dataset_config, name):
             yield Fault((DATASET, name), "fakes have no classes", "leave it out", "key")

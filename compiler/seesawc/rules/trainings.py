@@ -7,6 +7,7 @@ from seesawc.reading import choices, spec, stages, sweep
 from seesawc.reading.source import Source
 from seesawc.reading.sweep import Point
 from seesawc.rules import checks
+from seesawc.rules.warnings import warnings
 from seesawc.tables import resolution
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
@@ -21,6 +22,7 @@ class Checked:
     experiment: Experiment
     points: tuple[tuple[Point, Experiment], ...]
     stages: tuple[Experiment, ...]
+    warnings: tuple[Diagnostic, ...]
 
 
 def check(source: Source, timestamp: str) -> Checked:
@@ -29,11 +31,13 @@ def check(source: Source, timestamp: str) -> Checked:
         # What a stage has otherwise may be what is right or wrong about it.
         trained = _stages(source, timestamp)
         written = spec.read(source)
-        return Checked(source, written, resolution.resolve(written, timestamp), (), trained)
+        found = resolution.resolve(written, timestamp)
+        return Checked(source, written, found, (), trained, warnings(source, found))
     written, found, faults = _understood(source, timestamp)
     if faults:
         raise CompileError(*faults)
-    return Checked(source, written, found, _points(source, written, timestamp), ())
+    points = _points(source, written, timestamp)
+    return Checked(source, written, found, points, (), warnings(source, found))
 
 
 def _understood(

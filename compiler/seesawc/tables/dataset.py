@@ -147,6 +147,11 @@ class DatasetTable:
     scaling: Scaling = option("How numerical features are scaled, on training events.", "standard")
     batch_size: Count = option("Events of a training step, on each device.", 1024)
     use_mc_weights: bool = option("Event weights, with their sign, enter the loss.", True)
+    negative_weights: Literal["keep", "drop", "absolute"] = option(
+        "signal: what negative weights do in training: keep their sign, drop out of it, or enter"
+        " with their absolute value. Validation and test keep the sign.",
+        "keep",
+    )
     use_class_weights: bool | None = option(
         "Every class counts as much as any other in the loss. Left out: for signal, not for fakes."
     )

@@ -31,6 +31,10 @@ class DensityRatio(Classifier):
         """Return mean(W * loss), summed over members."""
         return (loss * weight).mean(dim=0).sum()
 
+    def is_mean(self, value: float, loss: Tensor) -> bool:
+        """Say that any value may be: densities are differences of weights."""
+        return True
+
     def outputs(self, logits: Tensor, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the log ratio (event, member), and the batch, which plots show it against."""
         numerical, categorical, label, weight, loss_weight = batch

@@ -1,7 +1,7 @@
 """Events for a classifier, in tensors by split, with the weights of the loss."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,25 +47,50 @@ def read_splits(
     use_class_weights: bool,
     dtype: torch.dtype,
     logarithmic: Sequence[str] = (),
+    negative_weights: str = "keep",
 ) -> tuple[Events, Events, Events]:
-    """Return the events of training, validation and test; raises `RefusedError`."""
+    """Return the events of training, validation and test; raises `RefusedError`.
+
+    What is done with `negative_weights` is done in training, and only in the weights of the loss.
+    """
     classes = dataset.classes
     of_samples = SampleYields(dataset)
     splits = read_arrays(dataset, files, numpy_type(dtype), yields=of_samples)
     print(*of_samples.lines(), sep="\n")
     check_splits(splits, classes)
     say_deciding(splits[0], dataset)
-    factors = loss_factors(splits[0], classes, use_mc_weights, use_class_weights)
+    trained = replace(splits[0], weight=treated(splits[0].weight, negative_weights))
+    learnt, judged = (
+        loss_factors(train, classes, use_mc_weights, use_class_weights)
+        for train in (trained, splits[0])
+    )
     # Each split stands for all events: its yields, class by class, are those of all splits.
     yields = np.array([np.bincount(s.label, s.weight, len(classes)) for s in splits])
     shares = yields.sum(axis=0) / yields
     one, two, three = (
-        in_tensors(split, share, factors, use_mc_weights, dtype)
+        in_tensors(split, share, judged, use_mc_weights, dtype)
         for split, share in zip(splits, shares, strict=True)
     )
+    # Plots show the training events with the weights that they have.
+    of_loss = in_tensors(trained, shares[0], learnt, use_mc_weights, dtype).loss_weight
+    one = replace(one, loss_weight=of_loss)
     for each in (one, two, three):
         check_positive(each.numerical, dataset.numerical, logarithmic, dataset.missing)
     return one, two, three
+
+
+def treated(weight: NDArray[np.float64], negative: str) -> NDArray[np.float64]:
+    """Return weights for training (event,): negative ones kept, dropped, or by absolute value.
+
+    An event that is dropped has weight 0; TMVA calls that IgnoreNegWeightsInTraining
+    (arXiv:physics/0703039).
+    """
+    below = weight < 0
+    if negative == "keep" or not below.any():
+        return weight
+    what = {"drop": "left out of the loss", "absolute": "taken by their absolute value"}[negative]
+    print(f"train: {np.count_nonzero(below)} of {len(weight)} weights are negative: {what}")
+    return np.where(below, 0.0, weight) if negative == "drop" else np.abs(weight)
 
 
 def in_tensors(

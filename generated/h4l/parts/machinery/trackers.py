@@ -1,5 +1,6 @@
 """The tracker: metrics and plots of the validation split during training."""
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -67,6 +68,7 @@ class Tracker(Callback):
         self.values: dict[str, float] = {}
         self.rate = 0.0
         self.validated = 0
+        self.warned = False
         # Step and epoch of the newest plots.
         self.drawn = [0, 0]
         self.rank = 0
@@ -123,7 +125,8 @@ class Tracker(Callback):
             print(f"sanity check passed: {len(batches)} validation batches")
             return
         found = gather(batches)
-        value = float(module.mean_loss(found.pop("loss"), found["loss_weight"]))  # type: ignore[operator]
+        loss = found.pop("loss")
+        value = float(module.mean_loss(loss, found["loss_weight"]))  # type: ignore[operator]
         if value - value != 0:
             # Before any checkpoint is written: the last good one must stay.
             raise NotFiniteError(f"validation loss {value} after epoch {trainer.current_epoch + 1}")
@@ -133,7 +136,22 @@ class Tracker(Callback):
             metrics = self.metrics(self.validation)
             self.values |= {f"val_{name}": metric for name, metric in metrics.items()}
         # For early stopping, schedules and the choice of checkpoints; the record is our own.
-        module.log_dict(self.values, logger=False, prog_bar=True)
+        judged = dict(self.values)
+        if not module.is_mean(value, loss):  # type: ignore[operator]
+            self.say_impossible(value, trainer.current_epoch + 1)
+            judged["val_loss"] = math.inf
+        module.log_dict(judged, logger=False, prog_bar=True)
+
+    def say_impossible(self, loss: float, epoch: int) -> None:
+        """Say once that a loss is no mean of the losses of events, and chooses no epoch."""
+        if not self.warned:
+            print(
+                f"warning: val_loss {loss:.4g} after epoch {epoch} is no mean that positive weights"
+                " could give: where negative weights prevail, the network gains by being wrong."
+                " By such a loss no epoch is the best one;"
+                ' negative_weights = "drop" or "absolute" trains without negative weights'
+            )
+        self.warned = True
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Record the epoch, print it, and have its plots drawn where they are due."""

@@ -1,5 +1,6 @@
 """A training of Lightning's that goes on after any end, and the evaluation that follows it."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -143,6 +144,8 @@ class Evaluation:
         self.best = checkpoint or best_checkpoint(run.folder.checkpoints)
         content = load_into(classifier, self.best)
         self.step, self.epoch = content["global_step"], content["epoch"] + 1
+        if checkpoint is None:
+            check_score(content)
 
     def record(self, outputs: Any, metrics: dict[str, float]) -> None:
         """Record and draw what the test split says."""
@@ -169,3 +172,15 @@ class Evaluation:
         tracker = folder.store if self.run.script.comet_api_key is None else "Comet"
         shown = {"run": folder.path, "checkpoint": self.best, **places}
         report(metrics, {**shown, "plots": self.tracker.folder, "tracker": tracker})
+
+
+def check_score(checkpoint: dict[str, Any]) -> None:
+    """Raise `RefusedError` if the best epoch's loss was one that no epoch is chosen by."""
+    states = checkpoint["callbacks"]
+    scores = (state["current_score"] for name, state in states.items() if "ModelCheck" in name)
+    if any(score is not None and math.isinf(score) for score in scores):
+        raise RefusedError(
+            "no epoch has a val_loss that positive weights could give: negative weights prevail;"
+            ' negative_weights = "drop" or "absolute" trains without them, and another monitor'
+            " does not judge by the loss"
+        )
