@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T071244Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T075749Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -137,7 +137,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7229753fb895911390788c0710bdb8029d3772b51e62c46bd22b94ffaa3c7a3f",
+    parts="9f2bf2b579ed66e0e9349a10e5f0dc43be7263417a0c967927226acef1991b8a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

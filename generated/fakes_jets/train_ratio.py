@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T071244Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T075749Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T071244Z-numerator", "e2eb28374fa0b9ea"),
-    "denominator": ("fakes_jets_MLP_20261128T071244Z-denominator", "cc634e4f37f9caf9"),
+    "numerator": ("fakes_jets_MLP_20261128T075749Z-numerator", "ef289bd424881b58"),
+    "denominator": ("fakes_jets_MLP_20261128T075749Z-denominator", "86b1dae35f381e2b"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cf0debd695dae904582f002a3c1dff1e316b1d4c894c35f4855ca9cfcb540d80",
+    parts="76e16ab587b77b98f1e338a2d6ad09dac30a819bebc8956b82fac84162ae1a44",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

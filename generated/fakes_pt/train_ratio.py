@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T071245Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T075751Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T071245Z-numerator", "fc5b3f7e96e2f931"),
-    "denominator": ("fakes_pt_MLP_20261128T071245Z-denominator", "759555cf0df1fec6"),
+    "numerator": ("fakes_pt_MLP_20261128T075751Z-numerator", "6c7267ae4d6eaf5b"),
+    "denominator": ("fakes_pt_MLP_20261128T075751Z-denominator", "da8fd82b5232f067"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -161,7 +161,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f901c11352c950c8721c27187370bc4957c51caa2a41772928c50da2eeae5cf8",
+    parts="f0674f59b1e70066568f5ad2c15b6c68ae4c9eda52520739b07eb12c434d1fd3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T071245Z"
+RUN_NAME = "h4l_ResNet_20261128T075751Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -159,7 +159,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6508cc5e97d6fb8fc3f86c78c5d02b7c9db0c4516ec0780230536fa729503408",
+    parts="99822f913ce763deb85891bb8b24cbe1fd4949ce3943df917abee5d9803fcab6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

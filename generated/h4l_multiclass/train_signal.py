@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T071245Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T075751Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="be0c5350455aa69184bbc43aacfdf538938afd3a2003c9d80847cc276d725c31",
+    parts="f9bedba5a16b397e533fc3aff6fa123fd1108c67b7b4d6fe34cc2b5ddc448ad7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

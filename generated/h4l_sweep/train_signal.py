@@ -59,7 +59,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "ffe9a56ed0ab5280",
+        "script": "b4ee3ea317b302f0",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -68,7 +68,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "2f072d9e6a7506fb",
+        "script": "9be081251951e524",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -78,7 +78,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "b73678ffc3589177",
+        "script": "d90f5c3003982882",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -88,7 +88,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "cc02650062dbb6a7",
+        "script": "dd51c980e0d9e129",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -97,7 +97,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "34977c881dd0a0f4",
+        "script": "249624ee64d1bdc8",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -106,7 +106,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "05c120824eb1456d",
+        "script": "c34c63b83f1614bd",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -116,7 +116,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "ee8fb58feb5b5315",
+        "script": "e709f5ed2b511ad7",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -126,7 +126,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "aa2ada6432152ba9",
+        "script": "cc98766718424ed4",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -134,7 +134,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T071245Z"
+SWEEP = "h4l_sweep_20261128T075751Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -212,7 +212,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="be0c5350455aa69184bbc43aacfdf538938afd3a2003c9d80847cc276d725c31",
+    parts="f9bedba5a16b397e533fc3aff6fa123fd1108c67b7b4d6fe34cc2b5ddc448ad7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -71,6 +71,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "name": "sigBkgClassifier",
         "load_checkpoint": None,
         "continue_training": False,
+        "checkpoint_events": "same",
         "architecture_config": {
             "model": "MLP",
             "n_layers": 3,

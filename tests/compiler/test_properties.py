@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import ascii_letters, digits
@@ -209,6 +210,11 @@ def dataset_tables(draw: st.DrawFn) -> Values:
         }
         for index, name in enumerate(sample_names)
     ]
+    # Of one file, no two classes have the same events.
+    read = Counter(file for sample in samples for file in set(sample["files"]))
+    for index, sample in enumerate(samples):
+        if any(read[file] > 1 for file in sample["files"]):
+            sample["selection"] = f"b1 == {index}"
     return {
         "numerical": features[:cut],
         "categorical": features[cut:],

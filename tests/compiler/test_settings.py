@@ -118,6 +118,7 @@ def test_the_ratio_has_the_networks_of_its_parents_under_their_names(tmp_path: P
 SPECS: dict[str, dict[str, Any]] = {
     "plain": {},
     "tested": {"model_config": {"load_checkpoint": "x.ckpt"}},
+    "unseen": {"model_config": {"load_checkpoint": "x.ckpt", "checkpoint_events": "unseen"}},
     "continued": {"model_config": {"load_checkpoint": "x.ckpt", "continue_training": True}},
     "numerical": {"dataset_config": {"categorical": []}},
     "categorical": {"dataset_config": {"numerical": [], "missing": None}},
@@ -215,6 +216,7 @@ FULL: dict[str, Any] = {
     "model_config": {
         "load_checkpoint": "x.ckpt",
         "continue_training": True,
+        "checkpoint_events": "numbered",
         "architecture_config": {"model": "ResNet", "layernorm": True},
     },
     "training_config": {

@@ -322,6 +322,26 @@ replace(
         "[model_config.architecture_config]\n",
         "[model_config]\ncontinue_training = true\n[model_config.architecture_config]\n",
     ),
+    model__events_of_no_checkpoint=(
+        "[model_config.architecture_config]\n",
+        '[model_config]\ncheckpoint_events = "unseen"\n[model_config.architecture_config]\n',
+    ),
+    model__events_without_numbers=(
+        ('event_number = "event"\n', ""),
+        (
+            "[model_config.architecture_config]\n",
+            '[model_config]\nload_checkpoint = "a.ckpt"\ncheckpoint_events = "numbered"\n'
+            "[model_config.architecture_config]\n",
+        ),
+    ),
+    model__split_of_unseen=(
+        (NUMERICAL, f"{NUMERICAL}split = {{ train = 0.5, validation = 0.3 }}\n"),
+        (
+            "[model_config.architecture_config]\n",
+            '[model_config]\nload_checkpoint = "a.ckpt"\ncheckpoint_events = "unseen"\n'
+            "[model_config.architecture_config]\n",
+        ),
+    ),
     optimizer__unknown='optimizer_name = "Adan"\n',
     optimizer__refused='optimizer_name = "SparseAdam"\n',
     params__unknown="{ lr = 1e-3, weight_deca = 0.1 }",

@@ -27,6 +27,7 @@ from parts.machinery.places import digest
 from parts.machinery.states import RandomStates
 from parts.machinery.stops import SafeStop
 from parts.machinery.trackers import Tracker
+from parts.machinery.trained_events import TrainedEvents
 from parts.machinery.trainings import Evaluation, Training
 from parts.metrics import Outputs, binary_metrics
 from parts.models import MLP, binary_probability
@@ -149,7 +150,8 @@ def test_callbacks_stand_in_the_order_in_which_they_build_on_each_other(
 ) -> None:
     run = begins()
     training = prepare(run, save_top_k=2)
-    tracker, states, best, last, stop = training.callbacks
+    tracker, states, best, last, stop, events = training.callbacks
+    assert isinstance(events, TrainedEvents)
     assert tracker is training.tracker
     assert isinstance(states, RandomStates)
     assert isinstance(best, ModelCheckpoint)

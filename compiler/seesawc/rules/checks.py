@@ -15,8 +15,10 @@ from seesawc.tables.dataset import (
     TABLES,
     Dataset,
     Sample,
+    SplitTable,
     reader_of,
 )
+from seesawc.tables.model import tests_everything
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
 from seesawc.tables.values import PLACE
@@ -255,7 +257,12 @@ def _negative_weights(_: Spec, experiment: Experiment) -> Faults:
         yield Fault(key, "no sample has a weight", "weight, or leave it out")
 
 
-def _split(_: Spec, experiment: Experiment) -> Faults:
+def _split(spec: Spec, experiment: Experiment) -> Faults:
+    if tests_everything(experiment.model_config):
+        if spec.dataset_config.split != SplitTable():
+            message = "all events are tested, for the checkpoint was trained on none of them"
+            yield Fault((DATASET, "split"), message, "leave it out", "key")
+        return
     split = experiment.dataset_config.split
     shares = (split.train, split.validation, split.test)
     if abs(sum(shares) - 1) > 1e-9:
@@ -287,6 +294,12 @@ def _model(spec: Spec, experiment: Experiment) -> Faults:
     if written.batchnorm and experiment.dataset_config.batch_size < 2:
         hint = "a larger batch_size, or layernorm"
         yield Fault((*key, "batchnorm"), "batches of one event cannot be normalised", hint)
+    if table.checkpoint_events != "same":
+        event_key = (MODEL, "checkpoint_events")
+        if table.load_checkpoint is None:
+            yield Fault(event_key, "there is no checkpoint", "load_checkpoint names one", "key")
+        elif table.checkpoint_events == "numbered" and not experiment.dataset_config.event_number:
+            yield Fault(event_key, "events have no number", "event_number in [dataset_config]")
     if table.continue_training and table.load_checkpoint is None:
         yield Fault(
             (MODEL, "continue_training"),

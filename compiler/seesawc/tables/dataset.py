@@ -177,10 +177,11 @@ class Dataset(DatasetTable):
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
+    split: SplitTable
     use_class_weights: bool
 
 
-def resolve(table: DatasetTable, task: Literal["signal", "fakes"]) -> Dataset:
+def resolve(table: DatasetTable, task: Literal["signal", "fakes"], all_tested: bool) -> Dataset:
     """Fill the classes, which fakes do not have, and each sample's weight from the table's."""
     samples = tuple(
         Sample(**unchanged(sample, Sample), weight=sample.weight or table.weight)
@@ -189,6 +190,7 @@ def resolve(table: DatasetTable, task: Literal["signal", "fakes"]) -> Dataset:
     return Dataset(
         **unchanged(table, Dataset),
         samples=samples,
+        split=SplitTable(train=0.0, validation=0.0, test=1.0) if all_tested else table.split,
         classes=() if task == "fakes" else table.classes or _classes(table),
         use_class_weights=(
             task == "signal" if table.use_class_weights is None else table.use_class_weights

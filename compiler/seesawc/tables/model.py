@@ -52,6 +52,12 @@ class ModelTable:
     continue_training: bool = option(
         "Go on from load_checkpoint: weights, optimizer, schedule and epoch.", False
     )
+    checkpoint_events: Literal["same", "numbered", "unseen"] = option(
+        "What the events are to load_checkpoint. same: those of its training, split alike, or it is"
+        " refused; numbered: others perhaps, with the event numbers and the split of its training;"
+        " unseen: it was trained on none of them, so without continue_training all are tested.",
+        "same",
+    )
     architecture_config: ArchitectureTable = option("The network.", factory=ArchitectureTable)
 
 
@@ -71,6 +77,12 @@ class Model(ModelTable):
 
     name: str
     architecture_config: Architecture
+
+
+def tests_everything(model: ModelTable) -> bool:
+    """Whether all events are there to test a checkpoint that was trained on none of them."""
+    tested = model.load_checkpoint is not None and not model.continue_training
+    return tested and model.checkpoint_events == "unseen"
 
 
 def resolve(

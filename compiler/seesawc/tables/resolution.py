@@ -44,7 +44,8 @@ class Experiment:
 
 def resolve(spec: Spec, timestamp: str, stage: str | None = None) -> Experiment:
     """Fill everything that the author left open; `timestamp` goes into the run's default name."""
-    data = dataset.resolve(spec.dataset_config, spec.task)
+    all_tested = model.tests_everything(spec.model_config)
+    data = dataset.resolve(spec.dataset_config, spec.task, all_tested)
     network = model.resolve(spec.model_config, bool(data.categorical), spec.task, stage)
     # Points may have other architectures.
     kind = "sweep" if spec.sweep_config is not None else network.architecture_config.model

@@ -8,6 +8,7 @@ from attrs import frozen
 from seesawc.tables import signatures
 from seesawc.tables.dataset import TABLES, Dataset, Sample, label_of, reader_of, used_derived
 from seesawc.tables.fakes import Fakes
+from seesawc.tables.model import tests_everything
 from seesawc.tables.resolution import Experiment, fakes_columns
 from seesawc.tables.training import Scheduler, Training
 from seesawc.writing.literals import WIDTH, Verbatim, literal
@@ -70,6 +71,7 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "architecture": model.architecture_config,
         "training": training,
         "test_only": _is_test_only(experiment),
+        "all_unseen": tests_everything(model),
         "samples": [_sample(data, sample) for sample in data.samples],
         "derived": used_derived(data, fakes_columns(experiment)),
         "further": Verbatim(_further(experiment)),

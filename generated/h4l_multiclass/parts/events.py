@@ -57,23 +57,26 @@ def read_splits(
     of_samples = SampleYields(dataset)
     splits = read_arrays(dataset, files, numpy_type(dtype), yields=of_samples)
     print(*of_samples.lines(), sep="\n")
-    check_splits(splits, classes)
+    check_splits(splits, dataset.split, classes)
     say_deciding(splits[0], dataset)
-    trained = replace(splits[0], weight=treated(splits[0].weight, negative_weights))
+    # Where nothing is trained, all events may be there to test.
+    first = next(split for split in splits if len(split.label))
+    trained = replace(first, weight=treated(first.weight, negative_weights))
     learnt, judged = (
         loss_factors(train, classes, use_mc_weights, use_class_weights)
-        for train in (trained, splits[0])
+        for train in (trained, first)
     )
     # Each split stands for all events: its yields, class by class, are those of all splits.
     yields = np.array([np.bincount(s.label, s.weight, len(classes)) for s in splits])
-    shares = yields.sum(axis=0) / yields
+    shares = yields.sum(axis=0) / np.where(yields, yields, np.nan)
     one, two, three = (
         in_tensors(split, share, judged, use_mc_weights, dtype)
         for split, share in zip(splits, shares, strict=True)
     )
-    # Plots show the training events with the weights that they have.
-    of_loss = in_tensors(trained, shares[0], learnt, use_mc_weights, dtype).loss_weight
-    one = replace(one, loss_weight=of_loss)
+    if first is splits[0]:
+        # Plots show the training events with the weights that they have.
+        of_loss = in_tensors(trained, shares[0], learnt, use_mc_weights, dtype).loss_weight
+        one = replace(one, loss_weight=of_loss)
     for each in (one, two, three):
         check_positive(each.numerical, dataset.numerical, logarithmic, dataset.missing)
     return one, two, three
@@ -130,15 +133,20 @@ def loss_factors(
     return np.full(len(classes), len(weight) / totals.sum())
 
 
-def check_splits(splits: Sequence[Arrays], classes: Sequence[str]) -> None:
-    """Print events and yields of each split; raises `RefusedError` where a class has none."""
+def check_splits(splits: Sequence[Arrays], shares: Sequence[float], classes: Sequence[str]) -> None:
+    """Print events and yields of each split; raises `RefusedError` where a class has none.
+
+    A split that has no share of the events has none.
+    """
     if len(classes) == 2:
         print(f"signal: {classes[1]}, background: {classes[0]}")
-    for name, split in zip(SPLITS, splits, strict=True):
+    for name, split, part in zip(SPLITS, splits, shares, strict=True):
+        if not part:
+            continue
         counts = np.bincount(split.label, minlength=len(classes))
         yields, sizes = (
-            np.bincount(split.label, part, len(classes))
-            for part in (split.weight, np.abs(split.weight))
+            np.bincount(split.label, weight, len(classes))
+            for weight in (split.weight, np.abs(split.weight))
         )
         text = [f"{c} {n} ({y:.4g})" for c, n, y in zip(classes, counts, yields, strict=True)]
         print(f"{name}: {', '.join(text)} events (sum of weights)")

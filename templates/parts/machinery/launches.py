@@ -17,7 +17,7 @@ from lightning.pytorch import seed_everything
 
 from parts.data_checks import find_data
 from parts.datasets import Dataset
-from parts.files import check_fingerprints, fingerprints
+from parts.files import check_fingerprints, fingerprints, inside
 from parts.machinery.arguments import parse_arguments
 from parts.machinery.backends import Backend, CometBackend, Mirror, MlflowBackend, is_mirrored
 from parts.machinery.code import KEPT, Code, code_of
@@ -47,6 +47,7 @@ from parts.machinery.records import Record
 from parts.machinery.reports import settings
 from parts.machinery.runs import RunFolder
 from parts.machinery.sweeps import train_all
+from parts.machinery.trained_events import SAME, described_events, events_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,9 @@ class Script:
     # `${NAME}`, which holds it; without one, MLflow is the tracker.
     comet_api_key: str | None = None
     comet_project_name: str | None = None
+    # A checkpoint of another run, and what the spec says of its events.
+    load_checkpoint: str | None = None
+    checkpoint_events: str = SAME
     # Of fakes: the stage, and run name and script digest of those that it builds on.
     stage: str | None = None
     parents: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -289,6 +293,16 @@ def identify(
         "seed": seed.number,
     }
     check_fingerprints(identity["data"], script.fingerprints, spec_folder)
+    digests = {
+        name: [identity["data"][str(file)] for path in paths for file in inside(path)]
+        for name, paths in files.items()
+    }
+    start_from = None if script.load_checkpoint is None else script.place(script.load_checkpoint)
+    own = described_events(script.dataset, digests)
+    identity["events"] = events_of(start_from, script.checkpoint_events, own)
+    if start_from is not None:
+        identity["start_from"] = digest(start_from)
+        identity["checkpoint_events"] = script.checkpoint_events
     for stage, path in parents.items():
         print(f"{stage}: {path}")
         if not accept_data:
@@ -318,7 +332,7 @@ def mirrored(folder: RunFolder, backend: Backend) -> Iterator[None]:
 
 def backend(script: Script, code: Code, folder: RunFolder, identity: dict[str, Any]) -> Backend:
     """Return the tracker's backend, which shows the settings that run."""
-    named = ("script", "code", "commit", "seed")
+    named = ("script", "code", "commit", "seed", "start_from", "checkpoint_events")
     tags: dict[str, str] = {name: str(identity[name]) for name in named if name in identity}
     if code.edited:
         tags["edited"] = ", ".join(code.edited)

@@ -29,6 +29,7 @@ from parts.machinery.runs import check_space
 from parts.machinery.states import RandomStates
 from parts.machinery.stops import SafeStop
 from parts.machinery.trackers import Tracker, resume_after_training
+from parts.machinery.trained_events import SAME, TrainedEvents
 
 
 class Training:
@@ -72,6 +73,7 @@ class Training:
         last = LastCheckpoints(run.folder.checkpoints, best)
         stop = SafeStop(last, save_every_n_minutes, tracker.settle)
         self.callbacks: list[Callback] = [tracker, RandomStates(), best, last, stop]
+        self.callbacks.append(TrainedEvents(run.folder.identified().get("events", ())))
         # In a log file a bar would be thousands of lines; the tracker prints one an epoch there.
         bar = tqdm_refresh_rate > 0 and sys.stdout.isatty()
         if bar:
@@ -144,6 +146,8 @@ class Evaluation:
         self.best = checkpoint or best_checkpoint(run.folder.checkpoints)
         content = load_into(classifier, self.best)
         self.step, self.epoch = content["global_step"], content["epoch"] + 1
+        # Of other events than those that are tested; nan if nobody has sought it.
+        self.cut = float(content.get("metrics", {}).get("val_significance_cut", math.nan))
         if checkpoint is None:
             check_score(content)
 
@@ -162,7 +166,10 @@ class Evaluation:
         folder = self.run.folder
         for path in places.values():
             self.run.record.write(self.step, self.epoch, artifact=str(path))
-        write_json(folder.path / "metrics.json", {"checkpoint": str(self.best), "metrics": metrics})
+        said = {"checkpoint": str(self.best), "metrics": metrics}
+        if self.run.script.checkpoint_events != SAME:
+            said["checkpoint_events"] = self.run.script.checkpoint_events
+        write_json(folder.path / "metrics.json", said)
         done = {
             "script": self.run.code.identity,
             "checkpoint": self.best.name,
