@@ -36,10 +36,10 @@ class CompileError(Exception):
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
         super().__init__("; ".join(d.message for d in diagnostics))
-        self.diagnostics = tuple(sorted(diagnostics, key=_place))
+        self.diagnostics = tuple(sorted(diagnostics, key=place_in_file))
 
 
-def _place(diagnostic: Diagnostic) -> tuple[int, int]:
+def place_in_file(diagnostic: Diagnostic) -> tuple[int, int]:
     """Order faults as they stand in the file."""
     return (diagnostic.span.line, diagnostic.span.column) if diagnostic.span else (0, 0)
 

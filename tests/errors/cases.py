@@ -506,6 +506,11 @@ replace(
     dataset__same_selected_events=('"process == 0"', '"process == 1"'),
 )
 CASES["dataset-negative-weights-of-none"] += (('\nweight = "weight"\n', "\n"),)
+CASES["scheduler-mode-against-monitor"] = (
+    (EPOCHS, f'{EPOCHS}monitor = "val_auc"\n'),
+    ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "ReduceLROnPlateau"\n'
+                       'scheduler_params = { mode = "min" }\n\n[slurm_config]'),
+)  # fmt: skip
 
 # What is allowed, and warned of.
 WARNINGS: dict[str, Edits] = {
@@ -523,5 +528,24 @@ WARNINGS: dict[str, Edits] = {
         ('["n_jets"]\n', '["process", "ht"]\nderived = { ht = "lep2_pt + lep3_pt" }\n'),
         (SELECTION, '"process == 1 and ht > 50 and lep1_pt > 20"'),
         ('"process == 0"', '"lep1_pt > 20 and process == 0"'),
+    ),
+    "idle-parameters": (
+        ('"AdamW"', '"Adam"'),
+        (PARAMS, "{ decoupled_weight_decay = true }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "CyclicLR"\n'
+                           "scheduler_params = { base_lr = 1e-4, max_lr = 1e-2, gamma = 0.9,"
+                           " cycle_momentum = false, max_momentum = 0.9 }\n\n[slurm_config]"),
+    ),
+    "exponential-cycle-without-gamma": (
+        ('"AdamW"', '"SGD"'),
+        (PARAMS, "{ lr = 0.1, momentum = 0.5 }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "CyclicLR"\n'
+                           "scheduler_params = { base_lr = 1e-4, max_lr = 1e-2,"
+                           ' mode = "exp_range" }\n\n[slurm_config]'),
+    ),
+    "rates-of-the-schedule": (
+        (PARAMS, "{ lr = 1e-3, betas = [0.8, 0.99] }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'
+                           "scheduler_params = { max_lr = 1e-2 }\n\n[slurm_config]"),
     ),
 }  # fmt: skip

@@ -408,6 +408,13 @@ def _scheduler(spec: Spec, experiment: Experiment) -> Faults:
         return
     if table.scheduler_name == "ReduceLROnPlateau" and resolved.interval == "step":
         yield Fault((*key, "interval"), "ReduceLROnPlateau needs a validation to judge by", "epoch")
+    mode, monitor_mode = table.scheduler_params.get("mode"), experiment.training_config.monitor_mode
+    if table.scheduler_name == "ReduceLROnPlateau" and mode not in (None, monitor_mode):
+        yield Fault(
+            (*key, "scheduler_params", "mode"),
+            f"{mode} is not which way {experiment.training_config.monitor} is better",
+            f'leave it out: it is monitor_mode, "{monitor_mode}"',
+        )
     optimizer = signatures.optimizers().get(spec.training_config.optimizer.optimizer_name)
     message = optimizer and signatures.check_pair(
         known[table.scheduler_name], table.scheduler_params, optimizer

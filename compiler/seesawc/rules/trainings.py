@@ -32,12 +32,14 @@ def check(source: Source, timestamp: str) -> Checked:
         trained = _stages(source, timestamp)
         written = spec.read(source)
         found = resolution.resolve(written, timestamp)
-        return Checked(source, written, found, (), trained, warnings(source, found))
+        said = warnings(source, written, trained)
+        return Checked(source, written, found, (), trained, said)
     written, found, faults = _understood(source, timestamp)
     if faults:
         raise CompileError(*faults)
     points = _points(source, written, timestamp)
-    return Checked(source, written, found, points, (), warnings(source, found))
+    said = warnings(source, written, [found, *(trained for _, trained in points)])
+    return Checked(source, written, found, points, (), said)
 
 
 def _understood(

@@ -1,26 +1,31 @@
-"""What is allowed in a spec, and seldom meant: features that a network should perhaps not see."""
+"""What is allowed in a spec, and seldom meant: features that give it away, idle parameters."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
 from parts.grammar import parse, used, with_origins, written
-from seesawc.diagnostics import Diagnostic
+from seesawc.diagnostics import Diagnostic, place_in_file
 from seesawc.reading.source import Key, Source
-from seesawc.rules.faults import DATASET, Fault, Faults
+from seesawc.rules.faults import DATASET, TRAINING, Fault, Faults
+from seesawc.tables import signatures
 from seesawc.tables.dataset import Dataset, Sample, weight_columns
 from seesawc.tables.resolution import Experiment
+from seesawc.tables.spec import Spec
+from seesawc.tables.training import Training
 
 
-def warnings(source: Source, experiment: Experiment) -> tuple[Diagnostic, ...]:
-    """Return a warning for each feature that a weight, or what defines a class, holds."""
-    data = experiment.dataset_config
-    found = [*_weights(data), *_definitions(data)]
-    return tuple(
-        evolve(source.fault(each.key, each.message, each.hint), severity="warning")
-        for each in found
-    )
+def warnings(source: Source, spec: Spec, trained: Iterable[Experiment]) -> tuple[Diagnostic, ...]:
+    """Return what there is to warn of, once for all trainings of a spec."""
+    found: dict[Fault, None] = {}
+    for each in trained:
+        data, training = each.dataset_config, each.training_config
+        found |= dict.fromkeys(
+            [*_weights(data), *_definitions(data), *_idle(training), *_overruled(spec, training)]
+        )
+    faults = (source.fault(each.key, each.message, each.hint) for each in found)
+    return tuple(sorted((evolve(f, severity="warning") for f in faults), key=place_in_file))
 
 
 def _features(data: Dataset) -> Iterator[tuple[str, Key]]:
@@ -70,3 +75,36 @@ def _conjuncts(sample: Sample) -> Iterator[ast.expr]:
             waiting += term.values
         else:
             yield term
+
+
+def _idle(training: Training) -> Faults:
+    """Warn of parameters that have no effect as the others are."""
+    optimizer, scheduler = training.optimizer, training.scheduler
+    known = signatures.optimizers()[optimizer.optimizer_name]
+    for name, message, hint in signatures.idle(known, optimizer.optimizer_params):
+        yield Fault((TRAINING, "optimizer", "optimizer_params", name), message, hint)
+    if scheduler is not None:
+        known = signatures.schedulers()[scheduler.scheduler_name]
+        for name, message, hint in signatures.idle(known, scheduler.scheduler_params):
+            yield Fault((TRAINING, "scheduler", "scheduler_params", name), message, hint)
+
+
+def _overruled(spec: Spec, training: Training) -> Faults:
+    """Warn of what an optimizer is given, and a schedule that cycles it overrules."""
+    scheduler = training.scheduler
+    if scheduler is None or scheduler.scheduler_name not in ("OneCycleLR", "CyclicLR"):
+        return
+    name, params = scheduler.scheduler_name, scheduler.scheduler_params
+    key = (TRAINING, "optimizer", "optimizer_params")
+    # A default that stands in no spec is nothing that somebody has asked for.
+    given = spec.training_config.optimizer.optimizer_params
+    start = {"OneCycleLR": "max_lr / div_factor", "CyclicLR": "base_lr"}[name]
+    if "lr" in given:
+        hint = f"leave it out: the rate begins at {start}"
+        yield Fault((*key, "lr"), f"lr has no effect: {name} has rates of its own", hint)
+    cycles = params.get("cycle_momentum", True)
+    for momentum, what in (("momentum", "momentum"), ("betas", "the first of betas")):
+        if momentum in given and cycles:
+            hint = "leave it out, or set cycle_momentum = false"
+            message = f"{what} has no effect: {name} cycles it from base_momentum to max_momentum"
+            yield Fault((*key, momentum), message, hint)

@@ -153,6 +153,25 @@ def check_pair(
     )
 
 
+def idle(signature: Signature, params: Mapping[str, Any]) -> Iterator[WrongParameter]:
+    """Yield what has no effect as long as another parameter is what it is: name, message, hint."""
+    needs = (
+        ("decoupled_weight_decay", "weight_decay", "a weight_decay above 0"),
+        ("dampening", "momentum", "a momentum above 0"),
+    )
+    for name, other, hint in needs:
+        if params.get(name) and not params.get(other) and signature.parameter(other):
+            yield name, f"{name} has no effect without {hint}", "leave it out"
+    if "gamma" in params and signature.parameter("mode") and signature.parameter("base_lr"):
+        if params.get("mode") != "exp_range":
+            yield "gamma", 'gamma has no effect without mode = "exp_range"', "leave it out"
+    elif params.get("mode") == "exp_range":
+        yield "mode", "exp_range without gamma is triangular", "gamma, such as 0.999"
+    for name in ("base_momentum", "max_momentum"):
+        if name in params and params.get("cycle_momentum") is False:
+            yield name, f"{name} has no effect with cycle_momentum = false", "leave it out"
+
+
 def convert(signature: Signature, params: Mapping[str, object]) -> dict[str, object]:
     """Return checked `params` as torch wants them: floats where it means floats, tuples likewise.
 

@@ -79,7 +79,8 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "inputs_rest": Verbatim(", scaled as the training events ask for" if scaled else ""),
         "dtype": DTYPES.get(settings.precision, "float32"),
         "optimizer": Verbatim(_optimizer(training)),
-        "scheduler": training.scheduler and Verbatim(_scheduler(training.scheduler)),
+        "scheduler": training.scheduler
+        and Verbatim(_scheduler(training.scheduler, training.monitor_mode)),
         "monitored": training.scheduler is not None and _is_monitored(training.scheduler),
         "configure_rest": Verbatim(" and its schedule" if training.scheduler else ""),
         "learnt": Verbatim("train"),
@@ -221,13 +222,16 @@ def _optimizer(training: Training) -> str:
     return _call(f"    {head} torch.optim.{table.optimizer_name}", arguments)
 
 
-def _scheduler(table: Scheduler) -> str:
+def _scheduler(table: Scheduler, monitor_mode: str) -> str:
     """Give the scheduler its parameters, and the length of the training where it asks for that."""
     signature = signatures.schedulers()[table.scheduler_name]
     texts = {name: f"SCHEDULER_{name.upper()}" for name in table.scheduler_params}
     for parameter in signature.parameters:
         if parameter.filled and parameter.name not in texts:
             texts[parameter.name] = "steps" if table.interval == "step" else "MAX_EPOCHS"
+    # Torch's own is "min".
+    if signature.monitored and monitor_mode == "max":
+        texts.setdefault("mode", "MONITOR_MODE")
     arguments = ["optimizer", *(f"{name}={texts[name]}" for name in sorted(texts))]
     return _call(f"    scheduler = torch.optim.lr_scheduler.{table.scheduler_name}", arguments)
 
