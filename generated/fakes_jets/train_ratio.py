@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T055647Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T065355Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="810ca33061269bc487ae9b90096e38d91c5cd239316745a25b7ac345eb2e9763",
+    parts="a87dc46237851ca75260724a35cf3d23cbac4cbc75314664f7644076d10b4615",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -329,7 +329,7 @@ def main(run: Run) -> None:
         run.code.script.parent,
         run.folder.path,
         LogRatio(classifier.network, classifier.link),
-        features={"numerical": test.numerical, "categorical": test.categorical},
+        splits=(train, test),
         dataset=DATASET,
     )
     evaluation.finish(metrics, deployed=deployed)

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055648Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T065356Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cb24a52af1b82b20926655e33209c4d69f9190db99d90f892389cbfb001ce57f",
+    parts="9ce870593e53baa75a511a0a058488d3a90239ba275fdcb4367176db90b76e59",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -308,7 +308,7 @@ def main(run: Run) -> None:
         run.code.script.parent,
         run.folder.path,
         LogRatio(classifier.network, classifier.link),
-        features={"numerical": test.numerical, "categorical": test.categorical},
+        splits=(train, test),
         dataset=DATASET,
     )
     evaluation.finish(metrics, deployed=deployed)
