@@ -28,7 +28,8 @@ from seesawc.writing.runs import PlannedRun
 from seesawc.writing.scripts import CLOSURE, SCRIPT, stage_script
 from seesawc.writing.starting_spec import starting_spec
 
-SPEC = click.Path(path_type=Path)
+# Whether it can be read is said with the other faults of a spec.
+SPEC = click.Path(path_type=Path, readable=False)
 NOT_SUBMITTED = "nothing was submitted"
 # Exit statuses of scripts that signals have ended.
 SIGNALS: dict[int, int] = {signal.SIGTERM: 143, signal.SIGUSR2: 75, signal.SIGINT: 130}
@@ -508,7 +509,11 @@ def _run(script: Path, arguments: tuple[str, ...]) -> tuple[int, list[int]]:
 @click.option("--save-dir", type=SPEC, help="Where runs were saved; default: ANALYSIS_ML_LOGS_DIR.")
 def track(port: int, save_dir: Path | None) -> None:
     """Open MLflow's UI on the runs of this machine's store, for this machine only."""
-    folder = save_dir or Path(os.environ.get("ANALYSIS_ML_LOGS_DIR", "logs"))
+    place = os.environ.get("ANALYSIS_ML_LOGS_DIR", "logs")
+    if save_dir is None and not place:
+        click.echo("error: ANALYSIS_ML_LOGS_DIR is empty; set it, or give --save-dir", err=True)
+        sys.exit(1)
+    folder = save_dir or Path(place)
     store = (folder / "mlruns" / "mlflow.db").absolute()
     if not store.is_file():
         click.echo(f"error: there is no store {store}; train first, or give --save-dir", err=True)
@@ -573,6 +578,10 @@ class _Faults:
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
         if isinstance(error, CompileError):
             self.found += error.diagnostics
+            return True
+        # Of a pipe that nobody reads there is no name; what click does then is right.
+        if isinstance(error, OSError) and error.filename is not None:
+            self.found.append(Diagnostic(f"cannot use {error.filename}: {error.strerror}"))
             return True
         return False
 
