@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T065355Z-ratio", "f6ee16f2f01f9558")
+RATIO = ("fakes_jets_MLP_20261128T073305Z-ratio", "6d3722dbc0c5b805")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T065355Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T073305Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T055647Z-numerator", "b9284ab47ad611c6"),
-    "denominator": ("fakes_jets_MLP_20261128T055647Z-denominator", "2afaa835d40b3f72"),
+    "numerator": ("fakes_jets_MLP_20261128T073305Z-numerator", "295fea22e1f48d43"),
+    "denominator": ("fakes_jets_MLP_20261128T073305Z-denominator", "44d92d348969c432"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a87dc46237851ca75260724a35cf3d23cbac4cbc75314664f7644076d10b4615",
+    parts="46ec828f4ccf1e34150af241c200bbfa2dda117daa63a6c5ee3c9a15fbe411c7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T065356Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T073306Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T055648Z-numerator", "11f251209f057997"),
-    "denominator": ("fakes_pt_MLP_20261128T055648Z-denominator", "35856377c9fbbf2c"),
+    "numerator": ("fakes_pt_MLP_20261128T073306Z-numerator", "a77b4a6f1f71f31d"),
+    "denominator": ("fakes_pt_MLP_20261128T073306Z-denominator", "1004c0b4e427c01e"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9ce870593e53baa75a511a0a058488d3a90239ba275fdcb4367176db90b76e59",
+    parts="f0e64c740d7483b3f22f2509df124660e7d68702a85f9f595c8099000ac7459c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seesawc.cli.commands import main, train_signal
+from seesawc.diagnostics import CompileError
 from seesawc.writing import outputs
 from tests.spec_tables import BASE, FOLDER, SPEC
 
@@ -79,7 +80,7 @@ def test_what_was_generated_and_cannot_be_read_is_named(words: list[str], place:
 
 def test_a_run_gets_no_other_name_because_the_record_cannot_be_read() -> None:
     record = FOLDER / "resolved.toml"
-    with closed(record), pytest.raises(outputs.CompileError, match="cannot read"):
+    with closed(record), pytest.raises(CompileError, match="cannot read"):
         outputs.read_record(FOLDER)
     record.unlink()
     assert outputs.read_record(FOLDER) == {}

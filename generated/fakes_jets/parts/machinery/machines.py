@@ -17,7 +17,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
-from parts.machinery.exits import RefusedError
+from parts.machinery.exits import RefusedError, open_closed_streams
 
 
 def thread_count() -> int:
@@ -62,6 +62,7 @@ class Output(io.TextIOWrapper):
 
 def steady_output() -> None:
     """Keep a closed pipe (`| head`) or a full disk below the log from ending the run."""
+    open_closed_streams()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         # Not its own buffer, which may remember another file of this number as one to seek in.
