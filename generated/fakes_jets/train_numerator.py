@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T073305Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T075721Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="902e517c1d9e47862de0530ad396915b7b3a13b22e90d6841fcf53b47b403031",
+    parts="e9eb131c3e39fb9315388aba7f607506e0e4b9178823661304126aecb537bb94",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

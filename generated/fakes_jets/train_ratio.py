@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T073305Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T075721Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T073305Z-numerator", "295fea22e1f48d43"),
-    "denominator": ("fakes_jets_MLP_20261128T073305Z-denominator", "44d92d348969c432"),
+    "numerator": ("fakes_jets_MLP_20261128T075721Z-numerator", "47ca3f859c852d09"),
+    "denominator": ("fakes_jets_MLP_20261128T075721Z-denominator", "66ff78a37230c835"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="46ec828f4ccf1e34150af241c200bbfa2dda117daa63a6c5ee3c9a15fbe411c7",
+    parts="faf1e6a28c8c35f44de15b0c07d90c0d0e9e3594d5e4265c6e1b18893e2622f6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

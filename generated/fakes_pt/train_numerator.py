@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T073306Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T075724Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -133,7 +133,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e05136fba5fed21dfb3fd963586477753dfe424a2653334e8ebf13bcd0e6ee95",
+    parts="298c5837cc6eeedba931a9f3abc5edf50f175d619ccd8c9979ddbb5223b01da9",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T073306Z"
+RUN_NAME = "h4l_ResNet_20261128T075725Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +158,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="54780293120a09894c755a0a03c4521f57cf9cd79f1275ae675745edadc3a30a",
+    parts="fe6ed329143fdb97039d090ee7bee86dd02f687176535f86b4304819a0424e54",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

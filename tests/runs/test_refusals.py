@@ -208,3 +208,7 @@ def test_what_cannot_be_trained_here_is_refused_before_it_is(
     script = workshop.build(name, **changes)
     workshop.run(script, CUDA_VISIBLE_DEVICES="").refused(words)
     assert not list(workshop.found(name).path.glob("checkpoints/*.ckpt"))
+
+
+def test_srun_by_hand_is_refused(workshop: Workshop) -> None:
+    workshop.run(workshop.build("by_hand"), "--srun").refused("leave --srun out")

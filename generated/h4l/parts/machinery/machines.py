@@ -19,6 +19,17 @@ from lightning.pytorch import Trainer
 
 from parts.machinery.exits import RefusedError, open_closed_streams
 
+# What srun tells each of its tasks; a shell inside of an allocation has only some of it.
+OF_SRUN = (
+    "SLURM_JOB_ID",
+    "SLURM_STEP_ID",
+    "SLURM_NNODES",
+    "SLURM_NTASKS",
+    "SLURM_NODEID",
+    "SLURM_LOCALID",
+    "SLURM_PROCID",
+)
+
 
 def thread_count() -> int:
     """Return the threads to compute with: of the CPUs that are ours, one is left to the plots.
@@ -91,6 +102,16 @@ def task_rank(under_srun: bool) -> int:
     A shell inside an allocation hands them on to whatever is started there.
     """
     return int(os.environ.get("SLURM_PROCID" if under_srun else "LOCAL_RANK", "0"))
+
+
+def check_srun(under_srun: bool) -> None:
+    """Raise `RefusedError` for --srun where srun did not start this task."""
+    lacking = [name for name in OF_SRUN if name not in os.environ] if under_srun else []
+    if lacking:
+        raise RefusedError(
+            f"--srun is for srun, which batch files call, and it did not start this: {lacking[0]}"
+            " is not set; leave --srun out"
+        )
 
 
 def must_stop_together(under_srun: bool) -> bool:
