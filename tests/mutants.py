@@ -488,6 +488,25 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "exports::test_mean_and_deviation_over_members",
         ),
     ],
+    f"{PARTS}/optimizations.py": [
+        (
+            'if group.get("capturable") and not',
+            'if group.get("capturable") and alone and not',
+            "optimizations::test_what_is_captured_for_a_gpu_is_refused_on_a_cpu",
+        ),
+        (
+            'schedule["interval"] == "step" and most < steps',
+            'schedule["interval"] == "step" and most < steps - 1',
+            "optimizations::test_a_schedule_that_ends_before_the_training_is_refused",
+        ),
+    ],
+    f"{PARTS}/memory.py": [
+        (
+            "return min(found, default=None)",
+            "return max(found, default=None)",
+            "memory::test_the_limit_of_a_container_counts",
+        ),
+    ],
     f"{PARTS}/ranges.py": [
         (
             "np.isnan(values) if missing != missing else values ==",

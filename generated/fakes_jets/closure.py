@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T075721Z-ratio", "f9fe95c27704ae38")
+RATIO = ("fakes_jets_MLP_20261128T075955Z-ratio", "c4ea2e6d309d68af")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T075721Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T075955Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e9eb131c3e39fb9315388aba7f607506e0e4b9178823661304126aecb537bb94",
+    parts="a4e0b51378b69ddf0aa6fb1753dd2f3e416b704aba84aa58f7d0476cb8bb51fa",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T075721Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T075955Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T075721Z-numerator", "47ca3f859c852d09"),
-    "denominator": ("fakes_jets_MLP_20261128T075721Z-denominator", "66ff78a37230c835"),
+    "numerator": ("fakes_jets_MLP_20261128T075955Z-numerator", "be17e9efcb2047b9"),
+    "denominator": ("fakes_jets_MLP_20261128T075955Z-denominator", "58823685b444d19e"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="faf1e6a28c8c35f44de15b0c07d90c0d0e9e3594d5e4265c6e1b18893e2622f6",
+    parts="f942cbe2ec45fa3ba85b966a6c5f7dd8ba4fb470c0d62bf91d4721f5362afc8f",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T075724Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T075956Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T075724Z-numerator", "19c7273d541015db"),
-    "denominator": ("fakes_pt_MLP_20261128T075724Z-denominator", "ee37b961a454d269"),
+    "numerator": ("fakes_pt_MLP_20261128T075956Z-numerator", "4796d92b3512b7df"),
+    "denominator": ("fakes_pt_MLP_20261128T075956Z-denominator", "7dd7a3c89a320cfc"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="96a130fa0dce3269cc0100930c40f6c48171e4a147af4fbe7c98ee19d22679e1",
+    parts="39a281d0065830ff369d94f9ed06623e4aeeaff1fff4de8858f12d66ec512606",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T075725Z"
+RUN_NAME = "h4l_ResNet_20261128T075957Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +158,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fe6ed329143fdb97039d090ee7bee86dd02f687176535f86b4304819a0424e54",
+    parts="0d3a677aa4cc00e957d217c8b3fd28bee2d0bd4bf598d6ebd2e4c7b3050c8ad5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
