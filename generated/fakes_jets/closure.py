@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T075955Z-ratio", "c4ea2e6d309d68af")
+RATIO = ("fakes_jets_MLP_20261128T080453Z-ratio", "72cd5a3ae799dabd")
 
 # Dataset.
 EVENT_NUMBER = "event"

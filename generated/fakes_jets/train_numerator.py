@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T075955Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T080453Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a4e0b51378b69ddf0aa6fb1753dd2f3e416b704aba84aa58f7d0476cb8bb51fa",
+    parts="ac1cea565218e53987f045a1352a090e093d944d8bc648ed1fc75f5b30373c31",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T075955Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T080453Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T075955Z-numerator", "be17e9efcb2047b9"),
-    "denominator": ("fakes_jets_MLP_20261128T075955Z-denominator", "58823685b444d19e"),
+    "numerator": ("fakes_jets_MLP_20261128T080453Z-numerator", "5b45b8f2ecba9733"),
+    "denominator": ("fakes_jets_MLP_20261128T080453Z-denominator", "d1a7a5ee72715dc8"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f942cbe2ec45fa3ba85b966a6c5f7dd8ba4fb470c0d62bf91d4721f5362afc8f",
+    parts="64f90f919c598b092f54fe2ac53a8c21cf44800a435591f91d49ba4a2de91623",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

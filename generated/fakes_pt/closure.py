@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T075956Z-ratio", "13e14654c3dd1974")
+RATIO = ("fakes_pt_MLP_20261128T080455Z-ratio", "f061f858ed2f385b")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T075956Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T080455Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -133,7 +133,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1c01dc51e8d21e722471f56ef6df1c98ad9b8dc6ba6d6f3efb75f164bbee65bb",
+    parts="f0092ade0881ea3220d0af2569e9c610052a99db7f2dee166c728eaa5febddad",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T075956Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T080455Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T075956Z-numerator", "4796d92b3512b7df"),
-    "denominator": ("fakes_pt_MLP_20261128T075956Z-denominator", "7dd7a3c89a320cfc"),
+    "numerator": ("fakes_pt_MLP_20261128T080455Z-numerator", "2797d7e30c4c27f5"),
+    "denominator": ("fakes_pt_MLP_20261128T080455Z-denominator", "10de5c8b453db928"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="39a281d0065830ff369d94f9ed06623e4aeeaff1fff4de8858f12d66ec512606",
+    parts="9e08ae448a4a67fce1d87adcc7d2b29545d77f7e518d6a624554dea9637aab07",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

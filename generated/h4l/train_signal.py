@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T075957Z"
+RUN_NAME = "h4l_ResNet_20261128T080455Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +158,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="0d3a677aa4cc00e957d217c8b3fd28bee2d0bd4bf598d6ebd2e4c7b3050c8ad5",
+    parts="341c7e33f53406f63056763119dabf37b3951dd7f4760ccb765014063c272e56",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

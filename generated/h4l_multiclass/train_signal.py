@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T075957Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T080455Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="826c603f15f174cb325d388d2f519da3a9e2db31607b38e59cd1321cb81d616f",
+    parts="e389749a704415f5fc9c7f75d380c1e6ac996524003f78f975dfa0d2fd5e6ef8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

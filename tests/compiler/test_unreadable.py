@@ -147,3 +147,12 @@ def test_a_link_beside_the_spec_changes_no_script() -> None:
     FOLDER.parent.symlink_to("real")
     assert seesawc("build", str(SPEC)).stdout.startswith("unchanged: ")
     assert (FOLDER / "train_signal.py").read_text() == text
+
+
+def test_a_place_that_is_no_text_is_shown_in_words(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANALYSIS_ML_LOGS_DIR", os.fsdecode(os.fsencode(project) + b"/l\xff"))
+    result = seesawc("status", str(SPEC))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "/l\\udcff/" in result.stdout

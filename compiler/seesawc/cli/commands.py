@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +55,10 @@ def main() -> None:
     seesawc rerun specs/higgs.toml           which ones are still missing
     track -p 5000                            look at the runs in MLflow's UI
     """
+    # Names of folders may hold bytes that are no text.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # The process is over in a moment; to collect garbage would take a sixth of its time.
     gc.disable()
 

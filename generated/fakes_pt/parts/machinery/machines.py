@@ -78,7 +78,9 @@ def steady_output() -> None:
         stream = getattr(sys, name)
         # Not its own buffer, which may remember another file of this number as one to seek in.
         buffer = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
-        setattr(sys, name, Output(buffer, stream.encoding, stream.errors, line_buffering=True))
+        # Names of files may hold bytes that are no text.
+        errors = "backslashreplace"
+        setattr(sys, name, Output(buffer, stream.encoding, errors, line_buffering=True))
 
 
 def quieten(rank: int) -> None:
