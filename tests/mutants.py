@@ -475,24 +475,65 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "applications::test_a_network_that_does_not_say_what_it_takes_is_refused",
         ),
         (
-            "may_lack = network.missing is not None and network.missing != network.missing",
-            "may_lack = network.missing is not None",
-            "exports::test_values_that_training_refuses_are_refused",
-        ),
-        (
             "array[start : start + CHUNK]",
             "array[start : start + CHUNK - 1]",
             "safe_points::test_a_fake_factor_is_applied_in_chunks_without_losing_an_event",
         ),
         (
-            "allowed = columns == np.floor(columns)",
-            "allowed = columns == columns",
-            "exports::test_values_that_training_refuses_are_refused",
+            "~np.isfinite(summed)",
+            "np.isnan(summed)",
+            "exports::test_no_factor_is_infinite",
         ),
         (
             "ddof=min(1, factors.shape[1] - 1)",
             "ddof=0",
             "exports::test_mean_and_deviation_over_members",
+        ),
+    ],
+    f"{PARTS}/optimizations.py": [
+        (
+            'if group.get("capturable") and not',
+            'if group.get("capturable") and alone and not',
+            "optimizations::test_what_is_captured_for_a_gpu_is_refused_on_a_cpu",
+        ),
+        (
+            'schedule["interval"] == "step" and most < steps',
+            'schedule["interval"] == "step" and most < steps - 1',
+            "optimizations::test_a_schedule_that_ends_before_the_training_is_refused",
+        ),
+    ],
+    f"{PARTS}/memory.py": [
+        (
+            "return min(found, default=None)",
+            "return max(found, default=None)",
+            "memory::test_the_limit_of_a_container_counts",
+        ),
+    ],
+    f"{PARTS}/ranges.py": [
+        (
+            "np.isnan(values) if missing != missing else values ==",
+            "np.isnan(values) if missing else values ==",
+            "exports::test_values_that_training_refuses_are_refused",
+        ),
+        (
+            "usable = np.isfinite(given) & (given == np.floor(given))",
+            "usable = given == given",
+            "exports::test_values_that_training_refuses_are_refused",
+        ),
+        (
+            "wrong = there & (column <= 0)",
+            "wrong = there & (values <= 0)",
+            "exports::test_values_that_training_refuses_are_refused",
+        ),
+        (
+            "there & ((column < low) | (column > high))",
+            "there & ((values < low) | (values > high))",
+            "exports::test_what_the_training_has_not_seen_is_counted_and_said",
+        ),
+        (
+            "if name not in seen.lacking:",
+            "if name in seen.lacking:",
+            "exports::test_what_the_training_has_not_seen_is_counted_and_said",
         ),
     ],
     f"{PARTS}/batches.py": [

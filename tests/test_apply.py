@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from parts.cracks import Crack
 from parts.datasets import Dataset
+from parts.events import Events
 from parts.machinery.deployments import deploy, needed_files
 from tests.runs.starts import Ended
 
@@ -44,6 +45,11 @@ spec_folder = "../../specs"
 """
 
 
+def events() -> Events:
+    """Ten, of pt between 1 and 2."""
+    return Events(torch.rand(10, 1) + 1, torch.empty(10, 0).long(), *[torch.ones(10)] * 3)
+
+
 class Log(nn.Module):
     """Of two members: F is pt and twice pt."""
 
@@ -58,7 +64,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         TEMPLATES,
         tmp_path_factory.mktemp("run"),
         Log(),
-        features={"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()},
+        splits=(events(), events()),
         dataset=Dataset((), ("pt",)),
         crack=Crack("eta", 1.37, 1.52),
     )

@@ -65,7 +65,8 @@ RANGES: dict[str, list[dict[str, int]]] = {
     "Adafactor.beta2_decay": [{"maximum": 0}],
     "Adafactor.d": COUNT,
     "Adadelta.rho": FRACTION,
-    "ASGD.alpha": POSITIVE,
+    # A power, which overflows in the end.
+    "ASGD.alpha": FRACTION,
     "ConstantLR.factor": [{"above": 0, "maximum": 1}],
     "OneCycleLR.pct_start": BELOW_ONE,
     "RMSprop.alpha": FRACTION,

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T075749Z-ratio", "ad77fbd3d469e92a")
+RATIO = ("fakes_jets_MLP_20261128T081149Z-ratio", "74875790044b8a90")
 
 # Dataset.
 EVENT_NUMBER = "event"

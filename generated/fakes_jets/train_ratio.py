@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T075749Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T081149Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T075749Z-numerator", "ef289bd424881b58"),
-    "denominator": ("fakes_jets_MLP_20261128T075749Z-denominator", "86b1dae35f381e2b"),
+    "numerator": ("fakes_jets_MLP_20261128T081149Z-numerator", "27e2584a6e539b58"),
+    "denominator": ("fakes_jets_MLP_20261128T081149Z-denominator", "9bd1705cd81a7d86"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="76e16ab587b77b98f1e338a2d6ad09dac30a819bebc8956b82fac84162ae1a44",
+    parts="0f55a241769af450b0cdf8cdfca47a9f2718677af3accc79285b08dbfc3bace4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -328,7 +328,7 @@ def main(run: Run) -> None:
         run.code.script.parent,
         run.folder.path,
         LogRatio(classifier.network, classifier.link),
-        features={"numerical": test.numerical, "categorical": test.categorical},
+        splits=(train, test),
         dataset=DATASET,
     )
     evaluation.finish(metrics, deployed=deployed)

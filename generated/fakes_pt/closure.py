@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T075751Z-ratio", "23e5220acd1ccf1c")
+RATIO = ("fakes_pt_MLP_20261128T081149Z-ratio", "0cfa6233a8dfe99b")
 
 # Dataset.
 EVENT_NUMBER = "event"

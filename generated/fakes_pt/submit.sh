@@ -4,7 +4,9 @@
 #     bash generated/fakes_pt/submit.sh    words after it go to every sbatch, such as --partition=short
 set -euo pipefail
 
-# Jobs start at the top of the repository, as they do when sbatch is called there.
+# Jobs start at the top of the repository, as they do when sbatch is called there. With CDPATH, cd
+# may go elsewhere, and prints where.
+unset CDPATH
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here"
 [[ $here != */generated/fakes_pt ]] || cd ../..

@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T075751Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T081149Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -134,7 +134,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="33b852dd534571d6a6b083a3afc84b52a4a0a244fb8f162848ac052a7fd2c8a8",
+    parts="50c092824333d62e0dfaf5dc7b29844b481f8cac405a6297c157cc40ddddddcb",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T075751Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T081149Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T075751Z-numerator", "6c7267ae4d6eaf5b"),
-    "denominator": ("fakes_pt_MLP_20261128T075751Z-denominator", "da8fd82b5232f067"),
+    "numerator": ("fakes_pt_MLP_20261128T081149Z-numerator", "87d03e0fbbf17ffa"),
+    "denominator": ("fakes_pt_MLP_20261128T081149Z-denominator", "b6b360d461287ddc"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -161,7 +161,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f0674f59b1e70066568f5ad2c15b6c68ae4c9eda52520739b07eb12c434d1fd3",
+    parts="6b7a999965d58d29e7448677f2af2a3b5214b220ec81630cf1b18e65f3d9e93d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -307,7 +307,7 @@ def main(run: Run) -> None:
         run.code.script.parent,
         run.folder.path,
         LogRatio(classifier.network, classifier.link),
-        features={"numerical": test.numerical, "categorical": test.categorical},
+        splits=(train, test),
         dataset=DATASET,
     )
     evaluation.finish(metrics, deployed=deployed)

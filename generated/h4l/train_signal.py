@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T075751Z"
+RUN_NAME = "h4l_ResNet_20261128T081149Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -159,7 +159,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="99822f913ce763deb85891bb8b24cbe1fd4949ce3943df917abee5d9803fcab6",
+    parts="2f1667520dbc9978e15a755a40ad2c7b1082215018a747db5ee2b7605d9c16b2",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

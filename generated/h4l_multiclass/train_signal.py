@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T075751Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T081149Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f9bedba5a16b397e533fc3aff6fa123fd1108c67b7b4d6fe34cc2b5ddc448ad7",
+    parts="5e66cc70ce925e034d10af4361e9215e8da19ea4ae8bec916443b3c7dfcb9e29",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

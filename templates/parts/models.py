@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from parts.inputs import Inputs
+from parts.memory import check_network
 
 
 class MLP(nn.Module):
@@ -23,6 +24,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.inputs = inputs
+        check_size(inputs.width, n_outputs, n_layers, n_hidden)
         widths = [inputs.width] + [n_hidden] * n_layers
         layers: list[nn.Module] = []
         for width in widths[:-1]:
@@ -74,6 +76,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.inputs = inputs
+        check_size(inputs.width, n_outputs, n_layers + 1, n_hidden)
         blocks = [
             ResidualBlock(n_hidden, block_size, act, dropout, norm)
             for _ in range(n_layers // block_size)
@@ -90,6 +93,12 @@ class ResNet(nn.Module):
         """Return logits (event, n_outputs)."""
         logits: Tensor = self.layers(self.inputs(numerical, categorical))
         return logits
+
+
+def check_size(n_inputs: int, n_outputs: int, n_layers: int, n_hidden: int) -> None:
+    """Raise `RefusedError` for layers that memory cannot hold; the first one takes the inputs."""
+    weights = n_hidden * (n_inputs + (n_layers - 1) * n_hidden + n_outputs)
+    check_network(weights, n_layers, "n_hidden or n_layers")
 
 
 def described(

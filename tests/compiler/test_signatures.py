@@ -82,6 +82,7 @@ SENSELESS = {
     ],
     "a decay or an average turned round: it grows, or is not a number": [
         "ASGD.alpha -0.5",
+        "ASGD.alpha 1.5",
         "ASGD.lambd -0.5",
         "ASGD.t0 -0.5",
         "RMSprop.alpha 1.5",

@@ -378,6 +378,22 @@ CASES["fingerprint-of-no-file"] = (
     (NUMERICAL, f'{NUMERICAL}fingerprints = {{ "data/h4.parquet" = "{"0" * 64}" }}\n'),
 )
 
+CASES["fused-and-clipped"] = (
+    (SEED, 'precision = "bf16-mixed"\n'),
+    (PARAMS, "{ lr = 1e-3, fused = true }"),
+    (EPOCHS, f"{EPOCHS}gradient_clip_val = 1.0\n"),
+)
+CASES["lbfgs-in-16-bits"] = (
+    (SEED, 'accelerator = "gpu"\nprecision = "16-mixed"\n'),
+    (OPTIMIZER, 'optimizer_name = "LBFGS"\n'),
+    (TIME, f"{TIME}gpus = 1\n"),
+)
+CASES["rate-beyond-32-bits"] = ((PARAMS, "{ lr = 1e300 }"),)
+CASES["missing-infinite"] = ((NUMERICAL, f"{NUMERICAL}missing = -inf\n"),)
+CASES["layers-beyond-all-machines"] = ((MODEL, f"{MODEL}n_layers = 2_000_000_000\n"),)
+CASES["units-beyond-all-machines"] = ((MODEL, f"{MODEL}n_hidden = 10_000_000\n"),)
+CASES["embedding-beyond-all-machines"] = ((MODEL, f"{MODEL}embedding_dim = 10_000_000_000\n"),)
+
 scheduler("unknown", 'scheduler_name = "CosineAnealingLR"')
 scheduler("refused", 'scheduler_name = "LambdaLR"')
 scheduler("missing", 'scheduler_name = "StepLR"')
@@ -385,6 +401,21 @@ scheduler("unnamed", 'interval = "epoch"')
 scheduler("plateau-by-step", 'scheduler_name = "ReduceLROnPlateau"\ninterval = "step"')
 scheduler(
     "choice", 'scheduler_name = "ReduceLROnPlateau"\nscheduler_params = { threshold_mode = "x" }'
+)
+scheduler(
+    "too-short",
+    'scheduler_name = "OneCycleLR"\nscheduler_params = { max_lr = 0.1, total_steps = 29 }',
+)
+scheduler(
+    "overflow",
+    'scheduler_name = "OneCycleLR"\nscheduler_params = { max_lr = 0.1, div_factor = 1e-40 }',
+)
+CASES["scheduler-cyclic-without-momentum"] = (
+    (
+        OPTIMIZER,
+        'optimizer_name = "RMSprop"\n\n[training_config.scheduler]\nscheduler_name = "CyclicLR"\n'
+        "scheduler_params = { base_lr = 1e-4, max_lr = 1e-2, max_momentum = 0 }\n",
+    ),
 )
 CASES["scheduler-cyclic-with-adam"] = (
     (

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from parts.applications import applied_factors, member_factors
 from parts.cracks import Crack
 from parts.datasets import Dataset
-from parts.exports import FakeFactor, export
+from parts.exports import FakeFactor, export, seen_by
 from parts.machinery.exits import RefusedError
 
 PT = np.array([2.0, 3.0, 5.0, 7.0])
@@ -29,9 +29,10 @@ class Log(nn.Module):
         return torch.log(torch.cat([numerical, 2 * numerical], 1))
 
 
-def write(path: Path, crack: Crack | None) -> Path:
+def write(path: Path, crack: Crack | None, **said: Any) -> Path:
     features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
-    export(FakeFactor(Log()), path, features, Dataset((), ("pt",)), crack)
+    dataset = Dataset((), ("pt",), **said)
+    export(FakeFactor(Log()), path, features, dataset, crack, seen_by(Log(), features, dataset))
     return path
 
 
@@ -90,12 +91,7 @@ def as_lists(kind: str) -> Any:
 
 @pytest.mark.parametrize("kind", ["table", "frame", "awkward"])
 def test_what_features_are_derived_from_is_enough(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "f.onnx"
-    features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
-    derived = {"pt": "lep_pt[0] / 1000"}
-    export(
-        FakeFactor(Log()), path, features, Dataset((), ("pt",), missing=4.0, derived=derived), None
-    )
+    path = write(tmp_path / "f.onnx", None, missing=4.0, derived={"pt": "lep_pt[0] / 1000"})
     found = applied_factors(path, as_lists(kind))[:, 0]
     # What does not exist is what stood in training for it.
     assert found == pytest.approx([2, 3, 4, 7])

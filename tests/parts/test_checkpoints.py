@@ -221,10 +221,11 @@ def test_a_truncated_checkpoint_is_refused(folder: Path) -> None:
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     io = AtomicCheckpointIO()
     path = tmp_path / "last.ckpt"
-    io.save_checkpoint({"knows": 1}, path)
+    whole: dict[str, Any] = {"knows": {}, "state_dict": {}}
+    io.save_checkpoint(whole, path)
     with pytest.raises((AttributeError, TypeError)):
         io.save_checkpoint({"knows": lambda: 1}, path)
-    assert load(path) == {"knows": 1}
+    assert load(path) == whole
     with pytest.raises(FileNotFoundError):
         io.save_checkpoint({"knows": 1}, tmp_path / "absent" / "last.ckpt")
     io.remove_checkpoint(path)
@@ -236,3 +237,32 @@ def test_the_pointer_is_plain_json(trained: Path) -> None:
     named = json.loads((trained / "newest.json").read_text())
     assert named["previous"]["file"] == "last-000000009.ckpt"
     assert len(named["sha256"]) == len(named["previous"]["sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello\n",
+        b"epoch,loss\n1,2\n",
+        b"X.",
+        b"\x89PNG\r\n",
+        b"PK\x03\x04junk",
+        b"\x08\x08\x12\x07pytorch",
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Texts, pictures, networks in ONNX: whatever torch's reader makes of them."""
+    path = tmp_path / "some.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(RefusedError, match="cannot load the checkpoint"):
+        load(path)
+    with pytest.raises(RefusedError, match="cannot load the checkpoint"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [{}, {"knows": {}}, {"state_dict": {}, "knows": 5}, [1]])
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "foreign.ckpt")
+    with pytest.raises(RefusedError, match="is not a checkpoint of such a script"):
+        load(tmp_path / "foreign.ckpt")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from parts.datasets import Dataset
+from parts.events import Events
 from parts.exports import FakeFactor
 from parts.machinery import deployments
 from parts.machinery.deployments import deploy, needed_files
@@ -29,9 +30,15 @@ NEEDED = {
     "parts/machinery/parents.py",
     "parts/machinery/places.py",
     "parts/machinery/ratios.py",
+    "parts/ranges.py",
     "parts/readers.py",
     "parts/whole_numbers.py",
 }
+
+
+def events() -> Events:
+    """Ten, of pt between 1 and 2."""
+    return Events(torch.rand(10, 1) + 1, torch.empty(10, 0).long(), *[torch.ones(10)] * 3)
 
 
 class Log(nn.Module):
@@ -46,7 +53,7 @@ def deployed(folder: Path, source: Path = TEMPLATES) -> Path:
         source,
         folder.parent,
         Log(),
-        features={"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()},
+        splits=(events(), events()),
         dataset=Dataset((), ("pt",)),
         crack=None,
     )

@@ -176,3 +176,25 @@ def test_listening_begins_and_ends_with_all_signals() -> None:
     assert {signal.getsignal(number) for number in SIGNALS} == {ASKED.note}
     stop_listening()
     assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_output_that_was_closed_goes_nowhere(closed: str) -> None:
+    """What is refused is no less refused, nor what is done less done."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from parts.machinery.exits import RefusedError, carry_out\n"
+        "def work():\n"
+        "    sys.stdout.write('out')\n    sys.stderr.write('err')\n    raise RefusedError('no')\n"
+        "sys.exit(carry_out(work) + 2)"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[2] / "templates")]
+    ended = subprocess.run(
+        ["bash", "-c", f'"$@" {closed}', "bash", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3, ended
+    assert ended.stdout == ("" if closed != "2>&-" else "out")
+    assert ended.stderr == ("" if "2>&-" in closed else "errrefused: no\n")

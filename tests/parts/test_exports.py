@@ -18,7 +18,7 @@ from parts.cracks import Crack
 from parts.datasets import Dataset
 from parts.density_losses import tangent_link
 from parts.ensembles import Ensemble, Sliced
-from parts.exports import FakeFactor, export
+from parts.exports import FakeFactor, export, seen_by
 from parts.inputs import (
     Embedded,
     Inputs,
@@ -57,6 +57,19 @@ def events(size: int = 300, dtype: torch.dtype = torch.float32) -> dict[str, Ten
     numerical[::7, 1] = MISSING
     categorical = torch.randint(0, 5, (size, 1), generator=generator)
     return {"numerical": numerical, "categorical": categorical}
+
+
+def write(
+    path: Path,
+    module: nn.Module,
+    features: dict[str, Tensor],
+    names: dict[str, tuple[str, ...]],
+    missing: float | None = MISSING,
+    crack: Crack | None = None,
+) -> None:
+    """Export a network that was trained on the events that it is compared on."""
+    data = dataset(names, missing)
+    export(FakeFactor(module), path, features, data, crack, seen_by(module, features, data))
 
 
 def network(numerical: Tensor, *, categories: bool = True) -> nn.Module:
@@ -100,10 +113,10 @@ def test_the_file_says_what_the_network_says(
     if not categories:
         features["categorical"] = features["categorical"][:, :0]
     names = NAMES if categories else NAMES | {"categorical": ()}
-    module = FakeFactor(network(features["numerical"], categories=categories))
+    module = network(features["numerical"], categories=categories)
     with torch.no_grad():
-        wanted = module(*(t for t in features.values() if t.shape[1])).numpy()
-    export(module, tmp_path / "f.onnx", features, dataset(names, MISSING), None)
+        wanted = FakeFactor(module)(*(t for t in features.values() if t.shape[1])).numpy()
+    write(tmp_path / "f.onnx", module, features, names)
     frame: Any = pd.DataFrame(
         {
             "pt": features["numerical"][:, 0].numpy(),
@@ -128,9 +141,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a network, for all tests that only apply it."""
     path = tmp_path_factory.mktemp("exported") / "f.onnx"
     features = events()
-    export(
-        FakeFactor(network(features["numerical"])), path, features, dataset(NAMES, MISSING), CRACK
-    )
+    write(path, network(features["numerical"]), features, NAMES, crack=CRACK)
     return path
 
 
@@ -142,27 +153,116 @@ def test_a_missing_column_and_a_jagged_one_are_named(exported: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("pt", np.inf), ("eta", np.nan), ("n_jets", 1.5), ("n_jets", np.nan)]
+    ("column", "value", "message"),
+    [
+        ("pt", np.inf, "pt is infinite in 1 of 2 events, such as inf in event 0"),
+        ("pt", 1e301, r"pt is too large for float32 in 1 of 2 events, such as 1e\+301 in event 0"),
+        ("pt", 0.0, "pt has no logarithm, being 0 or less, in 1 of 2 events, such as 0 in event 0"),
+        ("pt", -3.0, "pt has no logarithm, being 0 or less, in 1 of 2 events, such as -3 in"),
+        # What is nothing in 32 bits has no logarithm there.
+        ("pt", 1e-60, "pt has no logarithm, being 0 or less, in 1 of 2 events, such as 1e-60 in"),
+        ("eta", np.nan, r"eta is nan \(what does not exist is -999\) in 1 of 2 events"),
+        ("eta", -np.inf, "eta is infinite in 1 of 2 events"),
+        ("n_jets", 1.5, "n_jets is no whole number in 1 of 2 events, such as 1.5 in event 0"),
+        ("n_jets", np.nan, "n_jets is no whole number in 1 of 2 events"),
+        ("n_jets", np.inf, "n_jets is no whole number in 1 of 2 events"),
+        ("n_jets", 1e300, r"n_jets is too large for a category in 1 of 2 events, such as 1e\+300"),
+    ],
 )
 def test_values_that_training_refuses_are_refused(
-    exported: Path, column: str, value: float
+    exported: Path, column: str, value: float, message: str
 ) -> None:
     columns = {"pt": [10.0, 20.0], "eta": [0.0, MISSING], "n_jets": [1.0, 9.0]}
     assert np.isfinite(member_factors(exported, columns)).all()
     columns[column][0] = value
-    with pytest.raises(RefusedError, match=f"never seen in {column}$"):
+    with pytest.raises(RefusedError, match=f"cannot take: {message}.*events count from 0"):
         member_factors(exported, columns)
+
+
+def test_all_that_is_wrong_is_said_at_once(exported: Path) -> None:
+    columns = {"pt": [-1.0, 2.0, 0.0], "eta": [np.inf, 1.0, 1.0], "n_jets": [0.5, 1.0, 1.0]}
+    with pytest.raises(RefusedError) as caught:
+        member_factors(exported, columns)
+    assert [word in str(caught.value) for word in ("pt", "eta", "n_jets")] == [True] * 3
+    assert "in 2 of 3 events, such as -1 in event 0" in str(caught.value)
+
+
+def test_what_the_training_has_not_seen_is_counted_and_said(
+    exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training has pt and eta from 1 to 101, eta may be missing, and n_jets from 0 to 4."""
+    seen = read_network(exported).seen
+    assert seen is not None
+    (low, high), ends = seen.ranges["pt"], seen.ranges["eta"]  # type: ignore[misc]
+    features = events()["numerical"]
+    assert (low, high) == (features[:, 0].min().item(), features[:, 0].max().item())
+    # What stands for a missing value is none.
+    assert ends is not None
+    assert ends[0] > 0
+    assert seen.lacking == ("eta",)
+    assert seen.categories == {"n_jets": (0, 1, 2, 3, 4)}
+    assert seen.positive == ("pt",)
+    # As wide as what was seen, in more digits than the network's.
+    columns: dict[str, Any] = {"pt": [low, high], "eta": [ends[0], MISSING], "n_jets": [0, 4]}
+    member_factors(exported, columns)
+    assert capsys.readouterr().err == ""
+    columns = {
+        "pt": np.array([low, high * 1.01, 1e12, MISSING]),
+        "eta": np.array([-30, 2**24 + 1, 5, 5]),
+        "n_jets": np.array([9, 0, -1, 2**60]),
+    }
+    assert np.isfinite(member_factors(exported, columns)).all()
+    title, *lines = capsys.readouterr().err.splitlines()
+    assert title == "beyond what the training has seen, where F is a guess:"
+    limits = [f"{each[0]:.6g} to {each[1]:.6g}" for each in ((low, high), ends)]
+    assert lines == [
+        "  pt: missing, as never in training, in 1 of 4 events, such as -999 in event 3",
+        f"  pt: outside {limits[0]} in 2 of 4 events, such as {high * 1.01:.9g} in event 1",
+        "  eta: whole numbers that float32 rounds in 1 of 4 events, such as 16777217 in event 1",
+        f"  eta: outside {limits[1]} in 2 of 4 events, such as -30 in event 0",
+        "  n_jets: values never seen in training in 3 of 4 events, such as 9 in event 0",
+    ]
+
+
+def test_a_feature_that_never_existed_is_counted_where_it_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = events()
+    features["numerical"][:, 1] = MISSING
+    write(tmp_path / "f.onnx", network_of_one(), features, NAMES)
+    member_factors(tmp_path / "f.onnx", {"pt": [5.0], "eta": [0.0], "n_jets": [1]})
+    assert "eta: there, as never in training, in 1 of 1 events" in capsys.readouterr().err
+
+
+def test_a_file_that_does_not_say_what_was_seen_says_so(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = onnx.load(exported)
+    kept = {p.key: p.value for p in model.metadata_props if p.key != "seen"}
+    onnx.helper.set_model_props(model, kept)
+    onnx.save(model, tmp_path / "older.onnx")
+    member_factors(tmp_path / "older.onnx", {"pt": [1e9], "eta": [0.0], "n_jets": [1]})
+    assert "an older one, does not say what it was" in capsys.readouterr().err
+
+
+def test_no_factor_is_infinite(tmp_path: Path) -> None:
+    class Steep(nn.Module):
+        def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
+            return numerical.nan_to_num()[:, :1] + 0 * categorical
+
+    write(tmp_path / "f.onnx", Steep(), events(), NAMES)
+    with pytest.raises(RefusedError, match="no finite F in 1 of 2 events, such as inf in event 1"):
+        member_factors(tmp_path / "f.onnx", {"pt": [1.0, 1e4], "eta": [1, 1], "n_jets": [1, 1]})
 
 
 def test_a_file_that_differs_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features = events()
-    module = FakeFactor(network(features["numerical"]))
     original = np.allclose
     monkeypatch.setattr(np, "allclose", lambda a, b, **k: original(a, 1.01 * np.asarray(b), **k))
     with pytest.raises(RuntimeError, match="differs from the trained one"):
-        export(module, tmp_path / "f.onnx", features, dataset(NAMES, MISSING), None)
+        write(tmp_path / "f.onnx", network(features["numerical"]), features, NAMES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,12 +279,12 @@ def test_a_network_is_read_as_it_was_written(exported: Path, tmp_path: Path) -> 
     assert network.derived == {}
     features = events()
     with_nan = tmp_path / "nan.onnx"
-    export(FakeFactor(network_of_one()), with_nan, features, dataset(NAMES, math.nan), None)
+    write(with_nan, network_of_one(), features, NAMES, math.nan)
     network = read_network(with_nan)
     assert network.crack is None
     assert network.missing is not None
     assert math.isnan(network.missing)
-    export(FakeFactor(network_of_one()), with_nan, features, dataset(NAMES, None), None)
+    write(with_nan, network_of_one(), features, NAMES, None)
     assert read_network(with_nan).missing is None
 
 

@@ -3,12 +3,16 @@
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from parts.machinery.exits import RefusedError
 from parts.machinery.machines import (
+    OF_SRUN,
+    check_srun,
     git_commit,
     must_stop_together,
     task_rank,
@@ -59,6 +63,31 @@ def test_only_srun_makes_slurm_variables_count(monkeypatch: pytest.MonkeyPatch) 
     assert task_rank(under_srun=False) == 0
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert task_rank(under_srun=False) == 1
+
+
+def test_what_srun_did_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OF_SRUN:
+        monkeypatch.setenv(name, "0")
+    check_srun(under_srun=True)
+    for name in OF_SRUN:
+        monkeypatch.delenv(name)
+        check_srun(under_srun=False)
+        with pytest.raises(RefusedError, match=f"did not start this: {name}"):
+            check_srun(under_srun=True)
+        monkeypatch.setenv(name, "0")
+
+
+def test_output_that_was_closed_ends_no_run() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from parts.machinery.machines import steady_output\n"
+        "steady_output()\nprint('out')\nprint('err', file=sys.stderr, flush=True)\nsys.exit(3)"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[2] / "templates")]
+    ended = subprocess.run(
+        ["bash", "-c", '"$@" >&-', "bash", *command], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", "err\n")
 
 
 def test_a_task_that_others_wait_for_must_not_stop_alone(monkeypatch: pytest.MonkeyPatch) -> None:

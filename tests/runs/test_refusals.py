@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -163,3 +164,51 @@ def test_a_results_folder_that_cannot_be_written_costs_only_the_plots(workshop: 
     assert "warning: plots were not drawn" in ended.output
     ended.quiet()
     assert workshop.found("plotless").json("done")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        (
+            "captured",
+            {
+                "experiment_config": {"accelerator": "auto"},
+                "training_config": {
+                    "optimizer": {
+                        "optimizer_name": "Adam",
+                        "optimizer_params": {"capturable": True},
+                    }
+                },
+            },
+            "capturable is for GPUs, and this training is on a CPU",
+        ),
+        (
+            "too_short",
+            {
+                "training_config": {
+                    "max_epochs": 2,
+                    "scheduler": {
+                        "scheduler_name": "OneCycleLR",
+                        "scheduler_params": {"max_lr": 0.1, "total_steps": 3},
+                    },
+                }
+            },
+            "OneCycleLR ends after total_steps = 3, and the training has",
+        ),
+        (
+            "too_wide",
+            {"model_config": {"architecture_config": {"n_hidden": 600_000}}},
+            "smaller n_hidden or n_layers",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_here_is_refused_before_it_is(
+    workshop: Workshop, name: str, changes: dict[str, Any], words: str
+) -> None:
+    script = workshop.build(name, **changes)
+    workshop.run(script, CUDA_VISIBLE_DEVICES="").refused(words)
+    assert not list(workshop.found(name).path.glob("checkpoints/*.ckpt"))
+
+
+def test_srun_by_hand_is_refused(workshop: Workshop) -> None:
+    workshop.run(workshop.build("by_hand"), "--srun").refused("leave --srun out")

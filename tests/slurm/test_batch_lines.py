@@ -19,6 +19,17 @@ def test_an_unset_variable_stops_the_job_at_once_and_is_named(
     assert not job.log.exists()
 
 
+@pytest.mark.parametrize("place", ["-x", "--help", "two words", "a\nb"])
+def test_a_place_of_any_name_is_no_option(repository: Repository, place: str) -> None:
+    repository.stand_in("python", 'echo "$ANALYSIS_ML_LOGS_DIR" >seen')
+    folder = repository.build("odd_place")
+    job = repository.submit(folder / "submit.sbatch", ANALYSIS_ML_LOGS_DIR=place)
+    assert job.ended()["JobState"] == "COMPLETED"
+    log = repository.folder / place / EXPERIMENT / "odd_place" / f"slurm-{job.number}.log"
+    assert f"log: {log}\n" in job.pointer.read_text()
+    assert "start 1" in log.read_text()
+
+
 def test_a_script_that_differs_or_is_not_there_is_refused(repository: Repository) -> None:
     repository.stand_in("python", TELL)
     folder = repository.build("edited")

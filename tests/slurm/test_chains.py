@@ -1,6 +1,7 @@
 """The three stages of fakes on a real SLURM: in order, after a failure, and submitted again."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -110,6 +111,25 @@ def test_the_chain_by_hand_from_anywhere(repository: Repository, tmp_path: Path)
     for stage, number in jobs.items():
         record = repository.cluster.wait(number)
         assert (record["Partition"], record["JobState"]) == ("short", "COMPLETED"), stage
+
+
+def test_the_chain_by_hand_where_cd_has_a_path_of_its_own(repository: Repository) -> None:
+    """As exported by a user's profile: cd then prints, and may go to a folder of the same name."""
+    folder = build_chain(repository, "paths")
+    repository.stand_in("python", "sleep 0.2")
+    (repository.folder / "else" / "generated" / "paths").mkdir(parents=True)
+    ended = subprocess.run(
+        ["bash", os.path.relpath(folder / "submit.sh", repository.folder)],
+        cwd=repository.folder,
+        env=repository.environment(CDPATH=str(repository.folder / "else")),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    jobs = dict(line.split() for line in ended.stdout.splitlines())
+    assert list(jobs) == list(STAGES)
+    for number in jobs.values():
+        assert repository.cluster.wait(number)["WorkDir"] == str(repository.folder)
 
 
 @pytest.mark.parametrize("good", [1, 2])

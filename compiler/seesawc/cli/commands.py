@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,8 @@ from seesawc.writing.runs import PlannedRun
 from seesawc.writing.scripts import CLOSURE, SCRIPT, stage_script
 from seesawc.writing.starting_spec import starting_spec
 
-SPEC = click.Path(path_type=Path)
+# Whether it can be read is said with the other faults of a spec.
+SPEC = click.Path(path_type=Path, readable=False)
 NOT_SUBMITTED = "nothing was submitted"
 # Exit statuses of scripts that signals have ended.
 SIGNALS: dict[int, int] = {signal.SIGTERM: 143, signal.SIGUSR2: 75, signal.SIGINT: 130}
@@ -53,6 +55,10 @@ def main() -> None:
     seesawc rerun specs/higgs.toml           which ones are still missing
     track -p 5000                            look at the runs in MLflow's UI
     """
+    # Names of folders may hold bytes that are no text.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # The process is over in a moment; to collect garbage would take a sixth of its time.
     gc.disable()
 
@@ -512,7 +518,11 @@ def _run(script: Path, arguments: tuple[str, ...]) -> tuple[int, list[int]]:
 @click.option("--save-dir", type=SPEC, help="Where runs were saved; default: ANALYSIS_ML_LOGS_DIR.")
 def track(port: int, save_dir: Path | None) -> None:
     """Open MLflow's UI on the runs of this machine's store, for this machine only."""
-    folder = save_dir or Path(os.environ.get("ANALYSIS_ML_LOGS_DIR", "logs"))
+    place = os.environ.get("ANALYSIS_ML_LOGS_DIR", "logs")
+    if save_dir is None and not place:
+        click.echo("error: ANALYSIS_ML_LOGS_DIR is empty; set it, or give --save-dir", err=True)
+        sys.exit(1)
+    folder = save_dir or Path(place)
     store = (folder / "mlruns" / "mlflow.db").absolute()
     if not store.is_file():
         click.echo(f"error: there is no store {store}; train first, or give --save-dir", err=True)
@@ -578,6 +588,10 @@ class _Faults:
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
         if isinstance(error, CompileError):
             self.found += error.diagnostics
+            return True
+        # Of a pipe that nobody reads there is no name; what click does then is right.
+        if isinstance(error, OSError) and error.filename is not None:
+            self.found.append(Diagnostic(f"cannot use {error.filename}: {error.strerror}"))
             return True
         return False
 

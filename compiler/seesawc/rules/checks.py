@@ -8,7 +8,7 @@ from typing import Literal
 from parts.grammar import with_origins
 from seesawc.diagnostics import Diagnostic, did_you_mean
 from seesawc.reading.source import Key, Source
-from seesawc.rules import fakes
+from seesawc.rules import fakes, optimization
 from seesawc.rules.faults import DATASET, EXPERIMENT, MODEL, SLURM, TRAINING, Fault, Faults
 from seesawc.tables import expressions, signatures, slurm
 from seesawc.tables.dataset import (
@@ -530,6 +530,9 @@ SHARED: tuple[Check, ...] = (
     _monitor,
     _optimizer,
     _scheduler,
+    optimization.precision,
+    optimization.length,
+    optimization.size,
     _epochs,
     _slurm,
     _lasting,

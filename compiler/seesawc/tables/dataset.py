@@ -12,6 +12,7 @@ from seesawc.tables.values import (
     Column,
     Count,
     DataPath,
+    Kept,
     Name,
     Rule,
     Share,
@@ -135,7 +136,7 @@ class DatasetTable:
     )
     numerical: Columns = option("Columns of numbers that the network sees.", factory=tuple)
     categorical: Columns = option("Columns of whole numbers that are embedded.", factory=tuple)
-    missing: float | None = option(
+    missing: Kept | None = option(
         "Value of a numerical feature that does not exist, such as -999; also of what is derived"
         " from one, of a null, and of an element behind the end of a list."
     )

@@ -20,6 +20,8 @@ Kind = Literal["float", "int", "bool", "str", "floats", "ints", "float_or_floats
 WrongParameter = tuple[str, str, str | None]
 
 _LARGEST = 2**63 - 1
+# What torch can multiply weights with; beyond it a step raises.
+_LARGEST_NUMBER = 3.4e38
 _ONE: dict[Kind, str] = {
     "float": "a number",
     "int": "a whole number",
@@ -145,7 +147,14 @@ def check_pair(
 ) -> str | None:
     """Return why this scheduler cannot drive this optimizer, or None if it can."""
     cycles = scheduler.parameter("cycle_momentum") and scheduler_params.get("cycle_momentum", True)
-    if not cycles or optimizer.parameter("momentum") or optimizer.parameter("betas"):
+    if not cycles:
+        return None
+    if optimizer.name == "RMSprop" and _first(scheduler_params.get("max_momentum")) == 0:
+        return (
+            f"{scheduler.name} begins with max_momentum = 0, and RMSprop makes room for a momentum"
+            " at its first step only: set max_momentum above 0, or cycle_momentum = false"
+        )
+    if optimizer.parameter("momentum") or optimizer.parameter("betas"):
         return None
     return (
         f"{scheduler.name} cycles the momentum and {optimizer.name} has none: "
@@ -238,7 +247,9 @@ def _wrong_list(parameter: Parameter, value: Any) -> Iterator[WrongParameter]:
 def _out_of_range(
     parameter: Parameter, place: str, index: int, value: Any
 ) -> Iterator[WrongParameter]:
-    if parameter.ranges:
+    if not isinstance(value, str) and abs(value) > _LARGEST_NUMBER:
+        yield parameter.name, f"{place} is beyond what 32 bits hold", None
+    elif parameter.ranges:
         allowed = parameter.ranges[index if len(parameter.ranges) > 1 else 0]
         if not allowed.allows(value):
             yield parameter.name, f"{place} must be {allowed}", None
@@ -255,6 +266,18 @@ def _wrong_together(signature: Signature, params: Mapping[str, Any]) -> Iterator
         yield "fused", "fused and foreach cannot both be true", None
     if (params.get("total_steps") or 0) * params.get("pct_start", 0.3) == 1:
         yield "pct_start", "pct_start times total_steps must not be 1: torch divides by zero", None
+    if signature.parameter("final_div_factor"):
+        first = _first(params["max_lr"]) / params.get("div_factor", 25.0)
+        last = first / params.get("final_div_factor", 1e4)
+        for name, rate in (("div_factor", first), ("final_div_factor", last)):
+            if rate > _LARGEST_NUMBER:
+                yield name, f"{name} makes a learning rate of {rate:g}, beyond 32 bits", None
+                return
+
+
+def _first(value: Any) -> Any:
+    """Return a number that may be given as a list of one."""
+    return value[0] if _is_list(value) else value
 
 
 def _is_list(value: object) -> bool:

@@ -10,6 +10,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 PLACE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 WINDOWS = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+# In 32 bits, as networks compute.
+LARGEST = 3.4e38
 # Lightning takes jobs of these names for interactive ones and ignores SLURM (#16730).
 INTERACTIVE = {"bash", "interactive"}
 
@@ -87,6 +89,12 @@ def _positive(value: float) -> None:
         raise WrongValue(f"{value} is not a positive number", "greater than 0")
 
 
+def _kept(value: float) -> None:
+    # Beyond, it is infinite in 32 bits, as other values are that are wrong.
+    if abs(value) > LARGEST:
+        raise WrongValue(f"{value} is beyond what 32 bits hold", "nan, or a number such as -999")
+
+
 def check_name(value: str) -> None:
     """Raise `WrongValue` if a text cannot name a folder, a job and a run."""
     if not NAME.fullmatch(value) or value.endswith("."):
@@ -156,6 +164,7 @@ Count = Annotated[int, at_least(1)]
 Whole = Annotated[int, at_least(0)]
 Seed = Annotated[int, between(0, 2**32 - 1)]
 Positive = Annotated[float, Rule(_positive)]
+Kept = Annotated[float, Rule(_kept)]
 Share = Annotated[float, between(0, 1)]
 Name = Annotated[str, Rule(check_name)]
 Column = Annotated[str, Rule(check_column)]

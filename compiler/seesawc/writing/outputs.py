@@ -34,11 +34,19 @@ __pycache__/
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Return the [build] table of what lies in `folder`; empty if seesawc did not write it."""
-    _recover(folder)
+    """Return the [build] table of what lies in `folder`; empty if seesawc did not write it.
+
+    Raises `CompileError` if it cannot be read: without it, a run would get another name.
+    """
+    with _reading(folder):
+        _recover(folder)
+        try:
+            text = (folder / RECORD).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return {}
     try:
-        build = tomllib.loads((folder / RECORD).read_text(encoding="ascii")).get("build", {})
-    except (OSError, ValueError):
+        build = tomllib.loads(text.decode("ascii")).get("build", {})
+    except ValueError:
         return {}
     return build if isinstance(build, dict) else {}
 
@@ -55,14 +63,18 @@ def recorded(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def differing(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """Return the paths that are missing in `folder`, differ there, or do not belong there."""
-    there = set(_entries(folder, files)) if folder.is_dir() else set()
-    changed = {
-        name
-        for name, text in files.items()
-        if name not in there or _content(folder / name) != text.encode()
-    }
-    return sorted(changed | (there - set(files)))
+    """Return the paths that are missing in `folder`, differ there, or do not belong there.
+
+    Raises `CompileError` if what is there cannot be read.
+    """
+    with _reading(folder):
+        there = set(_entries(folder, files)) if folder.is_dir() else set()
+        changed = {
+            name
+            for name, text in files.items()
+            if name not in there or _content(folder / name) != text.encode()
+        }
+        return sorted(changed | (there - set(files)))
 
 
 def write(folder: Path, files: Mapping[str, str], *, force: bool) -> bool:
@@ -77,7 +89,7 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool) -> bool:
             raise CompileError(Diagnostic(f"{folder} is not a folder", hint="remove it"))
         refuse_loss(folder, force=force)
     with _writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder.parent)
         for name, text in FOR_GIT.items():
             with _writing(folder.parent / name):
                 _write_new(folder.parent / name, text)
@@ -86,8 +98,21 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool) -> bool:
     return changed
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder, or take the one that a link leads to; raises `CompileError` or `OSError`."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        what = "a link that leads to no folder" if folder.is_symlink() else "not a folder"
+        raise CompileError(Diagnostic(f"{folder} is {what}", hint="remove it"))
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def refuse_loss(folder: Path, *, force: bool) -> None:
     """Raise if somebody else's work would be lost; `force` gives up edits, but no other folder."""
+    with _reading(folder):
+        _refuse_loss(folder, force)
+
+
+def _refuse_loss(folder: Path, force: bool) -> None:
     if not folder.is_dir() or not any(_entries(folder, ())):
         return
     if force and (folder / RECORD).is_file():
@@ -174,6 +199,27 @@ def _is_cache(path: Path) -> bool:
         return True
     held = list(path.iterdir())
     return bool(held) and all(map(_is_cache, held))
+
+
+def way(folder: Path, place: Path) -> str:
+    """Return how to go from a folder to a place, also from where links have led to.
+
+    Scripts start where they really lie: from a folder behind a link, another way leads back.
+    """
+    plain = os.path.relpath(place.absolute(), folder.absolute())
+    start, end = os.path.realpath(folder), os.path.realpath(place)
+    leads_there = os.path.realpath(Path(start) / plain) == end
+    return Path(plain if leads_there else os.path.relpath(end, start)).as_posix()
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot read {error.filename or folder}: {error.strerror}"
+        hint = f"who may read {folder}, and what leads to it?"
+        raise CompileError(Diagnostic(message, hint=hint)) from error
 
 
 @contextmanager

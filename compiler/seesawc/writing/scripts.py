@@ -1,7 +1,6 @@
 """Experiments -> the text of their scripts: outlines filled, settings and imports by use."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,7 @@ class Scripts:
 
     def __init__(self, path: Path, folder: Path) -> None:
         self.folder = folder.name
-        between = os.path.relpath(path.parent.absolute(), folder.absolute())
-        self.spec_folder = Path(between).as_posix()
+        self.spec_folder = outputs.way(folder, path.parent)
         self.templates = open_templates()
         self.homes = parts.homes(templates())
         self.places = {"spec_name": path.stem, "spec_folder": self.spec_folder}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,11 @@ from parts.columns import ELEMENT, Chunk, underived
 from parts.cracks import Crack, in_crack
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError, obey
+from parts.ranges import Findings, Seen, categorical_input, numerical_input, odd_values, seen_of
 from parts.readers import Column, ColumnType, Lists, kind_of, lists_of
 
 # Events at a time, which bounds the memory.
 CHUNK = 262_144
-# Of an input's numbers, by what ONNX Runtime calls it.
-DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Network:
     missing: float | None  # what stood in training where a thing does not exist
     crack: Crack | None
     derived: dict[str, str]
+    # None if the file does not say, as those of an older version.
+    seen: Seen | None
 
 
 def read_network(path: Path) -> Network:
@@ -61,6 +63,7 @@ def read_network(path: Path) -> Network:
             crack and Crack(**crack),
             # A network of an older version has none.
             json.loads(said.get("derived", "{}")),
+            seen_of(json.loads(said["seen"])) if "seen" in said else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         message = f"{path} does not say what a network of train_ratio.py says: {error!r}"
@@ -71,15 +74,16 @@ def applied_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64
     """Return F of each member of the ensemble (event, member), which is 0 in the crack.
 
     `events` has a column (event,) for each feature, or for what it is derived from, and eta if
-    there is a crack: a DataFrame, a dict of arrays, an awkward record array. Raises `RefusedError`
-    for a column that is missing, or that holds what no event of the training could: infinite or
-    missing values, categories that are not whole numbers.
+    there is a crack: a DataFrame, a dict of arrays, an awkward record array. Says on stderr how
+    many events lie outside of what the training has seen. Raises `RefusedError` for a column that
+    is missing, or that holds what no event of the training could: values that are infinite, or of
+    which a logarithm is needed and there is none; categories that are not whole numbers.
     """
     network = read_network(path)
     factors = network_factors(network, events)
     if network.crack is None:
         return factors
-    eta = stacked(network, events, [network.crack.eta])
+    eta = columns_by_name(network, events, [network.crack.eta])[0].astype(np.float64)[:, None]
     if np.isnan(eta).any():
         raise RefusedError(f"values of {network.crack.eta} are missing: who knows about the crack?")
     # Nothing was learnt there, and nothing is estimated.
@@ -93,37 +97,54 @@ def member_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]
 
 def network_factors(network: Network, events: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return what the network says (event, member), crack or not."""
+    findings = Findings()
     inputs = {
-        given.name: checked(network, events, given.name).astype(DTYPES[given.type])
+        given.name: taken(network, events, given.name, findings)
         for given in network.session.get_inputs()
     }
+    if findings.refused:
+        raise RefusedError(
+            f"values that the network cannot take: {'; '.join(findings.refused)}"
+            " (events count from 0)"
+        )
+    say_beyond(network, findings)
     size = len(next(iter(inputs.values())))
     found = []
     for start in range(0, max(size, 1), CHUNK):
         obey()
         chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
         found.append(network.session.run(None, chunk)[0])
-    return np.concatenate(found).astype(np.float64)
+    factors = np.concatenate(found).astype(np.float64)
+    summed = factors.sum(axis=1)
+    if wrong := odd_values("the network gives no finite F", summed, ~np.isfinite(summed)):
+        raise RefusedError(f"{wrong[0]} (events count from 0)")
+    return factors
 
 
-def checked(network: Network, events: Mapping[str, Any], name: str) -> NDArray[np.float64]:
-    """Return an input's columns (event, column); raises `RefusedError`."""
+def say_beyond(network: Network, findings: Findings) -> None:
+    """Say on stderr how many events are unlike those of the training, feature by feature."""
+    if network.seen is None:
+        findings.beyond.append("the file of the network, an older one, does not say what it was")
+    if findings.beyond:
+        lines = ["beyond what the training has seen, where F is a guess:", *findings.beyond]
+        print("\n  ".join(lines), file=sys.stderr)
+
+
+def taken(
+    network: Network, events: Mapping[str, Any], name: str, findings: Findings
+) -> NDArray[Any]:
+    """Return an input's columns (event, column), and note what is odd about them."""
     names = network.columns[name]
-    columns = stacked(network, events, names)
-    may_lack = network.missing is not None and network.missing != network.missing
-    allowed = np.isfinite(columns) | (np.isnan(columns) & may_lack)
+    columns = columns_by_name(network, events, names)
     if name == "categorical":
-        allowed = columns == np.floor(columns)
-    if not allowed.all():
-        bad = [n for n, good in zip(names, allowed.T, strict=True) if not good.all()]
-        raise RefusedError(f"values that the network has never seen in {', '.join(bad)}")
-    return columns
+        return categorical_input(names, columns, network.seen, findings)
+    return numerical_input(names, columns, network.missing, network.seen, findings)
 
 
-def stacked(
+def columns_by_name(
     network: Network, events: Mapping[str, Any], names: Sequence[str]
-) -> NDArray[np.float64]:
-    """Return columns side by side (event, column); raises `RefusedError`."""
+) -> list[NDArray[Any]]:
+    """Return the numbers of columns, each (event,); raises `RefusedError`."""
     # What the events have need not be derived.
     derived = {name: text for name, text in network.derived.items() if not has(events, name)}
     columns = dict(column_of(events, name) for name in underived(names, derived))
@@ -134,7 +155,7 @@ def stacked(
         raise RefusedError(f"the events have columns of several lengths: {lengths}")
     chunk = Chunk(columns, types, size, derived, network.missing)
     try:
-        return np.stack([chunk.numbers(name).astype(np.float64) for name in names], axis=1)
+        return [chunk.numbers(name) for name in names]
     except ExpressionError as error:
         raise RefusedError(f"the events cannot be used: {error}") from error
 

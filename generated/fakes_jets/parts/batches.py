@@ -31,6 +31,10 @@ class Batches:
         tail = size % self.step
         self.length = max(1, size // self.step + (tail >= 2 * world_size))
         self.size = size
+        # Events of this rank's largest batch, the last one with what is left over.
+        self.largest = -(
+            -max(min(self.step, size), size - (self.length - 1) * self.step) // world_size
+        )
         # Lightning asks for both, and tells the epoch to what it finds as the sampler of either.
         self.sampler = self.batch_sampler = self
 

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from parts.cracks import Crack
 from parts.datasets import Dataset
+from parts.inputs import Logarithms, is_missing
 from parts.machinery.places import write_atomically
+from parts.ranges import Seen
 
 # Its types are of no use to those who call it.
 OPERATORS: Any = opset18
@@ -45,18 +47,46 @@ def counted_below(
     return OPERATORS.ReduceSum(OPERATORS.Cast(below, to=onnx.TensorProto.INT64), [-1], keepdims=0)
 
 
+def seen_by(module: nn.Module, train: dict[str, Tensor], dataset: Dataset) -> Seen:
+    """Return what a network has seen of training events, which `train` holds by input."""
+    ranges: dict[str, tuple[float, float] | None] = {}
+    lacking = []
+    for name, column in zip(dataset.numerical, train["numerical"].T, strict=True):
+        there = column
+        if dataset.missing is not None:
+            there = column[~is_missing(column, dataset.missing)]
+        if len(there) < len(column):
+            lacking.append(name)
+        ranges[name] = (there.min().item(), there.max().item()) if len(there) else None
+    taken = [each.chosen for each in module.modules() if isinstance(each, Logarithms)]
+    return Seen(
+        ranges=ranges,
+        lacking=tuple(lacking),
+        categories={
+            name: tuple(column.unique().tolist())
+            for name, column in zip(dataset.categorical, train["categorical"].T, strict=True)
+        },
+        positive=tuple(
+            name
+            for index, name in enumerate(dataset.numerical)
+            if any(bool(chosen[index]) for chosen in taken)
+        ),
+    )
+
+
 def export(
     module: FakeFactor,
     path: Path,
     features: dict[str, Tensor],
     dataset: Dataset,
     crack: Crack | None,
+    seen: Seen,
 ) -> None:
     """Write the network, scaling and all, as `path`; any number of events may go in.
 
     `features` holds events by input. The file keeps the columns of each, what is missing and what
-    is derived, as the `dataset` says, and the `crack`: all that `applications` asks.
-    Raises `RuntimeError` if the file says something else than the network.
+    is derived, as the `dataset` says, the `crack`, and what was `seen`: all that `applications`
+    asks. Raises `RuntimeError` if the file says something else than the network.
     """
     used = {name: tensor for name, tensor in features.items() if tensor.shape[1]}
     with torch.no_grad():
@@ -88,6 +118,7 @@ def export(
         "missing": None if dataset.missing is None else str(dataset.missing),
         "crack": None if crack is None else asdict(crack),
         "derived": dict(dataset.derived),
+        "seen": asdict(seen),
     }
     for key, value in known.items():
         model.metadata_props.add(key=key, value=json.dumps(value))

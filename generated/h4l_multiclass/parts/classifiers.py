@@ -8,8 +8,10 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from parts.machinery.exits import NotFiniteError, RefusedError
+from parts.optimizations import check_optimization, check_rate
 
 
 class Classifier(LightningModule):
@@ -80,10 +82,19 @@ class Classifier(LightningModule):
         }
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return what the script configures; nothing for a network that is only tested."""
+        """Return what the script configures; nothing for a network that is only tested.
+
+        Raises `RefusedError` for what cannot be trained with here.
+        """
         if self.configure is None:
             return None
-        return self.configure(self.network.parameters(), self.steps)
+        configured = self.configure(self.network.parameters(), self.steps)
+        check_optimization(configured, self.steps)
+        return configured
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Stop where a schedule has led to a learning rate that is none."""
+        check_rate(optimizer, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint say what it knows, in plain values."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from parts.machinery.exits import RefusedError
+from parts.memory import check_network
 
 QUANTILES = 201
 
@@ -174,6 +175,7 @@ class Embedded(nn.Module):
         self.index = index
         self.width = embedding_dim
         self.register_buffer("values", values)
+        check_network((len(values) + 1) * embedding_dim, 1, "embedding_dim")
         self.embedding = nn.Embedding(len(values) + 1, embedding_dim)
 
     def forward(self, _: Tensor, categorical: Tensor) -> Tensor:

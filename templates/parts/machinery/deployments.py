@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from parts.cracks import Crack
 from parts.datasets import Dataset
-from parts.exports import FakeFactor, export
+from parts.events import Events
+from parts.exports import FakeFactor, export, seen_by
 from parts.machinery.code import listed_files, sums
 from parts.machinery.places import sync_folder, write_atomically
 from parts.machinery.ratios import NETWORK, deployment
@@ -24,14 +25,15 @@ def deploy(
     run: Path,
     log_ratio: nn.Module,
     *,
-    features: dict[str, Tensor],
+    splits: tuple[Events, Events],
     dataset: Dataset,
     crack: Crack | None = None,
 ) -> Path:
     """Return a folder of the run, with F = e^log_ratio and, copied from `source`, what applies it.
 
     It is there whole or not at all. Without the script or one of its parts in `source`, the network
-    lies there alone. For the rest see `export`.
+    lies there alone. Of `splits`, training and test, the file keeps what there was in the first,
+    and is compared with the network on the second. For the rest see `export`.
     """
     folder = deployment(run)
     unfinished = folder.with_name(f"{folder.name}.unfinished")
@@ -47,7 +49,9 @@ def deploy(
     if edited := [name for name, value in digests.items() if listed.get(name, value) != value]:
         print(f"{folder} has what was edited by hand: {', '.join(edited)}")
     try:
-        export(FakeFactor(log_ratio), unfinished / NETWORK, features, dataset, crack)
+        seen = seen_by(log_ratio, by_input(splits[0]), dataset)
+        network = FakeFactor(log_ratio)
+        export(network, unfinished / NETWORK, by_input(splits[1]), dataset, crack, seen)
         for name, content in {} if lacking else {**there, "SHA256SUMS": sums(digests)}.items():
             copy = unfinished / name
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,11 @@ def deploy(
         raise
     sync_folder(folder.parent)
     return folder
+
+
+def by_input(events: Events) -> dict[str, Tensor]:
+    """Return the features of events, (event, feature) for each input of a network."""
+    return {"numerical": events.numerical, "categorical": events.categorical}
 
 
 def needed_files(source: Path, script: str) -> dict[str, bytes | None]:

@@ -5,6 +5,7 @@ done at safe points, where nothing is half written: between steps, chunks of fil
 """
 
 import errno
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -84,8 +85,19 @@ def obey() -> None:
         raise StoppedError(ASKED.status)
 
 
+def open_closed_streams() -> None:
+    """Send output that whoever started the script has closed (`>&-`) nowhere.
+
+    Else Python has no stream there, of which much that prints knows nothing.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
 def carry_out(work: Callable[[], int]) -> int:
     """Return the exit status of a script that trains nothing, and has no run to go on with."""
+    open_closed_streams()
     listen()
     try:
         status = work()

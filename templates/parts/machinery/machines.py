@@ -17,7 +17,18 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
-from parts.machinery.exits import RefusedError
+from parts.machinery.exits import RefusedError, open_closed_streams
+
+# What srun tells each of its tasks; a shell inside of an allocation has only some of it.
+OF_SRUN = (
+    "SLURM_JOB_ID",
+    "SLURM_STEP_ID",
+    "SLURM_NNODES",
+    "SLURM_NTASKS",
+    "SLURM_NODEID",
+    "SLURM_LOCALID",
+    "SLURM_PROCID",
+)
 
 
 def thread_count() -> int:
@@ -62,11 +73,14 @@ class Output(io.TextIOWrapper):
 
 def steady_output() -> None:
     """Keep a closed pipe (`| head`) or a full disk below the log from ending the run."""
+    open_closed_streams()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         # Not its own buffer, which may remember another file of this number as one to seek in.
         buffer = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
-        setattr(sys, name, Output(buffer, stream.encoding, stream.errors, line_buffering=True))
+        # Names of files may hold bytes that are no text.
+        errors = "backslashreplace"
+        setattr(sys, name, Output(buffer, stream.encoding, errors, line_buffering=True))
 
 
 def quieten(rank: int) -> None:
@@ -90,6 +104,16 @@ def task_rank(under_srun: bool) -> int:
     A shell inside an allocation hands them on to whatever is started there.
     """
     return int(os.environ.get("SLURM_PROCID" if under_srun else "LOCAL_RANK", "0"))
+
+
+def check_srun(under_srun: bool) -> None:
+    """Raise `RefusedError` for --srun where srun did not start this task."""
+    lacking = [name for name in OF_SRUN if name not in os.environ] if under_srun else []
+    if lacking:
+        raise RefusedError(
+            f"--srun is for srun, which batch files call, and it did not start this: {lacking[0]}"
+            " is not set; leave --srun out"
+        )
 
 
 def must_stop_together(under_srun: bool) -> bool:

@@ -33,6 +33,7 @@ from parts.machinery.exits import (
 )
 from parts.machinery.machines import (
     check_hardware,
+    check_srun,
     git_commit,
     must_stop_together,
     quieten,
@@ -172,6 +173,7 @@ def start(
     """Check what the run builds on, and let this task train."""
     rank = task_rank(arguments.srun)
     code = checked_code(script, folder, arguments.srun, rank)
+    check_srun(arguments.srun)
     check_comet_key(script, folder, arguments.sync)
     if folder.done.exists() or arguments.sync:
         if not arguments.sync:

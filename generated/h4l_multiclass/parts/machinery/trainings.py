@@ -30,6 +30,7 @@ from parts.machinery.states import RandomStates
 from parts.machinery.stops import SafeStop
 from parts.machinery.trackers import Tracker, resume_after_training
 from parts.machinery.trained_events import SAME, TrainedEvents
+from parts.memory import check_step
 
 
 class Training:
@@ -111,6 +112,7 @@ class Training:
             if trainer.is_global_zero:
                 resume_after_training(self.tracker, classifier, load(self.resume))
             return False
+        check_step(classifier, batches.largest, trainer.strategy.root_device)
         # Not to start other tasks in vain.
         obey()
         return True

@@ -3,7 +3,6 @@
 import io
 import json
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -115,9 +114,14 @@ def load(path: Path) -> dict[str, Any]:
     """Return a checkpoint's content: plain values and tensors only; raises `RefusedError`."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+    except OSError as error:
         raise RefusedError(f"cannot load the checkpoint {path}: {error}") from error
-    if not isinstance(content, dict) or "knows" not in content:
+    # Of a file that is none, its bytes decide what is raised: of a text, a KeyError or IndexError.
+    except Exception as error:
+        message = f"cannot load the checkpoint {path}: torch cannot read it ({error!r})"
+        raise RefusedError(message) from error
+    tables = ("knows", "state_dict")
+    if not isinstance(content, dict) or not all(isinstance(content.get(n), dict) for n in tables):
         raise RefusedError(f"{path} is not a checkpoint of such a script")
     return dict(content)
 
