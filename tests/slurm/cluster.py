@@ -230,7 +230,7 @@ def build_job(place: Path, name: str, slurm: Mapping[str, Any] = JOB, **changes:
 
 def stand_in(folder: Path, name: str, text: str) -> None:
     """Write a program of the test's."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
     program.write_text(f"#!/bin/bash\n{text}\n")
     program.chmod(0o755)

@@ -1,11 +1,20 @@
 """What a batch file asks SLURM for, refuses, loads and starts; a stand-in is in Python's place."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.runs.experiments import EXPERIMENT
-from tests.slurm.cluster import FULL, JOB, NASTY, ON_GPUS, TELL, Repository, tool
+from tests.slurm.cluster import FULL, JOB, NASTY, ON_GPUS, TELL, Repository, stand_in, tool
+
+
+def environment(place: Path, hook: str) -> None:
+    """Make a venv of the least that one has: a Python, and a way to have it found."""
+    stand_in(place / "bin", "python", TELL)
+    (place / "bin" / "activate").write_text(
+        f'{hook}\nPATH=$(dirname "${{BASH_SOURCE[0]}}"):$PATH\n'
+    )
 
 
 @pytest.mark.parametrize("name", ["ANALYSIS_ML_LOGS_DIR", "ANALYSIS_ML_RESULTS_DIR"])
@@ -115,10 +124,7 @@ def test_a_job_submitted_by_a_job_has_its_own_settings(repository: Repository) -
 
 def test_a_venv_and_modules_are_loaded_whatever_their_names(repository: Repository) -> None:
     # The real ones use variables that are not set.
-    venv = repository.folder / NASTY / "bin"
-    venv.mkdir(parents=True)
-    (venv / "activate").write_text('echo "activated ${_OLD_VIRTUAL_PATH}"\n')
-    repository.stand_in("python", TELL)
+    environment(repository.folder / NASTY, 'echo "activated ${_OLD_VIRTUAL_PATH}"')
     table = JOB | {"environment": f"${{TOY_HOME}}/{NASTY}", "modules": ["cuda/12.4", "gcc/13"]}
     file = repository.build("venv", table) / "submit.sbatch"
     repository.variables["BASH_FUNC_module%%"] = '() { echo "module $* $NOT_SET"; }'
@@ -129,11 +135,8 @@ def test_a_venv_and_modules_are_loaded_whatever_their_names(repository: Reposito
 
 
 def test_a_relative_environment_starts_at_the_specs_folder(repository: Repository) -> None:
-    repository.stand_in("python", TELL)
     folder = repository.build("beside", JOB | {"environment": f"venvs/{NASTY}"})
-    activate = repository.folder / "specs" / "venvs" / NASTY / "bin" / "activate"
-    activate.parent.mkdir(parents=True)
-    activate.write_text("echo activated\n")
+    environment(repository.folder / "specs" / "venvs" / NASTY, "echo activated")
     job = repository.submit(folder / "submit.sbatch", place=folder)
     job.completed()
     assert "activated\n" in job.log.read_text()
@@ -143,7 +146,11 @@ def test_a_name_is_that_of_a_conda_environment(repository: Repository) -> None:
     base = repository.folder / "conda base"
     profile = base / "etc" / "profile.d" / "conda.sh"
     profile.parent.mkdir(parents=True)
-    profile.write_text('conda() { echo "conda: $# arguments: $* $NOT_SET"; }\n')
+    profile.write_text(
+        'conda() { echo "conda: $# arguments: $* $NOT_SET"; export CONDA_PREFIX="$HOME/$2"; }\n'
+    )
+    (repository.folder / "home" / "ml-3.11").mkdir(parents=True)
+    repository.variables["HOME"] = str(repository.folder / "home")
     repository.stand_in("conda", f'[[ $* == "info --base" ]] && echo "{base}"')
     repository.stand_in("python", TELL)
     job = repository.submit(
