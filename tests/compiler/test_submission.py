@@ -185,7 +185,7 @@ def test_runs_of_a_sweep_are_chosen_and_recorded_one_by_one(project: Path) -> No
     chosen = submission.choose(job, "1,4-9,5-7:2")
     assert [run.index for run in chosen] == [1, 4, 5, 6, 7, 8, 9]
     found = submission.submit(job, chosen)
-    assert (found.job, found.warnings) == ("17", ())
+    assert (found.jobs, found.warnings) == (("17",), ())
     assert found.log == project / "logs" / "h4l" / "*" / "slurm-*.log"
     assert Path("called").read_text() == f"--parsable --array=1,4-9%4 {FOLDER}/{BATCH}\n"
     records = sorted(Path("logs/h4l").glob("*/jobs.jsonl"))
@@ -239,9 +239,94 @@ def test_missing_runs_are_those_that_no_job_does_or_has_done() -> None:
     assert missing(job) == ([2, 5, 6, 7, 8], 2, "")
     assert Path("called").read_text() == "--noheader --array --format=%i --jobs=17\n"
     assert missing(job, failed=True) == ([2, 6], 0, "")
-    assert job.command([job.compiled.runs[i] for i in (2, 5, 6, 7, 8)]) == [
-        "sbatch", "--array=2,5-8%4", f"{FOLDER}/{BATCH}",
-    ]  # fmt: skip
+    assert job.commands([job.compiled.runs[i] for i in (2, 5, 6, 7, 8)]) == [
+        ["sbatch", "--array=2,5-8%4", f"{FOLDER}/{BATCH}"]
+    ]
+
+
+CONFIGURED = 'echo "MaxArraySize            = {}"'
+# As a cluster answers that takes no index of 1000 or more.
+SHORT = """
+for word in "$@"; do case $word in --array=*) list=${word#--array=} ;; esac; done
+last=${list%%%*}; last=${last##*[-,]}
+if ((last > 999)); then
+    echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2
+    exit 1
+fi
+echo "$*" >>called
+[[ $* == *--test-only* ]] && exit 0
+wc -l <called
+"""
+
+
+@pytest.mark.parametrize(
+    ("scontrol", "arrays"),
+    [
+        (CONFIGURED.format(1000), ["0-999%20", "0-499%10 1000"]),
+        (CONFIGURED.format(2000), ["0-1499%30"]),
+        (CONFIGURED.format(600), ["0-599%12", "0-599%12 600", "0-299%6 1200"]),
+        # Not to know is to take what SLURM has by default.
+        ("exit 1", ["0-999%20", "0-499%10 1000"]),
+        ("echo", ["0-999%20", "0-499%10 1000"]),
+    ],
+)
+def test_a_sweep_that_no_array_holds_is_divided_and_keeps_to_its_limit(
+    scontrol: str, arrays: list[str]
+) -> None:
+    stand_in("scontrol", scontrol)
+    stand_in("sbatch", 'echo "$*" >>called; wc -l <called')
+    job = sweep(1500, 30)
+    found = submission.submit(job, job.compiled.runs)
+    assert len(found.jobs) == len(arrays)
+    called = [line.split() for line in Path("called").read_text().splitlines()]
+    words = [["--parsable", f"--array={list_}", f"{FOLDER}/{BATCH}", *begin]
+             for list_, *begin in map(str.split, arrays)]  # fmt: skip
+    assert called == words
+    assert job.commands(job.compiled.runs) == [["sbatch", *each[1:]] for each in words]
+
+
+def test_members_of_a_later_array_are_recorded_by_their_own_numbers() -> None:
+    stand_in("scontrol", CONFIGURED.format(1000))
+    stand_in("sbatch", SHORT)
+    job = sweep(1500)
+    chosen = submission.choose(job, "7,998-1002,1499")
+    assert "2 arrays" in submission.estimate(job, chosen)
+    Path("called").unlink()
+    assert submission.submit(job, chosen).jobs == ("1", "2")
+    records = Path("logs/h4l").glob("*/jobs.jsonl")
+    jobs = {path.parent.name: json.loads(path.read_text())["job"] for path in records}
+    assert jobs == {
+        "run-7": "1_7", "run-998": "1_998", "run-999": "1_999",
+        "run-1000": "2_0", "run-1001": "2_1", "run-1002": "2_2", "run-1499": "2_499",
+    }  # fmt: skip
+
+
+def test_of_a_divided_sweep_all_arrays_are_submitted_or_none() -> None:
+    stand_in("scontrol", CONFIGURED.format(1000))
+    stand_in(
+        "sbatch",
+        '[[ $* != *" 1000" ]] || { echo "sbatch: error: QOSMaxSubmitJob" >&2; exit 1; }; echo 17',
+    )
+    stand_in("scancel", 'echo "$*" >cancelled')
+    job = sweep(1500)
+    with pytest.raises(CompileError, match="QOSMaxSubmitJob"):
+        submission.submit(job, job.compiled.runs)
+    assert Path("cancelled").read_text() == "17\n"
+    assert not Path("logs").exists()
+    stand_in("scancel", 'echo "scancel: error: no answer" >&2; exit 1')
+    with pytest.raises(CompileError, match=r"QOSMaxSubmitJob; scancel 17: .*no answer"):
+        submission.submit(job, job.compiled.runs)
+
+
+def test_a_limit_that_arrays_cannot_share_is_refused_before_any_is_submitted() -> None:
+    stand_in("scontrol", CONFIGURED.format(1000))
+    stand_in("sbatch", "touch called")
+    job = sweep(3500, 3)
+    with pytest.raises(CompileError, match="4 arrays are needed") as error:
+        submission.submit(job, job.compiled.runs)
+    assert "max_parallel of 4 or more" in str(error.value.diagnostics[0].hint)
+    assert not Path("called").exists()
+    assert len(job.parts(job.compiled.runs[:2500])) == 3
 
 
 def test_a_job_that_slurm_has_forgotten_is_not_in_its_queue() -> None:

@@ -196,17 +196,22 @@ class Repository:
         self,
         file: Path,
         *options: str,
+        words: tuple[str, ...] = (),
         place: Path | None = None,
         unset: str = "",
         **variables: str,
     ) -> Job:
-        """Submit a batch file, from the top of the repository unless another place is given."""
+        """Submit a batch file, from the top of the repository unless another place is given.
+
+        `words` are the file's own.
+        """
         place = place or self.folder
         command = [
             shutil.which("sbatch") or "",
             "--parsable",
             *options,
             os.path.relpath(file, place),
+            *words,
         ]
         variables = self.environment(unset, **variables)
         ended = subprocess.run(command, env=variables, cwd=place, capture_output=True, text=True)

@@ -269,7 +269,8 @@ def rerun(spec: Path, failed: bool, now: bool) -> None:
         else:
             submission.check_chain(job, rows, waiting)
             way = "" if job.top == Path.cwd() else f"cd {shlex.quote(str(job.top))} && "
-            click.echo(way + shlex.join(job.command(missing)))
+            for command in job.commands(missing):
+                click.echo(way + shlex.join(command))
 
 
 def _job(spec: Path) -> submission.Submission:
@@ -293,7 +294,7 @@ def _submit(job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
     for warning in found.warnings:
         _warn(warning)
     members = job.members(chosen)
-    jobs = f"{'jobs' if job.is_chain else 'job'} {found.job}"
+    jobs = f"job{'s' * (len(found.jobs) > 1)} {', '.join(found.jobs)}"
     click.echo(f"submitted {jobs}" + (f", runs {members}" if members else ""))
     click.echo(f"log: {found.log}")
 
