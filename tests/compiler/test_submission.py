@@ -445,3 +445,82 @@ def test_a_compiled_spec_needs_its_variables_once_each() -> None:
         "ANALYSIS_ML_LOGS_DIR",
         "ANALYSIS_ML_RESULTS_DIR",
     )
+
+
+def test_other_attempts_are_shown_and_not_started_again(project: Path) -> None:
+    line = json.dumps({"step": 9, "epoch": 4, "time": 1.0, "val_loss": 0.25}) + "\n"
+    mark(f"{NAME}+b", metrics_jsonl=line, done="{}")
+    mark(f"{NAME}+a+2", ended_json='{"status": 3}')
+    mark(f"other+{NAME}", done="{}")
+    mark(f"{NAME}2+b", done="{}")
+    logs = project / "logs" / "h4l"
+    assert seesawc("status", "--sort", "index", str(SPEC)).stdout == (
+        "state        epoch  best val_loss  path\n"
+        f"not started  -      -              {logs}/{NAME}\n"
+        f"not finite   -      -              {logs}/{NAME}+a+2\n"
+        f"done         4/30   0.25           {logs}/{NAME}+b\n"
+        "1 not started, 1 not finite, 1 done\n"
+    )
+    records = json.loads(seesawc("status", "--format", "json", str(SPEC)).stdout)
+    assert [(r["name"], r["again"], r["state"]) for r in records] == [
+        (f"{NAME}+b", "b", "done"),
+        (NAME, "", "not started"),
+        (f"{NAME}+a+2", "a+2", "not finite"),
+    ]
+    assert seesawc("rerun", str(SPEC)).stdout == f"sbatch {FOLDER}/{BATCH}\n"
+    assert seesawc("rerun", "--failed", str(SPEC)).stdout == "nothing to run again: 1 not started\n"
+
+
+def test_attempts_at_points_of_a_sweep_stand_by_their_points() -> None:
+    rows, _ = listing.rows(SPEC, sweep(3).compiled)
+    for name in ("run-0+x", "run-2+x", "run-2+y"):
+        mark(name, done="{}")
+    both = listing.order(rows + listing.attempts(Path("logs/h4l"), rows), "index", "min")
+    assert [(row.run.index, row.again) for row in both] == [
+        (0, ""), (0, "x"), (1, ""), (2, ""), (2, "x"), (2, "y"),
+    ]  # fmt: skip
+    assert [row.run.values["lr"] for row in both] == [0, 0, 1, 2, 2, 2]
+
+
+def test_runs_that_the_spec_no_longer_names_are_pointed_at(project: Path) -> None:
+    mark("h4l_MLP_20000101T000000Z", done="{}")
+    mark("h4l_MLP_20000102T000000Z", ended_json='{"status": 1}')
+    found = seesawc("status", str(SPEC))
+    assert found.stderr == (
+        f"warning: {project}/logs/h4l has other runs, of other builds or specs: 1 done, 1 refused"
+        " (h4l_MLP_20000101T000000Z, h4l_MLP_20000102T000000Z)\n"
+    )
+    mark(NAME, done="{}")
+    assert seesawc("status", str(SPEC)).stderr == ""
+
+
+def test_a_run_begun_from_another_folder_is_pointed_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark(NAME, done="{}")
+    monkeypatch.delenv("ANALYSIS_ML_LOGS_DIR")
+    assert seesawc("status", str(SPEC)).stdout.endswith(f"{project}/logs/h4l/{NAME}\n")
+    elsewhere = project / "elsewhere" / "deep"
+    elsewhere.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    found = seesawc("status", str(project / SPEC))
+    assert found.stdout.endswith(f"{elsewhere}/logs/h4l/{NAME}\n")
+    assert found.stderr.splitlines()[-1] == (
+        f"warning: {project}/logs/h4l/{NAME} is done; ANALYSIS_ML_LOGS_DIR={project}/logs shows it"
+    )
+    monkeypatch.setenv("ANALYSIS_ML_LOGS_DIR", str(elsewhere))
+    assert seesawc("status", str(project / SPEC)).stderr == ""
+
+
+def test_a_spec_that_was_renamed_is_told_what_it_leaves_behind() -> None:
+    SPEC.rename("specs/higgs.toml")
+    built = seesawc("build", "specs/higgs.toml")
+    assert built.exit_code == 0
+    assert built.stderr.startswith(f"warning: {FOLDER} trains the same, and its spec is gone")
+    assert f"the run {NAME} " in built.stderr
+    assert "with the name h4l.toml it goes on" in built.stderr
+    # Once it is there, it is known; and a copy leaves nothing behind.
+    assert seesawc("build", "specs/higgs.toml").stderr == ""
+    SPEC.write_text(BASE)
+    Path("specs/copy.toml").write_text(BASE)
+    assert seesawc("build", "specs/copy.toml").stderr == ""

@@ -19,11 +19,12 @@ import click
 
 from seesawc import __version__, pipeline
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
-from seesawc.jobs import listing, submission
+from seesawc.jobs import listing, others, submission
 from seesawc.reading import options, source
 from seesawc.rules.trainings import Checked
 from seesawc.tables.fakes import STAGES
 from seesawc.writing import outputs
+from seesawc.writing.renamed import renamed
 from seesawc.writing.runs import PlannedRun
 from seesawc.writing.scripts import CLOSURE, SCRIPT, stage_script
 from seesawc.writing.starting_spec import starting_spec
@@ -160,7 +161,10 @@ def _compare(path: Path, folder: Path, compiled: pipeline.Compiled) -> str:
 
 def _write(folder: Path, compiled: pipeline.Compiled, force: bool) -> str:
     """Write what one spec compiles to; returns what to say."""
+    left = renamed(folder, compiled.files[outputs.RECORD])
     changed = outputs.write(folder, compiled.files, force=force)
+    if changed and left:
+        _warn(left)
     run_name = compiled.experiment.experiment_config.run_name
     sweep = f"{len(compiled.runs)} points, " if compiled.experiment.sweep_config else ""
     return f"{'wrote' if changed else 'unchanged:'} {folder} ({sweep}run {run_name})"
@@ -228,6 +232,9 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
         rows, note = listing.rows(spec, compiled)
         if note:
             _warn(note)
+        for text in others.notes(spec, folder, compiled, rows):
+            _warn(text)
+        rows += listing.attempts(rows[0].path.parent, rows)
         training = compiled.experiment.training_config
         # Stages cannot be better than one another.
         by = "index" if compiled.experiment.task == "fakes" else by
