@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T071834Z-ratio", "03acd5e57d6ff102")
+RATIO = ("fakes_jets_MLP_20261128T072707Z-ratio", "876678c3db54ecc8")
 
 # Dataset.
 EVENT_NUMBER = "event"

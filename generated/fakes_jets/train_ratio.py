@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T071834Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T072707Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T071834Z-numerator", "14213b953952a550"),
-    "denominator": ("fakes_jets_MLP_20261128T071834Z-denominator", "154de820c8e5e588"),
+    "numerator": ("fakes_jets_MLP_20261128T072707Z-numerator", "d729c74530e051e8"),
+    "denominator": ("fakes_jets_MLP_20261128T072707Z-denominator", "1907b926b53eafb3"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T071834Z-ratio", "63f9a902730e0bc5")
+RATIO = ("fakes_pt_MLP_20261128T072707Z-ratio", "bd1ec149a74c46ba")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T071834Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T072707Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T071834Z-numerator", "fc5cc543aebb69aa"),
-    "denominator": ("fakes_pt_MLP_20261128T071834Z-denominator", "49c0733fb1a3661e"),
+    "numerator": ("fakes_pt_MLP_20261128T072707Z-numerator", "837b184153a46224"),
+    "denominator": ("fakes_pt_MLP_20261128T072707Z-denominator", "b1c16f6d623e7b75"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,

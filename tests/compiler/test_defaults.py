@@ -92,6 +92,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "scheduler": None,
         "warmup": None,
         "early_stop_patience": None,
+        "early_stop_min_delta": None,
+        "min_epochs": None,
         "monitor": "val_loss",
         "monitor_mode": "min",
         "save_top_k": 1,
@@ -286,6 +288,14 @@ BOUNDARIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "bar": (table("experiment", tqdm_refresh_rate=0), table("experiment", tqdm_refresh_rate=-1)),
     "seed": (table("experiment", seed=2**32 - 1), table("experiment", seed=2**32)),
+    "least epochs": (
+        table("training", early_stop_patience=1, max_epochs=5, min_epochs=5),
+        table("training", early_stop_patience=1, max_epochs=5, min_epochs=6),
+    ),
+    "delta": (
+        table("training", early_stop_patience=1, early_stop_min_delta=1e-9),
+        table("training", early_stop_patience=1, early_stop_min_delta=0.0),
+    ),
     "patience": (
         table("training", early_stop_patience=0),
         table("training", early_stop_patience=-1),

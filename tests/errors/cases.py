@@ -450,6 +450,8 @@ replace(
     only_fakes__act_out=(MODEL, f'{MODEL}act_out = "Softabs"\n'),
     logarithmic__no_feature=(NUMERICAL, f'{NUMERICAL}logarithmic = ["lep2_pt"]\n'),
     last__early_stop=(EPOCHS, f'{EPOCHS}monitor = "last"\nearly_stop_patience = 3\n'),
+    epochs__least_of_no_stopping=(EPOCHS, f"{EPOCHS}min_epochs = 3\nearly_stop_min_delta = 0.1\n"),
+    epochs__least_beyond_most=(EPOCHS, f"{EPOCHS}min_epochs = 99\nearly_stop_patience = 3\n"),
     last__save_top_k=(EPOCHS, f'{EPOCHS}monitor = "last"\nsave_top_k = 3\n'),
     last__plateau=(
         EPOCHS,

@@ -408,6 +408,17 @@ def _epochs(_: Spec, experiment: Experiment) -> Faults:
             f"no validation in the {table.max_epochs} epochs of training",
             f"at most max_epochs = {table.max_epochs}",
         )
+    if table.early_stop_patience is None:
+        for name in ("early_stop_min_delta", "min_epochs"):
+            if getattr(table, name) is not None:
+                message = f"{name} has no effect without early_stop_patience"
+                yield Fault(
+                    (TRAINING, name), message, "early_stop_patience, or leave it out", "key"
+                )
+    elif table.min_epochs is not None and table.min_epochs > table.max_epochs:
+        hint = f"at most max_epochs = {table.max_epochs}"
+        message = "training ends before early stopping may begin"
+        yield Fault((TRAINING, "min_epochs"), message, hint)
     if table.warmup and table.warmup.epochs > table.max_epochs:
         hint = f"at most max_epochs = {table.max_epochs}"
         yield Fault((TRAINING, "warmup", "epochs"), "the warm-up is longer than the training", hint)
