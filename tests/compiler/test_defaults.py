@@ -110,6 +110,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "gpus": 0,
         "cpus": 1,
         "memory": None,
+        "memory_per_cpu": None,
+        "memory_per_gpu": None,
+        "gpu_type": None,
         "modules": (),
         "environment": None,
         "container": None,
@@ -261,6 +264,14 @@ BOUNDARIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "minutes": (table("slurm", time="01:59:59"), table("slurm", time="01:60:00")),
     "hours of days": (table("slurm", time="1-23:00"), table("slurm", time="1-24:00")),
     "least memory": (table("slurm", memory="256M"), table("slurm", memory="255M")),
+    "least memory of CPUs": (
+        table("slurm", memory_per_cpu="64M", cpus=4),
+        table("slurm", memory_per_cpu="64M", cpus=3),
+    ),
+    "least memory of a GPU": (
+        table("slurm", gpus=1, memory_per_gpu="256M"),
+        table("slurm", gpus=1, memory_per_gpu="255M"),
+    ),
     "nodes": (table("slurm", nodes=1024), table("slurm", nodes=1025)),
     "devices": (
         table("experiment", devices=1024, accelerator="cpu"),

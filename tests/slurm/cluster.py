@@ -64,7 +64,8 @@ class Cluster:
         """Return an environment that knows the cluster, and no job that this may run in."""
         outer = re.compile("(SLURM|SBATCH|SRUN)_")
         kept = {name: value for name, value in os.environ.items() if not outer.match(name)}
-        return kept | {"SLOCAL_DIR": str(self.home), "SLURM_CONF": f"{self.home}/etc/slurm.conf"}
+        own = {"SLOCAL_DIR": str(self.home), "SLURM_CONF": f"{self.home}/etc/slurm.conf"}
+        return kept | own | {"SLOCAL_GPU_TYPE": "toy"}
 
     def control(self, command: str) -> None:
         """Start or stop the cluster."""

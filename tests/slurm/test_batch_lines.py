@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,34 @@ def test_slurm_takes_every_directive(repository: Repository) -> None:
         "Comment": "h4l",
     }
     assert {name: job[name] for name in wanted} == wanted
+
+
+def asked(
+    repository: Repository, name: str, table: dict[str, Any], **changes: Any
+) -> dict[str, str]:
+    """Return what SLURM says of a job that holds."""
+    file = repository.build(name, JOB | table, **changes) / "submit.sbatch"
+    return repository.cluster.job(repository.submit(file, "--hold").number)
+
+
+def test_memory_may_be_that_of_a_cpu_or_of_a_gpu_and_gpus_of_a_type(repository: Repository) -> None:
+    job = asked(repository, "cpu", {"memory_per_cpu": "2G", "partition": ["main", "short"]})
+    assert (job["MinMemoryCPU"], job["Partition"]) == ("2G", "main,short")
+    both = {"memory_per_gpu": "3G", "partition": "main,short", "gpu_type": "toy"}
+    job = asked(repository, "gpu", both, **ON_GPUS)
+    assert (job["MemPerTres"], job["Partition"]) == ("gres:gpu:3072", "main,short")
+    assert job["TresPerNode"] == "gres:gpu:toy:2"
+
+
+@pytest.mark.parametrize(
+    "table", [{"memory_per_cpu": "1G"}, {"memory_per_gpu": "1G", "gpu_type": "toy"}]
+)
+def test_tasks_get_what_the_job_asked_for(repository: Repository, table: dict[str, Any]) -> None:
+    repository.stand_in("python", 'echo "$SLURM_LOCALID sees ${CUDA_VISIBLE_DEVICES-none}"')
+    job = repository.submit(repository.build("got", JOB | table, **ON_GPUS) / "submit.sbatch")
+    job.completed()
+    log = job.log.read_text()
+    assert ("0 sees 0,1\n" in log, "1 sees 0,1\n" in log) == (True, True)
 
 
 def test_each_device_of_each_node_has_a_task_that_sees_the_nodes_gpus(

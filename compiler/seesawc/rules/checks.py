@@ -456,6 +456,27 @@ def _slurm(spec: Spec, experiment: Experiment) -> Faults:
         yield Fault(key, f"{tasks} tasks, but only a test to do", "one node, and devices = 1")
 
 
+def _asked_for(_: Spec, experiment: Experiment) -> Faults:
+    """Refuse what a job asks for twice, or of GPUs that it does not ask for."""
+    job = experiment.slurm_config
+    if job is None:
+        return
+    amounts = [n for n in ("memory", "memory_per_cpu", "memory_per_gpu") if getattr(job, n)]
+    for name in amounts[1:]:
+        message = f"{amounts[0]} and {name}"
+        yield Fault((SLURM, name), message, "one of them", "key")
+    if not job.gpus:
+        for name in ("gpu_type", "memory_per_gpu"):
+            if getattr(job, name) is not None:
+                hint = 'accelerator = "gpu", or gpus'
+                yield Fault((SLURM, name), f"{name}, but the job asks for no GPU", hint, "key")
+    if job.memory_per_cpu is not None and len(amounts) == 1:
+        cpus = job.cpus * job.tasks_per_node
+        if slurm.kilobytes(job.memory_per_cpu) * cpus < slurm.LEAST_MEMORY:
+            message = f'"{job.memory_per_cpu}" for {cpus} CPUs is too little to import torch in'
+            yield Fault((SLURM, "memory_per_cpu"), message, 'such as "4G"')
+
+
 def _lasting(_: Spec, experiment: Experiment) -> Faults:
     """Check that a job's later starts find what the first one saved."""
     save_dir = experiment.experiment_config.save_dir
@@ -499,6 +520,7 @@ SHARED: tuple[Check, ...] = (
     _scheduler,
     _epochs,
     _slurm,
+    _asked_for,
     _lasting,
     _sweep,
 )
