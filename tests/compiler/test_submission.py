@@ -524,3 +524,29 @@ def test_a_spec_that_was_renamed_is_told_what_it_leaves_behind() -> None:
     SPEC.write_text(BASE)
     Path("specs/copy.toml").write_text(BASE)
     assert seesawc("build", "specs/copy.toml").stderr == ""
+
+
+SIDES = "<<<<<<< HEAD\n{}=======\n{}>>>>>>> one\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["build"], ["build", "--check"], ["submit"], ["rerun"], ["status"]]
+)
+def test_a_merge_that_git_left_undone_is_named_with_the_way_out(command: list[str]) -> None:
+    record = FOLDER / "resolved.toml"
+    whole = record.read_text()
+    line = next(line for line in whole.splitlines(keepends=True) if line.startswith("spec = "))
+    conflict = edited(whole, line, SIDES.format(line, line.replace("0", "1")))
+    record.write_text(conflict)
+    result = seesawc(*command, str(SPEC))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(
+        f"error: {record} holds a merge conflict\n   = seesawc build --force {SPEC} resolves it"
+    )
+    assert record.read_text() == conflict
+    assert seesawc("build", "--force", str(SPEC)).exit_code == 0
+    assert seesawc("build", "--check", str(SPEC)).exit_code == 0
+    # A comment that looks a little like it is none.
+    with record.open("a") as file:
+        file.write("# ====== <<<<<<< ======\n")
+    assert "merge conflict" not in seesawc("build", "--check", str(SPEC)).stderr

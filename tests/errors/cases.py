@@ -112,6 +112,9 @@ add(
     dataset__unknown_option="bach_size = 5",
     dataset__unknown_in_split="split = { trian = 0.6 }",
     model__unknown_option="n_layer = 5",
+    experiment__variable=(
+        'comet_api_key = "${COMET_API_KEY}"\n' + 'comet_project_name = "${COMET_API_KEY}"'
+    ),
     experiment__choice='accelerator = "gpus"',
     experiment__choice_is_number="accelerator = 1",
     experiment__precision="precision = 8",

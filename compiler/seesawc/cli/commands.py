@@ -133,8 +133,10 @@ def build(
                     message = f"{path} and {compiled[folder][0]} both compile to {folder}"
                     raise CompileError(Diagnostic(message, hint="another name for one of them"))
                 compiled[folder] = path, pipeline.compile_spec(path, folder, new_run=new_run)
-        for folder in () if compare else compiled:
+        for folder, (path, _) in () if compare else tuple(compiled.items()):
             with faults:
+                if not force:
+                    outputs.check_merged(folder, path)
                 outputs.refuse_loss(folder, force=force)
         # A mistake in one spec, and none is written.
         for folder, (path, found) in compiled.items() if compare or not faults.found else ():
@@ -153,6 +155,7 @@ def build(
 
 def _compare(path: Path, folder: Path, compiled: pipeline.Compiled) -> str:
     """Compare what one spec compiles to with what is there; returns what to say."""
+    outputs.check_merged(folder, path)
     if names := outputs.differing(folder, compiled.files):
         message = f"{folder} is not what {path} compiles to: {', '.join(names)}"
         raise CompileError(Diagnostic(message, hint=f"seesawc build {path}"))
@@ -226,6 +229,7 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
     """
     with _faults(style, empty=False) as faults, faults:
         folder = pipeline.output_folder(spec)
+        outputs.check_merged(folder, spec)
         compiled = pipeline.compile_spec(spec, folder)
         if outputs.differing(folder, compiled.files):
             _warn(f"{folder} is not what {spec} compiles to: shown are the runs of a new build")
@@ -470,6 +474,7 @@ def _built(spec: Path, task: str) -> Path:
             found = compiled.experiment.task
             message = f'{spec} is of task "{found}"'
             raise CompileError(Diagnostic(message, hint=f"train_{found} {spec}"))
+        outputs.check_merged(folder, spec)
         click.echo(_write(folder, compiled, force=False))
     _need("lightning")
     return folder
