@@ -10,6 +10,7 @@ from seesawc.diagnostics import Diagnostic, did_you_mean
 from seesawc.reading.source import Key, Source
 from seesawc.rules import fakes
 from seesawc.rules.faults import DATASET, EXPERIMENT, MODEL, SLURM, TRAINING, Fault, Faults
+from seesawc.rules.known import as_far_as_known, known
 from seesawc.tables import expressions, signatures, slurm
 from seesawc.tables.dataset import (
     TABLES,
@@ -26,12 +27,16 @@ SIGNAL_LOSSES = ("bce", "cross_entropy", "focal", "mse")
 BINARY_METRICS = ("auc", "average_precision", "accuracy", "significance")
 
 
-def check(source: Source, spec: Spec, experiment: Experiment) -> tuple[Diagnostic, ...]:
-    """Return the faults that all rules find."""
+def check(
+    source: Source, spec: Spec, experiment: Experiment, unknown: frozenset[Key] = frozenset()
+) -> tuple[Diagnostic, ...]:
+    """Return the faults that all rules find, as far as they need no option that is unknown."""
+    task = spec.task
+    spec, experiment = known(spec, experiment, unknown)
     return tuple(
         source.fault(fault.key, fault.message, fault.hint, fault.part)
-        for rule in RULES[spec.task]
-        for fault in rule(spec, experiment)
+        for rule in RULES[task]
+        for fault in as_far_as_known(rule(spec, experiment))
     )
 
 
