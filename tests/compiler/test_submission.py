@@ -350,6 +350,7 @@ def test_a_queue_that_cannot_be_asked_is_said_so(monkeypatch: pytest.MonkeyPatch
 def test_rerun_prints_the_command_or_that_there_is_nothing_to_do(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stand_in("sbatch", "exit 1")
     result = seesawc("rerun", str(SPEC))
     assert (result.exit_code, result.stdout) == (0, f"sbatch {FOLDER}/{BATCH}\n")
     assert seesawc("rerun", "--failed", str(SPEC)).stdout == "nothing to run again: 1 not started\n"
@@ -359,6 +360,47 @@ def test_rerun_prints_the_command_or_that_there_is_nothing_to_do(
     monkeypatch.chdir(project)
     mark(NAME, done="{}")
     assert seesawc("rerun", str(SPEC)).stdout == "nothing to run again: 1 done\n"
+
+
+def test_rerun_without_slurm_prints_what_goes_on_here(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_slurm(monkeypatch)
+    command = f"python {FOLDER}/train_signal.py\n"
+    assert seesawc("rerun", str(SPEC)).stdout == command
+    mark(NAME, ended_json='{"status": 143}')
+    assert seesawc("rerun", "--failed", str(SPEC)).stdout == command
+    # Only SLURM can be submitted to.
+    submitted = seesawc("rerun", "--submit", str(SPEC))
+    assert (submitted.exit_code, submitted.stdout) == (1, "")
+    assert "sbatch is not there" in submitted.stderr
+    monkeypatch.chdir("specs")
+    assert seesawc("rerun", SPEC.name).stdout == f"python ../{FOLDER}/train_signal.py\n"
+    monkeypatch.chdir(project)
+    mark(NAME, done="{}")
+    assert seesawc("rerun", str(SPEC)).stdout == "nothing to run again: 1 done\n"
+
+
+def test_rerun_of_a_spec_without_a_job_goes_on_here() -> None:
+    stand_in("sbatch", "exit 1")
+    SPEC.write_text(edited(BASE, '\n[slurm_config]\ntime = "04:00:00"\n', ""))
+    assert seesawc("build", str(SPEC)).exit_code == 0
+    assert seesawc("rerun", str(SPEC)).stdout == f"python {FOLDER}/train_signal.py\n"
+
+
+def test_rerun_of_a_sweep_without_slurm_names_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_slurm(monkeypatch)
+    SPEC.write_text(BASE + "\n[sweep_config]\nseeds = [1, 2, 3]\n")
+    assert seesawc("build", str(SPEC)).exit_code == 0
+    script = f"python {FOLDER}/train_signal.py"
+    assert seesawc("rerun", str(SPEC)).stdout == f"{script} --all\n"
+    runs = pipeline.compile_spec(SPEC, FOLDER).runs
+    mark(runs[1].name, ended_json='{"status": 3}')
+    failed = seesawc("rerun", "--failed", str(SPEC)).stdout
+    assert failed == f"{script} --point {runs[1].index}\n"
+    mark(runs[0].name, done="{}")
+    mark(runs[1].name, done="{}")
+    assert seesawc("rerun", str(SPEC)).stdout == f"{script} --point 2\n"
 
 
 def test_status_shows_the_run_without_slurm_and_says_what_is_not_built(
@@ -453,6 +495,7 @@ def test_other_attempts_are_shown_and_not_started_again(project: Path) -> None:
     mark(f"{NAME}+a+2", ended_json='{"status": 3}')
     mark(f"other+{NAME}", done="{}")
     mark(f"{NAME}2+b", done="{}")
+    stand_in("sbatch", "exit 1")
     logs = project / "logs" / "h4l"
     assert seesawc("status", "--sort", "index", str(SPEC)).stdout == (
         "state        epoch  best val_loss  path\n"

@@ -19,7 +19,7 @@ import click
 
 from seesawc import __version__, pipeline
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
-from seesawc.jobs import listing, others, submission
+from seesawc.jobs import listing, local, others, submission
 from seesawc.reading import options, source
 from seesawc.rules.trainings import Checked
 from seesawc.tables.fakes import STAGES
@@ -256,14 +256,18 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
 )
 @click.option("--submit", "now", is_flag=True, help="Submit them, rather than print the command.")
 def rerun(spec: Path, failed: bool, now: bool) -> None:
-    """Print the command that submits SPEC's missing runs.
+    """Print the command that submits SPEC's missing runs, or trains them where there is no SLURM.
 
     These are neither done nor running, nor waiting in SLURM's queue as jobs that seesawc
     submitted. A run that began goes on where it was.
     """
     with _faults("text", NOT_SUBMITTED) as faults, faults:
-        job = _job(spec)
-        rows, note = listing.rows(spec, job.compiled)
+        folder = pipeline.output_folder(spec)
+        compiled = pipeline.compile_spec(spec, folder)
+        here = not now and local.is_local(compiled)
+        job = None if here else submission.locate(spec, folder, compiled)
+        _compare(spec, folder, compiled)
+        rows, note = listing.rows(spec, compiled)
         missing, waiting, warning = submission.missing(rows, failed=failed)
         for text in filter(None, (note, warning)):
             _warn(text)
@@ -271,6 +275,9 @@ def rerun(spec: Path, failed: bool, now: bool) -> None:
             click.echo(f"{waiting} more in SLURM's queue", err=True)
         if not missing:
             click.echo(f"nothing to run again: {listing.totals(rows)}")
+        elif job is None:
+            for command in local.commands(spec, folder, compiled, rows, missing):
+                click.echo(shlex.join(command))
         elif now:
             submission.check_chain(job, rows, waiting)
             if warning:
