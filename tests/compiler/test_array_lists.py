@@ -2,7 +2,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from seesawc.jobs.arrays import compress, expand, shares, sliced, split_limit
@@ -73,6 +73,7 @@ def test_what_is_no_list_is_refused(text: str) -> None:
         expand(text)
 
 
+@example(members={5}, size=5)
 @given(
     members=some.sets(some.integers(0, 9999), min_size=1, max_size=40), size=some.integers(5, 3000)
 )
