@@ -42,6 +42,8 @@ FILES = {
     "diagnostics": "tests/errors/test_diagnostics.py",
     "machines": "tests/parts/test_machines.py",
     "batch": "tests/slurm/test_batch_files.py",
+    "environments": "tests/slurm/test_environments.py",
+    "early_stopping": "tests/runs/test_early_stopping.py",
     "agreement": "tests/test_agreement.py",
     "apply": "tests/test_apply.py",
 }
@@ -288,6 +290,16 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     # The batch file, and the chain of fakes.
     "templates/submit.sbatch.jinja": [
         (
+            "set +eu\n",
+            "set +u\n",
+            "environments::test_a_hook_that_finds_nothing_stops_no_job",
+        ),
+        (
+            "point=$((10#$point + 10#${1:-0}))",
+            "point=$((10#$point))",
+            "batch::test_a_member_of_a_later_array_trains_a_later_point",
+        ),
+        (
             " --wait=300",
             "",
             "batch::test_the_tasks_are_started_by_one_srun_that_ends_those_left_over",
@@ -396,8 +408,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_auc]",
         ),
         (
-            "patience=EARLY_STOP_PATIENCE,",
-            "patience=EARLY_STOP_PATIENCE + 1,",
+            "patience=EARLY_STOP_PATIENCE, check_finite=False",
+            "patience=EARLY_STOP_PATIENCE + 1, check_finite=False",
             "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_loss]",
         ),
         (
@@ -1873,6 +1885,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     # The compiler.
     f"{COMPILER}/jobs/arrays.py": [
         (
+            "if known[-1] < size:",
+            "if known[-1] <= size:",
+            "array_lists::test_slices_hold_every_member_once_and_no_index_too_high",
+        ),
+        (
             "stops = {start + 1, ends[start], max(start + 1, ends[start] - 1)}",
             "stops = {start + 1, ends[start]}",
             "array_lists::test_lists_are_short",
@@ -2238,6 +2255,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/jobs/submission.py": [
         (
+            'f"{job}_{run.index - self.array.begin}"',
+            'f"{job}_{run.index}"',
+            "submission::test_members_of_a_later_array_are_recorded_by_their_own_numbers",
+        ),
+        (
             'NOT_FAILED = ("not started", "submitted", "running", "done")',
             'NOT_FAILED = ("not started", "running", "done")',
             "submission::test_missing_runs_are_those_that_no_job_does_or_has_done",
@@ -2302,6 +2324,27 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "json.dumps(self.values,",
             "json.dumps([self.index, self.values],",
             "sweep::test_an_identity_does_not_depend_on_other_points_or_their_order",
+        ),
+    ],
+    f"{COMPILER}/rules/known.py": [
+        (
+            "        if any(key[: len(cause)] == cause for cause in causes",
+            "        if any(key == causes for cause in causes",
+            "all_at_once::test_what_another_mistake_has_made_unknown_is_no_mistake[accelerator]",
+        ),
+    ],
+    f"{COMPILER}/reading/mending.py": [
+        (
+            "return set() if fault.meant is None else {(*key[:-1], fault.meant)}",
+            "return set()",
+            "all_at_once::test_what_another_mistake_has_made_unknown_is_no_mistake[misspelt epochs]",
+        ),
+    ],
+    f"{PARTS}/late_stopping.py": [
+        (
+            "if trainer.current_epoch + 1 < self.min_epochs:",
+            "if trainer.current_epoch < self.min_epochs:",
+            "early_stopping::test_a_training_lasts_as_long_as_it_must",
         ),
     ],
     f"{COMPILER}/tables/values.py": [

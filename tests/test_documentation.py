@@ -9,6 +9,7 @@ from attrs import NOTHING, Factory, fields, has
 from seesawc import pipeline
 from seesawc.diagnostics import CompileError, draw
 from seesawc.tables.spec import Spec, keys
+from seesawc.writing.starting_spec import starting_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,6 +54,24 @@ def test_the_spec_of_the_readme_has_no_mistake(tmp_path: Path) -> None:
     spec = tmp_path / "h4l.toml"
     spec.write_text(found[1])
     pipeline.check(spec)
+
+
+@pytest.mark.parametrize("job", ["", '\n[slurm_config]\ntime = "01:00:00"\n'])
+@pytest.mark.parametrize("spec", ["readme", "h4l", "h4l_multiclass", "init"])
+def test_the_sweep_of_the_readme_has_no_mistake_behind_any_spec(
+    tmp_path: Path, spec: str, job: str
+) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (sweep,) = (block for block in blocks if "[sweep_config]" in block)
+    if spec == "readme":
+        text = blocks[0]
+    elif spec == "init":
+        text = starting_spec("toy", "signal")
+    else:
+        text = (ROOT / "specs" / f"{spec}.toml").read_text()
+    path = tmp_path / "scan.toml"
+    path.write_text(text + ("" if "\n[slurm_config]" in text else job) + "\n" + sweep)
+    assert len(pipeline.check(path).points) == 8
 
 
 def test_the_mistake_of_the_readme_is_drawn_so(

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T081149Z-ratio", "74875790044b8a90")
+RATIO = ("fakes_jets_MLP_20261128T082456Z-ratio", "480077809ea362a8")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T081149Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T082456Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -137,7 +137,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="16cca9ddf0b43e30272dfb16bab0db2fbf82d4c99f9f862e4469881670561f9b",
+    parts="54bab3856477243d3a0deff8b1f7cf28b2098dfa6e83605e55cf007e22959ac9",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T081149Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T082456Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T081149Z-numerator", "27e2584a6e539b58"),
-    "denominator": ("fakes_jets_MLP_20261128T081149Z-denominator", "9bd1705cd81a7d86"),
+    "numerator": ("fakes_jets_MLP_20261128T082456Z-numerator", "dedc50b8aa94e60d"),
+    "denominator": ("fakes_jets_MLP_20261128T082456Z-denominator", "a314f5c4e9e5d31d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="0f55a241769af450b0cdf8cdfca47a9f2718677af3accc79285b08dbfc3bace4",
+    parts="0d958dcaca06b98c1faa7fd899fd1937012654ee220f9367347364274ac6b050",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T081149Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T082457Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -134,7 +134,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="50c092824333d62e0dfaf5dc7b29844b481f8cac405a6297c157cc40ddddddcb",
+    parts="9226117c55b498c203be95aef7ca4c96349adc46d39da469a3da8dd570e215d5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T081149Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T082457Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T081149Z-numerator", "87d03e0fbbf17ffa"),
-    "denominator": ("fakes_pt_MLP_20261128T081149Z-denominator", "b6b360d461287ddc"),
+    "numerator": ("fakes_pt_MLP_20261128T082457Z-numerator", "e0ce5c860a96560d"),
+    "denominator": ("fakes_pt_MLP_20261128T082457Z-denominator", "5e94a6f98423dc6f"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -161,7 +161,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6b7a999965d58d29e7448677f2af2a3b5214b220ec81630cf1b18e65f3d9e93d",
+    parts="570c7c3d5dfb652680da01b359c8942823e519ca813255c90a0d108079ce0d2d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

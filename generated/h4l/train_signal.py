@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T081149Z"
+RUN_NAME = "h4l_ResNet_20261128T082457Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -159,7 +159,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2f1667520dbc9978e15a755a40ad2c7b1082215018a747db5ee2b7605d9c16b2",
+    parts="930aa7b71ac84e147a1d72f0ae2685f3e3656f3090bfe08cf17356416382d7ca",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

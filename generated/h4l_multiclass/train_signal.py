@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T081149Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T082457Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5e66cc70ce925e034d10af4361e9215e8da19ea4ae8bec916443b3c7dfcb9e29",
+    parts="ccadf3f6d42de85898f35b4f3844225f24d7c546edb814e5d07e13820bb92b6a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -2,10 +2,10 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
-from seesawc.jobs.arrays import compress, expand, split_limit
+from seesawc.jobs.arrays import compress, expand, shares, sliced, split_limit
 
 MEMBERS = some.sets(some.integers(0, 120), min_size=1, max_size=14)
 
@@ -71,3 +71,24 @@ def shortest(members: tuple[int, ...]) -> int:
 def test_what_is_no_list_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="range"):
         expand(text)
+
+
+@example(members={5}, size=5)
+@given(
+    members=some.sets(some.integers(0, 9999), min_size=1, max_size=40), size=some.integers(5, 3000)
+)
+def test_slices_hold_every_member_once_and_no_index_too_high(members: set[int], size: int) -> None:
+    slices = sliced(members, size)
+    whole = [each.begin + index for each in slices for index in each.indices]
+    assert whole == sorted(members)
+    assert all(0 <= index < size for each in slices for index in each.indices)
+    assert (len(slices) == 1) >= (max(members) < size)
+
+
+@given(
+    sizes=some.lists(some.integers(1, 1000), min_size=1, max_size=10), beyond=some.integers(0, 90)
+)
+def test_a_limit_is_shared_to_the_last_one(sizes: list[int], beyond: int) -> None:
+    found = shares(len(sizes) + beyond, sizes)
+    assert sum(found) == len(sizes) + beyond
+    assert min(found) >= 1

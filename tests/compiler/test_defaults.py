@@ -94,6 +94,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "scheduler": None,
         "warmup": None,
         "early_stop_patience": None,
+        "early_stop_min_delta": None,
+        "min_epochs": None,
         "monitor": "val_loss",
         "monitor_mode": "min",
         "save_top_k": 1,
@@ -110,6 +112,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "gpus": 0,
         "cpus": 1,
         "memory": None,
+        "memory_per_cpu": None,
+        "memory_per_gpu": None,
+        "gpu_type": None,
         "modules": (),
         "environment": None,
         "container": None,
@@ -261,6 +266,14 @@ BOUNDARIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "minutes": (table("slurm", time="01:59:59"), table("slurm", time="01:60:00")),
     "hours of days": (table("slurm", time="1-23:00"), table("slurm", time="1-24:00")),
     "least memory": (table("slurm", memory="256M"), table("slurm", memory="255M")),
+    "least memory of CPUs": (
+        table("slurm", memory_per_cpu="64M", cpus=4),
+        table("slurm", memory_per_cpu="64M", cpus=3),
+    ),
+    "least memory of a GPU": (
+        table("slurm", gpus=1, memory_per_gpu="256M"),
+        table("slurm", gpus=1, memory_per_gpu="255M"),
+    ),
     "nodes": (table("slurm", nodes=1024), table("slurm", nodes=1025)),
     "devices": (
         table("experiment", devices=1024, accelerator="cpu"),
@@ -288,6 +301,14 @@ BOUNDARIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "bar": (table("experiment", tqdm_refresh_rate=0), table("experiment", tqdm_refresh_rate=-1)),
     "seed": (table("experiment", seed=2**32 - 1), table("experiment", seed=2**32)),
+    "least epochs": (
+        table("training", early_stop_patience=1, max_epochs=5, min_epochs=5),
+        table("training", early_stop_patience=1, max_epochs=5, min_epochs=6),
+    ),
+    "delta": (
+        table("training", early_stop_patience=1, early_stop_min_delta=1e-9),
+        table("training", early_stop_patience=1, early_stop_min_delta=0.0),
+    ),
     "patience": (
         table("training", early_stop_patience=0),
         table("training", early_stop_patience=-1),

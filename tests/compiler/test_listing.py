@@ -64,6 +64,7 @@ def test_records_hold_what_the_table_shows_and_more() -> None:
     assert record == {
         "index": 3,
         "name": "run-3",
+        "again": "",
         "identity": "id-3",
         "state": "done",
         "reason": "",

@@ -63,7 +63,7 @@ def test_a_path_of_the_spec_with_a_name_is_of_the_spec(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["it's", 'say "x"', "a\\b", "{{ x }}", "# no comment", "${COMET_API_KEY}", "]"]
+    "value", ["it's", 'say "x"', "a\\b", "{{ x }}", "# no comment", "{COMET_API_KEY}", "]"]
 )
 def test_texts_come_back_as_they_were(value: str, tmp_path: Path) -> None:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')

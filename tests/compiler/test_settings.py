@@ -125,6 +125,13 @@ SPECS: dict[str, dict[str, Any]] = {
     "logarithmic": {"dataset_config": {"logarithmic": ["x"], "scaling": "none"}},
     "ResNet": {"model_config": {"architecture_config": {"model": "ResNet"}}},
     "stopping": {"training_config": {"early_stop_patience": 3, "warmup": {"epochs": 0.5}}},
+    "late stopping": {
+        "training_config": {
+            "early_stop_patience": 3,
+            "early_stop_min_delta": 0.1,
+            "min_epochs": 2,
+        }
+    },
     "comet": {"experiment_config": {"comet_api_key": "${KEY}", "comet_project_name": "p"}},
     "sweep": {"sweep_config": {"seeds": [1, 2]}},
     "swept": {
@@ -223,6 +230,8 @@ FULL: dict[str, Any] = {
         "loss": "focal",
         "loss_params": {"gamma": 3.0},
         "early_stop_patience": 4,
+        "early_stop_min_delta": 0.01,
+        "min_epochs": 2,
         "gradient_clip_val": 2.0,
         "warmup": {"epochs": 0.5},
         "optimizer": {"optimizer_name": "SGD", "optimizer_params": {"lr": 0.1, "momentum": 0.5}},

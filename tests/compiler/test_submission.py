@@ -185,7 +185,7 @@ def test_runs_of_a_sweep_are_chosen_and_recorded_one_by_one(project: Path) -> No
     chosen = submission.choose(job, "1,4-9,5-7:2")
     assert [run.index for run in chosen] == [1, 4, 5, 6, 7, 8, 9]
     found = submission.submit(job, chosen)
-    assert (found.job, found.warnings) == ("17", ())
+    assert (found.jobs, found.warnings) == (("17",), ())
     assert found.log == project / "logs" / "h4l" / "*" / "slurm-*.log"
     assert Path("called").read_text() == f"--parsable --array=1,4-9%4 {FOLDER}/{BATCH}\n"
     records = sorted(Path("logs/h4l").glob("*/jobs.jsonl"))
@@ -239,9 +239,94 @@ def test_missing_runs_are_those_that_no_job_does_or_has_done() -> None:
     assert missing(job) == ([2, 5, 6, 7, 8], 2, "")
     assert Path("called").read_text() == "--noheader --array --format=%i --jobs=17\n"
     assert missing(job, failed=True) == ([2, 6], 0, "")
-    assert job.command([job.compiled.runs[i] for i in (2, 5, 6, 7, 8)]) == [
-        "sbatch", "--array=2,5-8%4", f"{FOLDER}/{BATCH}",
-    ]  # fmt: skip
+    assert job.commands([job.compiled.runs[i] for i in (2, 5, 6, 7, 8)]) == [
+        ["sbatch", "--array=2,5-8%4", f"{FOLDER}/{BATCH}"]
+    ]
+
+
+CONFIGURED = 'echo "MaxArraySize            = {}"'
+# As a cluster answers that takes no index of 1000 or more.
+SHORT = """
+for word in "$@"; do case $word in --array=*) list=${word#--array=} ;; esac; done
+last=${list%%%*}; last=${last##*[-,]}
+if ((last > 999)); then
+    echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2
+    exit 1
+fi
+echo "$*" >>called
+[[ $* == *--test-only* ]] && exit 0
+wc -l <called
+"""
+
+
+@pytest.mark.parametrize(
+    ("scontrol", "arrays"),
+    [
+        (CONFIGURED.format(1000), ["0-999%20", "0-499%10 1000"]),
+        (CONFIGURED.format(2000), ["0-1499%30"]),
+        (CONFIGURED.format(600), ["0-599%12", "0-599%12 600", "0-299%6 1200"]),
+        # Not to know is to take what SLURM has by default.
+        ("exit 1", ["0-999%20", "0-499%10 1000"]),
+        ("echo", ["0-999%20", "0-499%10 1000"]),
+    ],
+)
+def test_a_sweep_that_no_array_holds_is_divided_and_keeps_to_its_limit(
+    scontrol: str, arrays: list[str]
+) -> None:
+    stand_in("scontrol", scontrol)
+    stand_in("sbatch", 'echo "$*" >>called; wc -l <called')
+    job = sweep(1500, 30)
+    found = submission.submit(job, job.compiled.runs)
+    assert len(found.jobs) == len(arrays)
+    called = [line.split() for line in Path("called").read_text().splitlines()]
+    words = [["--parsable", f"--array={list_}", f"{FOLDER}/{BATCH}", *begin]
+             for list_, *begin in map(str.split, arrays)]  # fmt: skip
+    assert called == words
+    assert job.commands(job.compiled.runs) == [["sbatch", *each[1:]] for each in words]
+
+
+def test_members_of_a_later_array_are_recorded_by_their_own_numbers() -> None:
+    stand_in("scontrol", CONFIGURED.format(1000))
+    stand_in("sbatch", SHORT)
+    job = sweep(1500)
+    chosen = submission.choose(job, "7,998-1002,1499")
+    assert "2 arrays" in submission.estimate(job, chosen)
+    Path("called").unlink()
+    assert submission.submit(job, chosen).jobs == ("1", "2")
+    records = Path("logs/h4l").glob("*/jobs.jsonl")
+    jobs = {path.parent.name: json.loads(path.read_text())["job"] for path in records}
+    assert jobs == {
+        "run-7": "1_7", "run-998": "1_998", "run-999": "1_999",
+        "run-1000": "2_0", "run-1001": "2_1", "run-1002": "2_2", "run-1499": "2_499",
+    }  # fmt: skip
+
+
+def test_of_a_divided_sweep_all_arrays_are_submitted_or_none() -> None:
+    stand_in("scontrol", CONFIGURED.format(1000))
+    stand_in(
+        "sbatch",
+        '[[ $* != *" 1000" ]] || { echo "sbatch: error: QOSMaxSubmitJob" >&2; exit 1; }; echo 17',
+    )
+    stand_in("scancel", 'echo "$*" >cancelled')
+    job = sweep(1500)
+    with pytest.raises(CompileError, match="QOSMaxSubmitJob"):
+        submission.submit(job, job.compiled.runs)
+    assert Path("cancelled").read_text() == "17\n"
+    assert not Path("logs").exists()
+    stand_in("scancel", 'echo "scancel: error: no answer" >&2; exit 1')
+    with pytest.raises(CompileError, match=r"QOSMaxSubmitJob; scancel 17: .*no answer"):
+        submission.submit(job, job.compiled.runs)
+
+
+def test_a_limit_that_arrays_cannot_share_is_refused_before_any_is_submitted() -> None:
+    stand_in("scontrol", CONFIGURED.format(1000))
+    stand_in("sbatch", "touch called")
+    job = sweep(3500, 3)
+    with pytest.raises(CompileError, match="4 arrays are needed") as error:
+        submission.submit(job, job.compiled.runs)
+    assert "max_parallel of 4 or more" in str(error.value.diagnostics[0].hint)
+    assert not Path("called").exists()
+    assert len(job.parts(job.compiled.runs[:2500])) == 3
 
 
 def test_a_job_that_slurm_has_forgotten_is_not_in_its_queue() -> None:
@@ -265,6 +350,7 @@ def test_a_queue_that_cannot_be_asked_is_said_so(monkeypatch: pytest.MonkeyPatch
 def test_rerun_prints_the_command_or_that_there_is_nothing_to_do(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stand_in("sbatch", "exit 1")
     result = seesawc("rerun", str(SPEC))
     assert (result.exit_code, result.stdout) == (0, f"sbatch {FOLDER}/{BATCH}\n")
     assert seesawc("rerun", "--failed", str(SPEC)).stdout == "nothing to run again: 1 not started\n"
@@ -274,6 +360,47 @@ def test_rerun_prints_the_command_or_that_there_is_nothing_to_do(
     monkeypatch.chdir(project)
     mark(NAME, done="{}")
     assert seesawc("rerun", str(SPEC)).stdout == "nothing to run again: 1 done\n"
+
+
+def test_rerun_without_slurm_prints_what_goes_on_here(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_slurm(monkeypatch)
+    command = f"python {FOLDER}/train_signal.py\n"
+    assert seesawc("rerun", str(SPEC)).stdout == command
+    mark(NAME, ended_json='{"status": 143}')
+    assert seesawc("rerun", "--failed", str(SPEC)).stdout == command
+    # Only SLURM can be submitted to.
+    submitted = seesawc("rerun", "--submit", str(SPEC))
+    assert (submitted.exit_code, submitted.stdout) == (1, "")
+    assert "sbatch is not there" in submitted.stderr
+    monkeypatch.chdir("specs")
+    assert seesawc("rerun", SPEC.name).stdout == f"python ../{FOLDER}/train_signal.py\n"
+    monkeypatch.chdir(project)
+    mark(NAME, done="{}")
+    assert seesawc("rerun", str(SPEC)).stdout == "nothing to run again: 1 done\n"
+
+
+def test_rerun_of_a_spec_without_a_job_goes_on_here() -> None:
+    stand_in("sbatch", "exit 1")
+    SPEC.write_text(edited(BASE, '\n[slurm_config]\ntime = "04:00:00"\n', ""))
+    assert seesawc("build", str(SPEC)).exit_code == 0
+    assert seesawc("rerun", str(SPEC)).stdout == f"python {FOLDER}/train_signal.py\n"
+
+
+def test_rerun_of_a_sweep_without_slurm_names_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_slurm(monkeypatch)
+    SPEC.write_text(BASE + "\n[sweep_config]\nseeds = [1, 2, 3]\n")
+    assert seesawc("build", str(SPEC)).exit_code == 0
+    script = f"python {FOLDER}/train_signal.py"
+    assert seesawc("rerun", str(SPEC)).stdout == f"{script} --all\n"
+    runs = pipeline.compile_spec(SPEC, FOLDER).runs
+    mark(runs[1].name, ended_json='{"status": 3}')
+    failed = seesawc("rerun", "--failed", str(SPEC)).stdout
+    assert failed == f"{script} --point {runs[1].index}\n"
+    mark(runs[0].name, done="{}")
+    mark(runs[1].name, done="{}")
+    assert seesawc("rerun", str(SPEC)).stdout == f"{script} --point 2\n"
 
 
 def test_status_shows_the_run_without_slurm_and_says_what_is_not_built(
@@ -360,3 +487,109 @@ def test_a_compiled_spec_needs_its_variables_once_each() -> None:
         "ANALYSIS_ML_LOGS_DIR",
         "ANALYSIS_ML_RESULTS_DIR",
     )
+
+
+def test_other_attempts_are_shown_and_not_started_again(project: Path) -> None:
+    line = json.dumps({"step": 9, "epoch": 4, "time": 1.0, "val_loss": 0.25}) + "\n"
+    mark(f"{NAME}+b", metrics_jsonl=line, done="{}")
+    mark(f"{NAME}+a+2", ended_json='{"status": 3}')
+    mark(f"other+{NAME}", done="{}")
+    mark(f"{NAME}2+b", done="{}")
+    stand_in("sbatch", "exit 1")
+    logs = project / "logs" / "h4l"
+    assert seesawc("status", "--sort", "index", str(SPEC)).stdout == (
+        "state        epoch  best val_loss  path\n"
+        f"not started  -      -              {logs}/{NAME}\n"
+        f"not finite   -      -              {logs}/{NAME}+a+2\n"
+        f"done         4/30   0.25           {logs}/{NAME}+b\n"
+        "1 not started, 1 not finite, 1 done\n"
+    )
+    records = json.loads(seesawc("status", "--format", "json", str(SPEC)).stdout)
+    assert [(r["name"], r["again"], r["state"]) for r in records] == [
+        (f"{NAME}+b", "b", "done"),
+        (NAME, "", "not started"),
+        (f"{NAME}+a+2", "a+2", "not finite"),
+    ]
+    assert seesawc("rerun", str(SPEC)).stdout == f"sbatch {FOLDER}/{BATCH}\n"
+    assert seesawc("rerun", "--failed", str(SPEC)).stdout == "nothing to run again: 1 not started\n"
+
+
+def test_attempts_at_points_of_a_sweep_stand_by_their_points() -> None:
+    rows, _ = listing.rows(SPEC, sweep(3).compiled)
+    for name in ("run-0+x", "run-2+x", "run-2+y"):
+        mark(name, done="{}")
+    both = listing.order(rows + listing.attempts(Path("logs/h4l"), rows), "index", "min")
+    assert [(row.run.index, row.again) for row in both] == [
+        (0, ""), (0, "x"), (1, ""), (2, ""), (2, "x"), (2, "y"),
+    ]  # fmt: skip
+    assert [row.run.values["lr"] for row in both] == [0, 0, 1, 2, 2, 2]
+
+
+def test_runs_that_the_spec_no_longer_names_are_pointed_at(project: Path) -> None:
+    mark("h4l_MLP_20000101T000000Z", done="{}")
+    mark("h4l_MLP_20000102T000000Z", ended_json='{"status": 1}')
+    found = seesawc("status", str(SPEC))
+    assert found.stderr == (
+        f"warning: {project}/logs/h4l has other runs, of other builds or specs: 1 done, 1 refused"
+        " (h4l_MLP_20000101T000000Z, h4l_MLP_20000102T000000Z)\n"
+    )
+    mark(NAME, done="{}")
+    assert seesawc("status", str(SPEC)).stderr == ""
+
+
+def test_a_run_begun_from_another_folder_is_pointed_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark(NAME, done="{}")
+    monkeypatch.delenv("ANALYSIS_ML_LOGS_DIR")
+    assert seesawc("status", str(SPEC)).stdout.endswith(f"{project}/logs/h4l/{NAME}\n")
+    elsewhere = project / "elsewhere" / "deep"
+    elsewhere.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    found = seesawc("status", str(project / SPEC))
+    assert found.stdout.endswith(f"{elsewhere}/logs/h4l/{NAME}\n")
+    assert found.stderr.splitlines()[-1] == (
+        f"warning: {project}/logs/h4l/{NAME} is done; ANALYSIS_ML_LOGS_DIR={project}/logs shows it"
+    )
+    monkeypatch.setenv("ANALYSIS_ML_LOGS_DIR", str(elsewhere))
+    assert seesawc("status", str(project / SPEC)).stderr == ""
+
+
+def test_a_spec_that_was_renamed_is_told_what_it_leaves_behind() -> None:
+    SPEC.rename("specs/higgs.toml")
+    built = seesawc("build", "specs/higgs.toml")
+    assert built.exit_code == 0
+    assert built.stderr.startswith(f"warning: {FOLDER} trains the same, and its spec is gone")
+    assert f"the run {NAME} " in built.stderr
+    assert "with the name h4l.toml it goes on" in built.stderr
+    # Once it is there, it is known; and a copy leaves nothing behind.
+    assert seesawc("build", "specs/higgs.toml").stderr == ""
+    SPEC.write_text(BASE)
+    Path("specs/copy.toml").write_text(BASE)
+    assert seesawc("build", "specs/copy.toml").stderr == ""
+
+
+SIDES = "<<<<<<< HEAD\n{}=======\n{}>>>>>>> one\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["build"], ["build", "--check"], ["submit"], ["rerun"], ["status"]]
+)
+def test_a_merge_that_git_left_undone_is_named_with_the_way_out(command: list[str]) -> None:
+    record = FOLDER / "resolved.toml"
+    whole = record.read_text()
+    line = next(line for line in whole.splitlines(keepends=True) if line.startswith("spec = "))
+    conflict = edited(whole, line, SIDES.format(line, line.replace("0", "1")))
+    record.write_text(conflict)
+    result = seesawc(*command, str(SPEC))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(
+        f"error: {record} holds a merge conflict\n   = seesawc build --force {SPEC} resolves it"
+    )
+    assert record.read_text() == conflict
+    assert seesawc("build", "--force", str(SPEC)).exit_code == 0
+    assert seesawc("build", "--check", str(SPEC)).exit_code == 0
+    # A comment that looks a little like it is none.
+    with record.open("a") as file:
+        file.write("# ====== <<<<<<< ======\n")
+    assert "merge conflict" not in seesawc("build", "--check", str(SPEC)).stderr

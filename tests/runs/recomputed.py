@@ -135,13 +135,19 @@ def best_epoch(series: Mapping[int, float], mode: str) -> int:
     return min(series, key=lambda key: (sign * series[key], key))
 
 
-def stopped_after(values: Sequence[float], mode: str, patience: int) -> int:
-    """Return how many validations there are if so many without a better one end a training."""
+def stopped_after(
+    values: Sequence[float], mode: str, patience: int, delta: float = 0.0, least: int = 0
+) -> int:
+    """Return how many validations there are if so many without a better one end a training.
+
+    Better is what is so by more than `delta`; there are `least` of them at least.
+    """
     sign = 1 if mode == "min" else -1
     best, waited = np.inf, 0
     for count, value in enumerate(values, 1):
-        waited = 0 if sign * value < best else waited + 1
-        best = min(best, sign * value)
-        if waited >= patience:
+        better = sign * value < best - delta
+        waited = 0 if better else waited + 1
+        best = sign * value if better else best
+        if waited >= patience and count >= least:
             return count
     raise AssertionError(f"no {patience} of {values} in turn are without a better one")

@@ -68,6 +68,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unplotted": experiment(check_metrics_n_epoch="never", plot_metrics_n_epoch=None),
     "pair": experiment(devices=2),
     "stopping": training(early_stop_patience=1, monitor="val_auc"),
+    "late": training(early_stop_patience=1, min_epochs=2, early_stop_min_delta=0.01),
     "pinned": dataset(fingerprints={"../data/toy.csv": "0" * 64}),
     # All together, to be read rather than run.
     "comet": merged(

@@ -64,7 +64,8 @@ class Cluster:
         """Return an environment that knows the cluster, and no job that this may run in."""
         outer = re.compile("(SLURM|SBATCH|SRUN)_")
         kept = {name: value for name, value in os.environ.items() if not outer.match(name)}
-        return kept | {"SLOCAL_DIR": str(self.home), "SLURM_CONF": f"{self.home}/etc/slurm.conf"}
+        own = {"SLOCAL_DIR": str(self.home), "SLURM_CONF": f"{self.home}/etc/slurm.conf"}
+        return kept | own | {"SLOCAL_GPU_TYPE": "toy"}
 
     def control(self, command: str) -> None:
         """Start or stop the cluster."""
@@ -196,17 +197,22 @@ class Repository:
         self,
         file: Path,
         *options: str,
+        words: tuple[str, ...] = (),
         place: Path | None = None,
         unset: str = "",
         **variables: str,
     ) -> Job:
-        """Submit a batch file, from the top of the repository unless another place is given."""
+        """Submit a batch file, from the top of the repository unless another place is given.
+
+        `words` are the file's own.
+        """
         place = place or self.folder
         command = [
             shutil.which("sbatch") or "",
             "--parsable",
             *options,
             os.path.relpath(file, place),
+            *words,
         ]
         variables = self.environment(unset, **variables)
         ended = subprocess.run(command, env=variables, cwd=place, capture_output=True, text=True)
@@ -230,7 +236,7 @@ def build_job(place: Path, name: str, slurm: Mapping[str, Any] = JOB, **changes:
 
 def stand_in(folder: Path, name: str, text: str) -> None:
     """Write a program of the test's."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
     program.write_text(f"#!/bin/bash\n{text}\n")
     program.chmod(0o755)

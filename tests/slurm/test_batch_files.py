@@ -46,6 +46,7 @@ class Job:
         self.place = place
         self.folder = build_job(place, "job", slurm, **changes)
         self.bin = place / "bin"
+        self.words: list[str] = []
         stand_in(self.bin, "python", "exit 99")
         stand_in(self.bin, "srun", 'printf "<%s>" "$@"; echo; env | sort; exit "$TOY_STATUS"')
         stand_in(self.bin, "scontrol", 'echo "scontrol $*"; exit "${TOY_REFUSED:-0}"')
@@ -67,7 +68,7 @@ class Job:
             log.unlink()
         file = self.folder / "submit.sbatch"
         ended = subprocess.run(
-            ["bash", file], env=environment | variables, capture_output=True, text=True
+            ["bash", file, *self.words], env=environment | variables, capture_output=True, text=True
         )
         (log,) = logs.glob("*/slurm-*.log")
         return ended.returncode, log.read_text()
@@ -141,6 +142,19 @@ def test_a_member_of_an_array_requeues_itself_alone(tmp_path: Path) -> None:
     assert ended == 0
     assert "scontrol requeue 12_1\n" in log
     assert "<--srun><--point><1>\n" in log
+
+
+@pytest.mark.parametrize(("word", "point"), [("0", 1), ("1", 2), ("08", 9), ("400", 401)])
+def test_a_member_of_a_later_array_trains_a_later_point(
+    tmp_path: Path, word: str, point: int
+) -> None:
+    job = Job(tmp_path, JOB, sweep_config={"seeds": list(range(500))})
+    job.words = [word]
+    ended, log = job.run(75, SLURM_ARRAY_JOB_ID="12", SLURM_ARRAY_TASK_ID="1")
+    assert ended == 0
+    # SLURM knows it by its index.
+    assert "scontrol requeue 12_1\n" in log
+    assert f"<--srun><--point><{point}>\n" in log
 
 
 def test_the_log_says_which_start_it_is(job: Job) -> None:

@@ -1,11 +1,21 @@
 """What a batch file asks SLURM for, refuses, loads and starts; a stand-in is in Python's place."""
 
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.runs.experiments import EXPERIMENT
-from tests.slurm.cluster import FULL, JOB, NASTY, ON_GPUS, TELL, Repository, tool
+from tests.slurm.cluster import FULL, JOB, NASTY, ON_GPUS, TELL, Repository, stand_in, tool
+
+
+def environment(place: Path, hook: str) -> None:
+    """Make a venv of the least that one has: a Python, and a way to have it found."""
+    stand_in(place / "bin", "python", TELL)
+    (place / "bin" / "activate").write_text(
+        f'{hook}\nPATH=$(dirname "${{BASH_SOURCE[0]}}"):$PATH\n'
+    )
 
 
 @pytest.mark.parametrize("name", ["ANALYSIS_ML_LOGS_DIR", "ANALYSIS_ML_RESULTS_DIR"])
@@ -95,6 +105,34 @@ def test_slurm_takes_every_directive(repository: Repository) -> None:
     assert {name: job[name] for name in wanted} == wanted
 
 
+def asked(
+    repository: Repository, name: str, table: dict[str, Any], **changes: Any
+) -> dict[str, str]:
+    """Return what SLURM says of a job that holds."""
+    file = repository.build(name, JOB | table, **changes) / "submit.sbatch"
+    return repository.cluster.job(repository.submit(file, "--hold").number)
+
+
+def test_memory_may_be_that_of_a_cpu_or_of_a_gpu_and_gpus_of_a_type(repository: Repository) -> None:
+    job = asked(repository, "cpu", {"memory_per_cpu": "2G", "partition": ["main", "short"]})
+    assert (job["MinMemoryCPU"], job["Partition"]) == ("2G", "main,short")
+    both = {"memory_per_gpu": "3G", "partition": "main,short", "gpu_type": "toy"}
+    job = asked(repository, "gpu", both, **ON_GPUS)
+    assert (job["MemPerTres"], job["Partition"]) == ("gres:gpu:3072", "main,short")
+    assert job["TresPerNode"] == "gres:gpu:toy:2"
+
+
+@pytest.mark.parametrize(
+    "table", [{"memory_per_cpu": "1G"}, {"memory_per_gpu": "1G", "gpu_type": "toy"}]
+)
+def test_tasks_get_what_the_job_asked_for(repository: Repository, table: dict[str, Any]) -> None:
+    repository.stand_in("python", 'echo "$SLURM_LOCALID sees ${CUDA_VISIBLE_DEVICES-none}"')
+    job = repository.submit(repository.build("got", JOB | table, **ON_GPUS) / "submit.sbatch")
+    job.completed()
+    log = job.log.read_text()
+    assert ("0 sees 0,1\n" in log, "1 sees 0,1\n" in log) == (True, True)
+
+
 def test_each_device_of_each_node_has_a_task_that_sees_the_nodes_gpus(
     repository: Repository,
 ) -> None:
@@ -126,10 +164,7 @@ def test_a_job_submitted_by_a_job_has_its_own_settings(repository: Repository) -
 
 def test_a_venv_and_modules_are_loaded_whatever_their_names(repository: Repository) -> None:
     # The real ones use variables that are not set.
-    venv = repository.folder / NASTY / "bin"
-    venv.mkdir(parents=True)
-    (venv / "activate").write_text('echo "activated ${_OLD_VIRTUAL_PATH}"\n')
-    repository.stand_in("python", TELL)
+    environment(repository.folder / NASTY, 'echo "activated ${_OLD_VIRTUAL_PATH}"')
     table = JOB | {"environment": f"${{TOY_HOME}}/{NASTY}", "modules": ["cuda/12.4", "gcc/13"]}
     file = repository.build("venv", table) / "submit.sbatch"
     repository.variables["BASH_FUNC_module%%"] = '() { echo "module $* $NOT_SET"; }'
@@ -140,11 +175,8 @@ def test_a_venv_and_modules_are_loaded_whatever_their_names(repository: Reposito
 
 
 def test_a_relative_environment_starts_at_the_specs_folder(repository: Repository) -> None:
-    repository.stand_in("python", TELL)
     folder = repository.build("beside", JOB | {"environment": f"venvs/{NASTY}"})
-    activate = repository.folder / "specs" / "venvs" / NASTY / "bin" / "activate"
-    activate.parent.mkdir(parents=True)
-    activate.write_text("echo activated\n")
+    environment(repository.folder / "specs" / "venvs" / NASTY, "echo activated")
     job = repository.submit(folder / "submit.sbatch", place=folder)
     job.completed()
     assert "activated\n" in job.log.read_text()
@@ -154,7 +186,11 @@ def test_a_name_is_that_of_a_conda_environment(repository: Repository) -> None:
     base = repository.folder / "conda base"
     profile = base / "etc" / "profile.d" / "conda.sh"
     profile.parent.mkdir(parents=True)
-    profile.write_text('conda() { echo "conda: $# arguments: $* $NOT_SET"; }\n')
+    profile.write_text(
+        'conda() { echo "conda: $# arguments: $* $NOT_SET"; export CONDA_PREFIX="$HOME/$2"; }\n'
+    )
+    (repository.folder / "home" / "ml-3.11").mkdir(parents=True)
+    repository.variables["HOME"] = str(repository.folder / "home")
     repository.stand_in("conda", f'[[ $* == "info --base" ]] && echo "{base}"')
     repository.stand_in("python", TELL)
     job = repository.submit(

@@ -15,12 +15,12 @@ from tests.slurm.cluster import JOB, Job, Repository, command, recorded
 from tests.spec_tables import build, merged
 
 
-def build_chain(repository: Repository, name: str) -> Path:
+def build_chain(repository: Repository, name: str, *, requeue: bool = False) -> Path:
     """Compile a spec of fakes, and write its data; returns the generated folder."""
     data = repository.folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     leptons().to_parquet(data / "jets.parquet")
-    named = {"experiment_config": {"run_name": name}, "slurm_config": JOB | {"requeue": False}}
+    named = {"experiment_config": {"run_name": name}, "slurm_config": JOB | {"requeue": requeue}}
     return build(repository.folder / "specs" / f"{name}.toml", merged(SPEC, named))
 
 
@@ -65,6 +65,22 @@ def test_a_ratio_starts_when_both_parents_are_done(repository: Repository) -> No
     }
     again = command(repository, "rerun", "--submit", spec)
     assert again.stdout == "nothing to run again: 3 done\n"
+
+
+def test_a_ratio_waits_for_a_parent_that_was_requeued(repository: Repository) -> None:
+    build_chain(repository, "requeued", requeue=True)
+    # The numerator is told to save in its first two starts.
+    repository.stand_in(
+        "python",
+        'echo "trained: $1"\n[[ $1 != *numerator* || ${SLURM_RESTART_COUNT:-0} == 2 ]] || exit 75',
+    )
+    said = command(repository, "submit", "specs/requeued.toml").stdout
+    jobs = submitted(repository, "requeued", said)
+    ratio, numerator = jobs["ratio"].completed(), jobs["numerator"].completed()
+    assert (numerator["Restarts"], ratio["Restarts"]) == ("2", "0")
+    assert jobs["numerator"].log.read_text().count("trained: ") == 3
+    assert jobs["ratio"].log.read_text().count("trained: ") == 1
+    assert ratio["StartTime"] >= numerator["EndTime"]
 
 
 def test_a_ratio_whose_parent_fails_never_starts(repository: Repository) -> None:

@@ -112,3 +112,21 @@ def test_what_is_no_member_or_one_too_many_is_refused(repository: Repository) ->
     each = member(inside, 3, folder)
     each.completed()
     assert "train_signal.py --srun --point 3\n" in each.log.read_text()
+
+
+def test_words_after_the_file_say_with_which_point_an_array_begins(repository: Repository) -> None:
+    repository.stand_in("python", TELL)
+    folder = repository.build("later", sweep_config=SWEEP)
+    job = repository.submit(folder / "submit.sbatch", "--array=0-2", words=("2",))
+    for index in (0, 1):
+        log = (
+            repository.logs
+            / EXPERIMENT
+            / names(folder)[2 + index]
+            / f"slurm-{job.number}_{index}.log"
+        )
+        assert repository.cluster.wait(f"{job.number}_{index}")["ExitCode"] == "0:0"
+        assert f"train_signal.py --srun --point {2 + index}\n" in log.read_text()
+    assert repository.cluster.wait(f"{job.number}_2")["ExitCode"] == "1:0"
+    said = job.pointer.with_name(f"slurm-{job.number}_2.out").read_text()
+    assert "there is no point 4; the points are --array=0-3" in said

@@ -20,11 +20,12 @@ import click
 
 from seesawc import __version__, pipeline
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
-from seesawc.jobs import listing, submission
+from seesawc.jobs import listing, local, others, submission
 from seesawc.reading import options, source
 from seesawc.rules.trainings import Checked
 from seesawc.tables.fakes import STAGES
 from seesawc.writing import outputs
+from seesawc.writing.renamed import renamed
 from seesawc.writing.runs import PlannedRun
 from seesawc.writing.scripts import CLOSURE, SCRIPT, stage_script
 from seesawc.writing.starting_spec import starting_spec
@@ -141,8 +142,10 @@ def build(
                 found = pipeline.compile_spec(path, folder, new_run=new_run)
                 compiled[folder] = path, found
                 faults.warnings += found.warnings
-        for folder in () if compare else compiled:
+        for folder, (path, _) in () if compare else tuple(compiled.items()):
             with faults:
+                if not force:
+                    outputs.check_merged(folder, path)
                 outputs.refuse_loss(folder, force=force)
         # A mistake in one spec, and none is written.
         for folder, (path, found) in compiled.items() if compare or not faults.found else ():
@@ -161,6 +164,7 @@ def build(
 
 def _compare(path: Path, folder: Path, compiled: pipeline.Compiled) -> str:
     """Compare what one spec compiles to with what is there; returns what to say."""
+    outputs.check_merged(folder, path)
     if names := outputs.differing(folder, compiled.files):
         message = f"{folder} is not what {path} compiles to: {', '.join(names)}"
         raise CompileError(Diagnostic(message, hint=f"seesawc build {path}"))
@@ -169,7 +173,10 @@ def _compare(path: Path, folder: Path, compiled: pipeline.Compiled) -> str:
 
 def _write(folder: Path, compiled: pipeline.Compiled, force: bool) -> str:
     """Write what one spec compiles to; returns what to say."""
+    left = renamed(folder, compiled.files[outputs.RECORD])
     changed = outputs.write(folder, compiled.files, force=force)
+    if changed and left:
+        _warn(left)
     run_name = compiled.experiment.experiment_config.run_name
     sweep = f"{len(compiled.runs)} points, " if compiled.experiment.sweep_config else ""
     return f"{'wrote' if changed else 'unchanged:'} {folder} ({sweep}run {run_name})"
@@ -231,12 +238,16 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
     """
     with _faults(style, empty=False) as faults, faults:
         folder = pipeline.output_folder(spec)
+        outputs.check_merged(folder, spec)
         compiled = pipeline.compile_spec(spec, folder)
         if outputs.differing(folder, compiled.files):
             _warn(f"{folder} is not what {spec} compiles to: shown are the runs of a new build")
         rows, note = listing.rows(spec, compiled)
         if note:
             _warn(note)
+        for text in others.notes(spec, folder, compiled, rows):
+            _warn(text)
+        rows += listing.attempts(rows[0].path.parent, rows)
         training = compiled.experiment.training_config
         # Stages cannot be better than one another.
         by = "index" if compiled.experiment.task == "fakes" else by
@@ -254,14 +265,18 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
 )
 @click.option("--submit", "now", is_flag=True, help="Submit them, rather than print the command.")
 def rerun(spec: Path, failed: bool, now: bool) -> None:
-    """Print the command that submits SPEC's missing runs.
+    """Print the command that submits SPEC's missing runs, or trains them where there is no SLURM.
 
     These are neither done nor running, nor waiting in SLURM's queue as jobs that seesawc
     submitted. A run that began goes on where it was.
     """
     with _faults("text", NOT_SUBMITTED) as faults, faults:
-        job = _job(spec)
-        rows, note = listing.rows(spec, job.compiled)
+        folder = pipeline.output_folder(spec)
+        compiled = pipeline.compile_spec(spec, folder)
+        here = not now and local.is_local(compiled)
+        job = None if here else submission.locate(spec, folder, compiled)
+        _compare(spec, folder, compiled)
+        rows, note = listing.rows(spec, compiled)
         missing, waiting, warning = submission.missing(rows, failed=failed)
         for text in filter(None, (note, warning)):
             _warn(text)
@@ -269,6 +284,9 @@ def rerun(spec: Path, failed: bool, now: bool) -> None:
             click.echo(f"{waiting} more in SLURM's queue", err=True)
         if not missing:
             click.echo(f"nothing to run again: {listing.totals(rows)}")
+        elif job is None:
+            for command in local.commands(spec, folder, compiled, rows, missing):
+                click.echo(shlex.join(command))
         elif now:
             submission.check_chain(job, rows, waiting)
             if warning:
@@ -278,7 +296,8 @@ def rerun(spec: Path, failed: bool, now: bool) -> None:
         else:
             submission.check_chain(job, rows, waiting)
             way = "" if job.top == Path.cwd() else f"cd {shlex.quote(str(job.top))} && "
-            click.echo(way + shlex.join(job.command(missing)))
+            for command in job.commands(missing):
+                click.echo(way + shlex.join(command))
 
 
 def _job(spec: Path) -> submission.Submission:
@@ -302,7 +321,7 @@ def _submit(job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
     for warning in found.warnings:
         _warn(warning)
     members = job.members(chosen)
-    jobs = f"{'jobs' if job.is_chain else 'job'} {found.job}"
+    jobs = f"job{'s' * (len(found.jobs) > 1)} {', '.join(found.jobs)}"
     click.echo(f"submitted {jobs}" + (f", runs {members}" if members else ""))
     click.echo(f"log: {found.log}")
 
@@ -472,6 +491,7 @@ def _built(spec: Path, task: str) -> Path:
             found = compiled.experiment.task
             message = f'{spec} is of task "{found}"'
             raise CompileError(Diagnostic(message, hint=f"train_{found} {spec}"))
+        outputs.check_merged(folder, spec)
         click.echo(_write(folder, compiled, force=False))
     _need("lightning")
     return folder

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from attrs import frozen
+
 ITEM = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?", re.ASCII)
 LIMIT = re.compile(r"(.*)%([1-9]\d{0,8})", re.ASCII)
 LARGEST = 4_000_000  # What SLURM itself can be configured to take at most.
@@ -26,6 +28,42 @@ def split_limit(text: str) -> tuple[str, int | None]:
     """Split off how many members may run at once: "0-9%4" is ("0-9", 4)."""
     match = LIMIT.fullmatch(text)
     return (match[1], int(match[2])) if match else (text, None)
+
+
+@frozen
+class Slice:
+    """Members of one of several arrays: the member that its 0 is, and its own indices."""
+
+    begin: int
+    indices: tuple[int, ...]
+
+
+def sliced(members: Iterable[int], size: int) -> list[Slice]:
+    """Divide members among arrays whose indices are below `size`.
+
+    One that does not begin with 0 begins with a round number, so that members are still known by
+    their indices.
+    """
+    known = sorted(set(members))
+    if known[-1] < size:
+        return [Slice(0, tuple(known))]
+    length = size // 1000 * 1000 or size
+    begins = dict.fromkeys(member // length * length for member in known)
+    return [
+        Slice(begin, tuple(m - begin for m in known if begin <= m < begin + length))
+        for begin in begins
+    ]
+
+
+def shares(limit: int, sizes: Sequence[int]) -> list[int]:
+    """Divide a limit among slices by their sizes, at least 1 each; there are no more of them."""
+    assert len(sizes) <= limit, "checked by the caller"
+    # What is left beyond one each; what rounding leaves goes to the first ones.
+    rest = limit - len(sizes)
+    found = [1 + rest * size // sum(sizes) for size in sizes]
+    for index in range(limit - sum(found)):
+        found[index] += 1
+    return found
 
 
 def compress(members: Iterable[int], limit: int | None = None) -> str:

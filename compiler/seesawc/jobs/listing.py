@@ -1,12 +1,14 @@
 """Runs and how far they are -> a table for people, or plain values for programs."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from seesawc.diagnostics import CompileError, Diagnostic
 from seesawc.jobs import progress
 from seesawc.jobs.progress import Progress
 from seesawc.pipeline import Compiled
@@ -15,13 +17,15 @@ from seesawc.writing.runs import PlannedRun
 
 @frozen
 class Row:
-    """A run of a spec and how far it is."""
+    """A run of a spec and how far it is; `again` is the label of another attempt at it."""
 
     run: PlannedRun
     path: Path
     max_epochs: int
     monitor: str
     progress: Progress
+    mode: Literal["min", "max"] = "min"
+    again: str = ""
 
 
 def rows(spec: Path, compiled: Compiled) -> tuple[list[Row], str]:
@@ -37,10 +41,43 @@ def rows(spec: Path, compiled: Compiled) -> tuple[list[Row], str]:
             training.max_epochs,
             training.shown,
             progress.read(folder / run.name, training.shown, training.monitor_mode),
+            training.monitor_mode,
         )
         for run, training in zip(compiled.runs, trainings, strict=True)
     ]
     return found, note
+
+
+def attempts(folder: Path, rows: Sequence[Row]) -> list[Row]:
+    """Return the runs that `--again LABEL` has made of a spec's, in the folder of them all."""
+    planned = {row.run.name: row for row in rows}
+    found = []
+    for name in names(folder):
+        # A run's own name may have a + in it, as may a label.
+        parts = [(name[: m.start()], name[m.end() :]) for m in re.finditer(r"\+", name)]
+        plain = next(((base, label) for base, label in parts if label and base in planned), None)
+        if plain is None or name in planned:
+            continue
+        row, path = planned[plain[0]], folder / name
+        found.append(
+            evolve(
+                row,
+                path=path,
+                progress=progress.read(path, row.monitor, row.mode),
+                again=plain[1],
+            )
+        )
+    return found
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of the runs of an experiment, which its folder holds."""
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.name[:1] != ".")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise CompileError(Diagnostic(f"cannot read {folder}: {error.strerror}")) from error
 
 
 def experiment_folder(spec: Path, compiled: Compiled) -> tuple[Path, str]:
@@ -53,14 +90,15 @@ def experiment_folder(spec: Path, compiled: Compiled) -> tuple[Path, str]:
 def order(rows: Sequence[Row], by: Literal["best", "index"], mode: str) -> list[Row]:
     """Return done runs, the best first, then running ones likewise, then the rest as numbered."""
     if by == "index":
-        return sorted(rows, key=lambda row: row.run.index)
+        return sorted(rows, key=lambda row: (row.run.index, row.again))
 
-    def key(row: Row) -> tuple[int, bool, float, int]:
+    def key(row: Row) -> tuple[int, bool, float, int, str]:
         progress = row.progress
         rank = {"done": 0, "running": 1}.get(progress.state, 2)
         if rank == 2 or progress.best is None:
-            return rank, True, 0.0, row.run.index
-        return rank, False, progress.best if mode == "min" else -progress.best, row.run.index
+            return rank, True, 0.0, row.run.index, row.again
+        best = progress.best if mode == "min" else -progress.best
+        return rank, False, best, row.run.index, row.again
 
     return sorted(rows, key=key)
 
@@ -91,7 +129,8 @@ def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
             "index": row.run.index,
-            "name": row.run.name,
+            "name": row.path.name,
+            "again": row.again,
             "identity": row.run.identity,
             "state": row.progress.state,
             "reason": row.progress.reason,

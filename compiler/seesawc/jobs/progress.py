@@ -77,7 +77,7 @@ def unset_variables(names: list[str]) -> Diagnostic:
 def read(folder: Path, monitor: str, mode: Literal["min", "max"]) -> Progress:
     """Return how far the run of a folder is; raises `CompileError` where it cannot be read."""
     try:
-        state, reason = _state(folder)
+        state, reason = marked(folder)
         epoch, best = _measured(folder / "metrics.jsonl", monitor, mode)
         recorded = (str(line.get("job")) for line in _lines(folder / "jobs.jsonl"))
         jobs = [job for job in recorded if JOB.fullmatch(job)]
@@ -88,7 +88,7 @@ def read(folder: Path, monitor: str, mode: Literal["min", "max"]) -> Progress:
     return Progress(state, epoch, best, reason, tuple(dict.fromkeys(jobs)))
 
 
-def _state(folder: Path) -> tuple[State, str]:
+def marked(folder: Path) -> tuple[State, str]:
     """Return what a run's marks say, the strongest first, and why it ended if it says so."""
     if _is_there(folder / "done"):
         return "done", ""

@@ -12,6 +12,8 @@ from attrs import frozen
 from seesawc.diagnostics import CompileError, Diagnostic
 from seesawc.tables.fakes import STAGES
 
+# SLURM's default of MaxArraySize; and the length of arrays that no cluster refuses.
+DEFAULT_SIZE, ALWAYS = 1001, 100
 # Which cluster is meant, and who asks: these are not a job's.
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
 
@@ -22,6 +24,14 @@ class Answer:
 
     output: str
     words: tuple[str, ...]
+
+
+@frozen
+class Array:
+    """Members of one array job, as `--array` takes them, and the run that member 0 is."""
+
+    members: str
+    begin: int = 0
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -38,8 +48,21 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     return {n: v for n, v in variables.items() if n in KEPT or not left_over.match(n)}
 
 
+def array_size(last: int) -> int:
+    """Return what the indices of an array are below on this cluster, where `last` is wanted."""
+    if last < ALWAYS:
+        return ALWAYS
+    try:
+        answer = _run(["scontrol", "show", "config"], Path.cwd(), environment(os.environ))
+    except CompileError:
+        # Arrays that are shorter than they might be do no harm.
+        return DEFAULT_SIZE
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)$", answer.output, re.MULTILINE)
+    return int(match[1]) if match else DEFAULT_SIZE
+
+
 def estimate(
-    batch: Path, place: Path, variables: Mapping[str, str], array: str | None = None
+    batch: Path, place: Path, variables: Mapping[str, str], array: Array | None = None
 ) -> str:
     """Return when sbatch could start the job; raises `CompileError` if it would not take it."""
     answer = _sbatch(batch, place, variables, array, "--test-only")
@@ -47,7 +70,7 @@ def estimate(
 
 
 def submit(
-    batch: Path, place: Path, variables: Mapping[str, str], array: str | None = None
+    batch: Path, place: Path, variables: Mapping[str, str], array: Array | None = None
 ) -> tuple[str, tuple[str, ...]]:
     """Submit a batch file from `place`; returns the job's number, and what sbatch warns of."""
     answer = _sbatch(batch, place, variables, array, "--parsable")
@@ -91,6 +114,15 @@ def queued(jobs: Iterable[str]) -> frozenset[str]:
     return frozenset(answer.output.split())
 
 
+def cancel(jobs: Sequence[str]) -> str:
+    """Cancel jobs; returns what is to be said if that cannot be done."""
+    try:
+        _run(["scancel", *jobs], Path.cwd(), environment(os.environ))
+    except CompileError as error:
+        return f"scancel {' '.join(jobs)}: {error}"
+    return ""
+
+
 def need(program: str) -> None:
     """Raise `CompileError` if a command of SLURM's is not there."""
     if shutil.which(program) is None:
@@ -99,11 +131,18 @@ def need(program: str) -> None:
 
 
 def _sbatch(
-    batch: Path, place: Path, variables: Mapping[str, str], array: str | None, option: str
+    batch: Path, place: Path, variables: Mapping[str, str], array: Array | None, option: str
 ) -> Answer:
-    chosen = () if array is None else (f"--array={array}",)
-    file = os.path.relpath(batch, place)
-    return _run(["sbatch", option, *chosen, file], place, environment(variables))
+    words = sbatch(os.path.relpath(batch, place), array)
+    return _run([words[0], option, *words[1:]], place, environment(variables))
+
+
+def sbatch(file: str, array: Array | None) -> list[str]:
+    """Return the command that submits a batch file, or some members of its array."""
+    if array is None:
+        return ["sbatch", file]
+    begin = [str(array.begin)] if array.begin else []
+    return ["sbatch", f"--array={array.members}", file, *begin]
 
 
 def _run(command: Sequence[str], place: Path, variables: Mapping[str, str]) -> Answer:

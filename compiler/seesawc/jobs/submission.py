@@ -25,6 +25,18 @@ NOT_FAILED = ("not started", "submitted", "running", "done")
 
 
 @frozen
+class Part:
+    """Runs that one job is submitted for, and the members of an array that they are."""
+
+    runs: tuple[PlannedRun, ...]
+    array: slurm.Array | None
+
+    def number(self, job: str, run: PlannedRun) -> str:
+        """Return the number of a run's own job."""
+        return job if self.array is None else f"{job}_{run.index - self.array.begin}"
+
+
+@frozen
 class Submission:
     """A batch file, or a chain of them, that lies in a repository, and what it was made from."""
 
@@ -59,19 +71,45 @@ class Submission:
             return None
         return arrays.compress([run.index for run in chosen], arrays.split_limit(self.array)[1])
 
-    def command(self, chosen: Sequence[PlannedRun]) -> list[str]:
-        """Return the command that submits these runs, from the top of the repository."""
-        members = self.members(chosen)
-        option = [] if members is None else [f"--array={members}"]
-        program = "bash" if self.is_chain else "sbatch"
-        return [program, *option, str(self.file.relative_to(self.top))]
+    def parts(self, chosen: Sequence[PlannedRun]) -> tuple[Part, ...]:
+        """Divide runs among as many jobs as the cluster needs for them: one, but for long arrays.
+
+        Raises `CompileError` if they could not keep to `max_parallel`.
+        """
+        if self.array is None:
+            return (Part(tuple(chosen), None),)
+        limit = arrays.split_limit(self.array)[1]
+        size = slurm.array_size(max(run.index for run in chosen))
+        slices = arrays.sliced((run.index for run in chosen), size)
+        if limit is not None and limit < len(slices):
+            message = f"{len(slices)} arrays are needed, since MaxArraySize of this cluster is"
+            message += f" {size}, and max_parallel = {limit} cannot be shared by them"
+            hint = f"--array with part of the runs, or max_parallel of {len(slices)} or more"
+            raise CompileError(Diagnostic(message, hint=hint))
+        counts = [len(each.indices) for each in slices]
+        shares = arrays.shares(limit, counts) if limit else [None] * len(slices)
+        runs = {run.index: run for run in chosen}
+        return tuple(
+            Part(
+                tuple(runs[each.begin + index] for index in each.indices),
+                slurm.Array(arrays.compress(each.indices, share), each.begin),
+            )
+            for each, share in zip(slices, shares, strict=True)
+        )
+
+    def commands(self, chosen: Sequence[PlannedRun]) -> list[list[str]]:
+        """Return the commands that submit these runs, from the top of the repository."""
+        file = str(self.file.relative_to(self.top))
+        if self.is_chain:
+            return [["bash", file]]
+        return [slurm.sbatch(file, part.array) for part in self.parts(chosen)]
 
 
 @frozen
 class Submitted:
-    """A job that sbatch has taken: its number, where its logs will be, and what went amiss."""
+    """Jobs that sbatch has taken: their numbers, where logs will be, and what went amiss."""
 
-    job: str
+    jobs: tuple[str, ...]
     log: Path
     warnings: tuple[str, ...]
 
@@ -127,29 +165,52 @@ def estimate(submission: Submission, chosen: Sequence[PlannedRun]) -> str:
         batches = sorted(n for n in submission.compiled.files if n.endswith(".sbatch"))
         files = [submission.file.with_name(name) for name in batches]
         return "; ".join(slurm.estimate(file, Path.cwd(), os.environ) for file in files)
-    members = submission.members(chosen)
-    return slurm.estimate(submission.file, Path.cwd(), os.environ, members)
+    parts = submission.parts(chosen)
+    said = [slurm.estimate(submission.file, Path.cwd(), os.environ, part.array) for part in parts]
+    if len(parts) > 1:
+        said.insert(0, f"{len(parts)} arrays, since this cluster takes none as long")
+    return "; ".join(said)
 
 
 def submit(submission: Submission, chosen: Sequence[PlannedRun]) -> Submitted:
-    """Submit the runs and record that in their folders."""
+    """Submit the runs, all or none, and record that in their folders."""
     folder, _ = experiment_folder(submission.spec, submission.compiled)
     if submission.is_chain:
         return _submit_chain(submission, folder)
-    members = submission.members(chosen)
-    job, words = slurm.submit(submission.file, submission.top, _variables(submission), members)
-    warnings = [f"sbatch: {line}" for line in words]
-    for run in chosen:
-        number = job if members is None else f"{job}_{run.index}"
-        try:
-            _record(folder / run.name, number, submission.file)
-        except OSError as error:
-            # The job is there all the same.
-            warnings.append(f"cannot record job {number} in {folder / run.name}: {error.strerror}")
+    parts = submission.parts(chosen)
+    jobs, warnings = _submit_parts(submission, parts)
+    for part, job in zip(parts, jobs, strict=True):
+        for run in part.runs:
+            number = part.number(job, run)
+            try:
+                _record(folder / run.name, number, submission.file)
+            except OSError as error:
+                # The job is there all the same.
+                warnings.append(
+                    f"cannot record job {number} in {folder / run.name}: {error.strerror}"
+                )
     place = folder / (chosen[0].name if len(chosen) == 1 else "*")
     # Members of an array job get numbers of their own once they start.
-    log = place / f"slurm-{job if members is None else '*'}.log"
-    return Submitted(job, log, tuple(warnings))
+    log = place / f"slurm-{jobs[0] if submission.array is None else '*'}.log"
+    return Submitted(tuple(jobs), log, tuple(warnings))
+
+
+def _submit_parts(submission: Submission, parts: Sequence[Part]) -> tuple[list[str], list[str]]:
+    """Submit one job for each part; returns their numbers, and what sbatch warns of."""
+    jobs, warnings, variables = list[str](), list[str](), _variables(submission)
+    for part in parts:
+        try:
+            job, words = slurm.submit(submission.file, submission.top, variables, part.array)
+        except CompileError as error:
+            if not jobs:
+                raise
+            # Half of a sweep would be there that the message denies.
+            left = slurm.cancel(jobs)
+            faults = [*error.diagnostics, *([Diagnostic(left)] if left else [])]
+            raise CompileError(*faults) from error
+        jobs.append(job)
+        warnings += [f"sbatch: {line}" for line in words]
+    return jobs, warnings
 
 
 def _submit_chain(submission: Submission, folder: Path) -> Submitted:
@@ -163,7 +224,7 @@ def _submit_chain(submission: Submission, folder: Path) -> Submitted:
         except OSError as error:
             warnings.append(f"cannot record job {job} in {folder / run.name}: {error.strerror}")
     name = submission.compiled.experiment.experiment_config.run_name
-    numbers = ", ".join(f"{job} ({stage})" for stage, job in jobs.items())
+    numbers = tuple(f"{job} ({stage})" for stage, job in jobs.items())
     return Submitted(numbers, folder / f"{name}-*" / "slurm-*.log", tuple(warnings))
 
 

@@ -28,10 +28,19 @@ def read(source: Source) -> Spec:
         found = list(_faults(error))
         # One that is misspelt is not missing as well.
         meant = {(*key[:-1], fault.meant) for key, fault in found if isinstance(fault, Unknown)}
-        faults = (
+        told = (
             f for f in found if not isinstance(f[1], KeyError) or (*f[0], *f[1].args) not in meant
         )
-        raise CompileError(*(_diagnostic(source, *fault) for fault in faults)) from None
+        raise CompileError(*(_diagnostic(source, *fault) for fault in told)) from None
+
+
+def faults(source: Source) -> tuple[tuple[Key, BaseException], ...]:
+    """Return every fault with the key that it is of; `KeyError` names what lacks there."""
+    try:
+        CONVERTER.structure(source.data, Spec)
+    except ClassValidationError as error:
+        return tuple(_faults(error))
+    return ()
 
 
 def _diagnostic(source: Source, key: Key, error: BaseException) -> Diagnostic:
@@ -120,13 +129,13 @@ def _union(value: Any, kind: Any) -> Any:
     alternatives = [a for a in get_args(kind) if a is not NoneType]
     if len(alternatives) == 1:
         return CONVERTER.structure(value, alternatives[0])
-    faults = []
+    refusals = []
     for alternative in alternatives:
         try:
             return CONVERTER.structure(value, alternative)
         except (WrongValue, IterableValidationError) as fault:
-            faults.append((alternative, fault))
-    for alternative, found in faults:
+            refusals.append((alternative, fault))
+    for alternative, found in refusals:
         if _base(alternative) is type(value) and get_origin(alternative) is not Literal:
             raise found
     raise WrongValue(

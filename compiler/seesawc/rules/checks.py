@@ -10,6 +10,7 @@ from seesawc.diagnostics import Diagnostic, did_you_mean
 from seesawc.reading.source import Key, Source
 from seesawc.rules import fakes, optimization
 from seesawc.rules.faults import DATASET, EXPERIMENT, MODEL, SLURM, TRAINING, Fault, Faults
+from seesawc.rules.known import as_far_as_known, known
 from seesawc.tables import expressions, signatures, slurm
 from seesawc.tables.dataset import (
     TABLES,
@@ -27,12 +28,16 @@ SIGNAL_LOSSES = ("bce", "cross_entropy", "focal", "mse")
 BINARY_METRICS = ("auc", "average_precision", "accuracy", "significance")
 
 
-def check(source: Source, spec: Spec, experiment: Experiment) -> tuple[Diagnostic, ...]:
-    """Return the faults that all rules find."""
+def check(
+    source: Source, spec: Spec, experiment: Experiment, unknown: frozenset[Key] = frozenset()
+) -> tuple[Diagnostic, ...]:
+    """Return the faults that all rules find, as far as they need no option that is unknown."""
+    task = spec.task
+    spec, experiment = known(spec, experiment, unknown)
     return tuple(
         source.fault(fault.key, fault.message, fault.hint, fault.part)
-        for rule in RULES[spec.task]
-        for fault in rule(spec, experiment)
+        for rule in RULES[task]
+        for fault in as_far_as_known(rule(spec, experiment))
     )
 
 
@@ -451,6 +456,17 @@ def _epochs(_: Spec, experiment: Experiment) -> Faults:
             f"no validation in the {table.max_epochs} epochs of training",
             f"at most max_epochs = {table.max_epochs}",
         )
+    if table.early_stop_patience is None:
+        for name in ("early_stop_min_delta", "min_epochs"):
+            if getattr(table, name) is not None:
+                message = f"{name} has no effect without early_stop_patience"
+                yield Fault(
+                    (TRAINING, name), message, "early_stop_patience, or leave it out", "key"
+                )
+    elif table.min_epochs is not None and table.min_epochs > table.max_epochs:
+        hint = f"at most max_epochs = {table.max_epochs}"
+        message = "training ends before early stopping may begin"
+        yield Fault((TRAINING, "min_epochs"), message, hint)
     if table.warmup and table.warmup.epochs > table.max_epochs:
         hint = f"at most max_epochs = {table.max_epochs}"
         yield Fault((TRAINING, "warmup", "epochs"), "the warm-up is longer than the training", hint)
@@ -486,6 +502,27 @@ def _slurm(spec: Spec, experiment: Experiment) -> Faults:
         # A test is the work of one process; the others would wait for it.
         key = (SLURM, "nodes") if job.nodes > 1 else (SLURM,)
         yield Fault(key, f"{tasks} tasks, but only a test to do", "one node, and devices = 1")
+
+
+def _asked_for(_: Spec, experiment: Experiment) -> Faults:
+    """Refuse what a job asks for twice, or of GPUs that it does not ask for."""
+    job = experiment.slurm_config
+    if job is None:
+        return
+    amounts = [n for n in ("memory", "memory_per_cpu", "memory_per_gpu") if getattr(job, n)]
+    for name in amounts[1:]:
+        message = f"{amounts[0]} and {name}"
+        yield Fault((SLURM, name), message, "one of them", "key")
+    if not job.gpus:
+        for name in ("gpu_type", "memory_per_gpu"):
+            if getattr(job, name) is not None:
+                hint = 'accelerator = "gpu", or gpus'
+                yield Fault((SLURM, name), f"{name}, but the job asks for no GPU", hint, "key")
+    if job.memory_per_cpu is not None and len(amounts) == 1:
+        cpus = job.cpus * job.tasks_per_node
+        if slurm.kilobytes(job.memory_per_cpu) * cpus < slurm.LEAST_MEMORY:
+            message = f'"{job.memory_per_cpu}" for {cpus} CPUs is too little to import torch in'
+            yield Fault((SLURM, "memory_per_cpu"), message, 'such as "4G"')
 
 
 def _lasting(_: Spec, experiment: Experiment) -> Faults:
@@ -535,6 +572,7 @@ SHARED: tuple[Check, ...] = (
     optimization.size,
     _epochs,
     _slurm,
+    _asked_for,
     _lasting,
     _sweep,
 )

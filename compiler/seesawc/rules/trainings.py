@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from seesawc.diagnostics import CompileError, Diagnostic
-from seesawc.reading import choices, spec, stages, sweep
+from seesawc.reading import choices, mending, spec, stages, sweep
 from seesawc.reading.source import Source
 from seesawc.reading.sweep import Point
 from seesawc.rules import checks
@@ -36,7 +36,7 @@ def check(source: Source, timestamp: str) -> Checked:
         return Checked(source, written, found, (), trained, said)
     written, found, faults = _understood(source, timestamp)
     if faults:
-        raise CompileError(*faults)
+        raise CompileError(*faults, *_of_sweep(source, written))
     points = _points(source, written, timestamp)
     said = warnings(source, written, [found, *(trained for _, trained in points)])
     return Checked(source, written, found, points, (), said)
@@ -45,9 +45,22 @@ def check(source: Source, timestamp: str) -> Checked:
 def _understood(
     source: Source, timestamp: str, stage: str | None = None
 ) -> tuple[Spec, Experiment, tuple[Diagnostic, ...]]:
-    written = spec.read(source)
-    found = resolution.resolve(written, timestamp, stage)
-    return written, found, checks.check(source, written, found)
+    """Return a spec, its experiment and all faults; with faults, the first two are for rules."""
+    read = mending.understood(source)
+    found = resolution.resolve(read.spec, timestamp, stage)
+    faults = checks.check(source, read.spec, found, read.unknown)
+    return read.spec, found, (*read.faults, *faults)
+
+
+def _of_sweep(source: Source, written: Spec) -> tuple[Diagnostic, ...]:
+    """Return the faults of what a sweep's table names, beside those of the spec."""
+    broken = any(key[0] == sweep.TABLE for key, _ in spec.faults(source) if key)
+    try:
+        if written.sweep_config is not None and not broken:
+            sweep.points(source, written.sweep_config)
+    except CompileError as error:
+        return error.diagnostics
+    return ()
 
 
 def _stages(source: Source, timestamp: str) -> tuple[Experiment, ...]:

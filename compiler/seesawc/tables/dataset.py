@@ -13,11 +13,12 @@ from seesawc.tables.values import (
     Count,
     DataPath,
     Kept,
+    Label,
     Name,
     Rule,
     Share,
-    Text,
     WrongValue,
+    check_literal,
     distinct,
     nonempty,
     option,
@@ -73,7 +74,8 @@ def _digest(value: str) -> None:
 
 File = Annotated[DataPath, Rule(_file)]
 Columns = Annotated[tuple[Column, ...], Rule(distinct)]
-ClassValues = Annotated[tuple[int | str, ...], Rule(nonempty), Rule(distinct), Rule(_alike)]
+ClassValue = int | Annotated[str, Rule(check_literal)]
+ClassValues = Annotated[tuple[ClassValue, ...], Rule(nonempty), Rule(distinct), Rule(_alike)]
 
 
 @frozen(kw_only=True)
@@ -156,10 +158,10 @@ class DatasetTable:
     use_class_weights: bool | None = option(
         "Every class counts as much as any other in the loss. Left out: for signal, not for fakes."
     )
-    labels: Mapping[Column, Text] = option(
+    labels: Mapping[Column, Label] = option(
         'Text of a feature in plots, with its unit: "$p_T$ [GeV]".', factory=dict
     )
-    class_labels: Mapping[Name, Text] = option("Text of a class in plots.", factory=dict)
+    class_labels: Mapping[Name, Label] = option("Text of a class in plots.", factory=dict)
     fingerprints: Mapping[str, Annotated[str, Rule(_digest)]] = option(
         "SHA-256 of files: the script stops if one has changed.", factory=dict
     )

@@ -16,7 +16,7 @@ from seesawc.tables.sweep import Sweep
 from seesawc.tables.training import Training
 
 # Resolved classes spell the same keys as the written ones.
-RESOLVED_SPELT = {Sample: SPELT[SampleTable]}
+RESOLVED_SPELT: dict[type, dict[str, str]] = {Sample: SPELT[SampleTable]}
 # What is shown, kept or judged otherwise, and trained alike.
 COSMETIC = {
     "run_name", "save_dir", "tracker_path", "comet_api_key", "comet_project_name",

@@ -13,6 +13,8 @@ from seesawc.tables.values import (
     Whole,
     WrongValue,
     between,
+    distinct,
+    nonempty,
     option,
     required,
     unchanged,
@@ -61,14 +63,35 @@ def _time(value: str) -> None:
 def _memory(value: str) -> None:
     if re.fullmatch(r"[1-9]\d{0,6}[KMGT]", value) is None:
         raise WrongValue(f"{value!a} is not an amount of memory", 'such as "16G" (K, M, G or T)')
-    if int(value[:-1]) * 1024 ** "KMGT".index(value[-1]) < LEAST_MEMORY:
+
+
+def _memory_of_node(value: str) -> None:
+    _memory(value)
+    if kilobytes(value) < LEAST_MEMORY:
         raise WrongValue(f"{value!a} is too little to import torch in", 'such as "16G"')
+
+
+def kilobytes(memory: str) -> int:
+    """Return an amount of memory such as "16G" in K."""
+    return int(memory[:-1]) << 10 * "KMGT".index(memory[-1])
 
 
 def _slurm_name(value: str) -> None:
     if NAME.fullmatch(value) is None:
         hint = "one name, of the letters A-Z a-z, digits and _ . + -"
         raise WrongValue(f"{value!a} is not a name of SLURM's", hint)
+
+
+def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+def _partitions(value: str | tuple[str, ...]) -> None:
+    names = _listed(value)
+    nonempty(names)
+    for name in names:
+        _slurm_name(name)
+    distinct(names)
 
 
 def _constraint(value: str) -> None:
@@ -114,14 +137,24 @@ class SlurmTable:
     """What the author wrote; None: left open."""
 
     time: Annotated[str, Rule(_time)] = required("Longest time that the job may take.")
-    partition: SlurmName | None = option("Partition. Left out: the cluster's default.")
+    partition: Annotated[str | tuple[str, ...], Rule(_partitions)] | None = option(
+        'Partition, or several: "gpu,short" or a list; the job starts in the first that has room.'
+        " Left out: the cluster's default."
+    )
     account: SlurmName | None = option("Account that pays. Left out: the user's default.")
     qos: SlurmName | None = option("Quality of service. Left out: the default.")
     constraint: Annotated[str, Rule(_constraint)] | None = option("Features of the nodes.")
     nodes: Annotated[int, between(1, 1024)] = option("Number of nodes.", 1)
     gpus: Whole | None = option("GPUs of a node. Left out: devices, if accelerator is gpu.")
+    gpu_type: SlurmName | None = option("Type of the GPUs, such as a100. Left out: any.")
     cpus: Count = option("CPUs of a task.", 1)
-    memory: Annotated[str, Rule(_memory)] | None = option("Memory of a node, such as 16G.")
+    memory: Annotated[str, Rule(_memory_of_node)] | None = option("Memory of a node, such as 16G.")
+    memory_per_cpu: Annotated[str, Rule(_memory)] | None = option(
+        "Memory of a CPU, in the place of memory."
+    )
+    memory_per_gpu: Annotated[str, Rule(_memory_of_node)] | None = option(
+        "Memory of a GPU, in the place of memory."
+    )
     modules: tuple[Annotated[str, Rule(_module)], ...] = option("Modules to load.", factory=tuple)
     environment: Annotated[PathText, Rule(_environment)] | None = option(
         "venv (a path) or conda environment (a name)."
@@ -145,6 +178,8 @@ class Slurm(SlurmTable):
     """The options with nothing left open; None only where that is a meaning."""
 
     tasks_per_node: int
+    # Several are one text with commas.
+    partition: str | None
     gpus: int
     mail_type: tuple[str, ...]
 
@@ -161,6 +196,7 @@ def resolve(
     return Slurm(
         **unchanged(table, Slurm),
         tasks_per_node=tasks,
+        partition=None if table.partition is None else ",".join(_listed(table.partition)),
         gpus=default if table.gpus is None else table.gpus,
         mail_type=table.mail_type or (("END", "FAIL") if table.mail_user else ()),
     )

@@ -86,6 +86,12 @@ class TrainingTable:
     early_stop_patience: Whole | None = option(
         "Validations without a better monitor before training stops. Left out: never."
     )
+    early_stop_min_delta: Positive | None = option(
+        "How much better the monitor must be to count for early stopping. Left out: at all."
+    )
+    min_epochs: Count | None = option(
+        "Epochs before which early stopping ends no training. Left out: none."
+    )
     monitor: str = option(
         "The metric that chooses the best checkpoint; last: the one of the last epoch.", "val_loss"
     )

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from attrs import field, fields, frozen
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+# What somebody means for a variable, also where it could not be one.
+VARIABLE = re.compile(r"\$\{\w*\}")
 PLACE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 WINDOWS = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
@@ -97,6 +99,7 @@ def _kept(value: float) -> None:
 
 def check_name(value: str) -> None:
     """Raise `WrongValue` if a text cannot name a folder, a job and a run."""
+    check_literal(value)
     if not NAME.fullmatch(value) or value.endswith("."):
         raise WrongValue(
             f"{value!a} cannot name a folder, a job and a run",
@@ -109,6 +112,22 @@ def check_name(value: str) -> None:
         raise WrongValue(f'"{value}" would make Lightning ignore SLURM', "another name")
 
 
+def check_literal(value: str) -> None:
+    """Raise `WrongValue` for `${NAME}` where no variable is filled in."""
+    if match := VARIABLE.search(value):
+        raise WrongValue(
+            f"{match[0]} is not filled in here, and would stand there as it is",
+            "the value itself; variables are for paths, and for comet_api_key",
+        )
+
+
+def _label(value: str) -> None:
+    _plain(value)
+    # Mathematics stand between two dollars, and may begin with a group.
+    if value.count("$") % 2:
+        check_literal(value)
+
+
 def is_relative(place: str) -> bool:
     """Whether a place starts at the spec's folder; images may also be URIs."""
     return not place.startswith(("/", "${")) and "://" not in place
@@ -119,6 +138,7 @@ def check_column(value: str) -> None:
     if not value.isascii() or not value.isprintable() or not value.strip():
         hint = "printable ASCII, as the file has it"
         raise WrongValue(f"{value!a} is not the name of a column", hint)
+    check_literal(value)
     if len(value) > 100:
         raise WrongValue("the name of a column is longer than 100 characters", "a shorter name")
 
@@ -170,4 +190,5 @@ Name = Annotated[str, Rule(check_name)]
 Column = Annotated[str, Rule(check_column)]
 PathText = Annotated[str, Rule(_path)]
 DataPath = Annotated[str, Rule(_data_path)]
-Text = Annotated[str, Rule(_plain)]
+Text = Annotated[str, Rule(_plain), Rule(check_literal)]
+Label = Annotated[str, Rule(_label)]

@@ -45,6 +45,7 @@ def _job(experiment: Experiment, points: Iterable[Experiment]) -> dict[str, Any]
             for name in variables(experiment, points)
         ],
         "experiment_folder": f"{settings.save_dir}/{settings.experiment_name}",
+        "activates": bool(job.modules) or job.environment is not None,
         "venv": venv,
         "from_spec": any(place and is_relative(place) for place in places),
     }

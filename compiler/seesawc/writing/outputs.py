@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import tomllib
@@ -15,6 +16,8 @@ from seesawc.diagnostics import CompileError, Diagnostic
 RECORD = "resolved.toml"
 PARTS = "parts/"
 SUMS = f"{PARTS}SHA256SUMS"
+# What git writes round the sides of a merge that it cannot make.
+CONFLICT = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
 # What git is told of all generated folders. Collapsed is not hidden: with -diff an auditor could
 # not open parts. Well-known lists of what Python projects ignore would keep them out of a commit.
 FOR_GIT = {
@@ -49,6 +52,16 @@ def read_record(folder: Path) -> dict[str, Any]:
     except ValueError:
         return {}
     return build if isinstance(build, dict) else {}
+
+
+def check_merged(folder: Path, spec: Path) -> None:
+    """Raise `CompileError` if git has left both sides of a merge in the record of `folder`."""
+    with _reading(folder):
+        text = (_content(folder / RECORD) or b"").decode("utf-8", "replace")
+    if CONFLICT.search(text):
+        message = f"{folder / RECORD} holds a merge conflict"
+        hint = f"seesawc build --force {spec} resolves it; merge the spec first"
+        raise CompileError(Diagnostic(message, hint=hint))
 
 
 def digest(text: str) -> str:

@@ -14,7 +14,9 @@ from parts.machinery.exits import RefusedError
 
 # What a spec may say of a checkpoint's events: they are those of the training; they have its event
 # numbers, and with that its split; none of them was trained on.
-SAME, NUMBERED, UNSEEN = "same", "numbered", "unseen"
+SAME = "same"
+NUMBERED = "numbered"
+UNSEEN = "unseen"
 ASSERTIONS = (
     'checkpoint_events = "numbered" says that event numbers are those of the training,'
     ' "unseen" that it had none of these events'

@@ -21,6 +21,7 @@ from parts.files import check_fingerprints, fingerprints, inside
 from parts.machinery.arguments import parse_arguments
 from parts.machinery.backends import Backend, CometBackend, Mirror, MlflowBackend, is_mirrored
 from parts.machinery.code import KEPT, Code, code_of
+from parts.machinery.elsewhere import elsewhere
 from parts.machinery.exits import (
     DONE,
     FAILED,
@@ -146,6 +147,9 @@ def launch(script: Script, train: Callable[[Run], None]) -> int:
     listen(must_stop_together(arguments.srun))
     try:
         folder = RunFolder(script.place(script.save_dir) / script.experiment_name / name)
+        homes = (*Path(script.file).resolve().parents, script.place("."))
+        for note in elsewhere(script.save_dir, folder.path, homes) if rank == 0 else ():
+            print(note, file=sys.stderr)
         # The other tasks of a run work in the folder that the first one holds.
         with folder.locked() if rank == 0 else nullcontext():
             status = start(script, train, arguments, folder)
