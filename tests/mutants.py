@@ -1416,6 +1416,33 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes::test_the_same_stages_give_the_same_weights",
         ),
     ],
+    f"{MACHINERY}/locks.py": [
+        (
+            "daemon=True).start()",
+            "daemon=True)",
+            "locks::test_a_lock_beats_until_it_is_released",
+        ),
+        (
+            "        return not lives(pid, holder)",
+            "        return True",
+            "runs::test_a_second_process_is_refused_and_told_the_holder",
+        ),
+        (
+            '    return now != "ended" and holder.get("started") in (None, now)',
+            "    return True",
+            "locks::test_a_process_is_not_the_one_that_had_its_number_before",
+        ),
+        (
+            "        if content_of(path) != left:",
+            "        if False:",
+            "locks::test_who_comes_late_follows_nobody",
+        ),
+        (
+            "        if content_of(self.path) == self.content:\n            self.path.unlink",
+            "        if True:\n            self.path.unlink",
+            "locks::test_who_was_taken_for_dead_gives_nothing_back_and_writes_no_more",
+        ),
+    ],
     f"{MACHINERY}/places.py": [
         (
             "            os.fsync(file.fileno())\n",
@@ -1507,24 +1534,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes::test_a_ratio_that_began_with_other_parents_is_refused",
         ),
         (
-            "            self._remove_left_locks(holder)\n",
+            "            lock.tidy()\n",
             "",
             "runs::test_what_killed_processes_left_of_locks_is_removed",
         ),
         (
-            "daemon=True).start()",
-            "daemon=True)",
-            "runs::test_a_held_lock_beats_until_it_is_released",
-        ),
-        (
-            "            self.lock.unlink(missing_ok=True)",
-            "            pass",
+            "            lock.release()\n",
+            "            pass\n",
             "runs::test_the_lock_goes_when_the_run_fails",
-        ),
-        (
-            '        return not is_alive(other["pid"])',
-            "        return True",
-            "runs::test_a_second_process_is_refused_and_told_the_holder",
         ),
         (
             "                if not self.done.exists():\n",

@@ -74,6 +74,20 @@ def test_a_dead_process_of_this_machine_runs_nothing(folder: Path) -> None:
     assert read(folder).state == "running"
 
 
+def test_a_process_that_has_the_number_of_a_dead_one_is_another(folder: Path) -> None:
+    """As the first process of a container has, and any after a reboot."""
+    here = {"host": socket.gethostname(), "pid": os.getpid(), **progress._world()}
+    for holder, state in (
+        ({"started": progress._started(os.getpid())}, "running"),
+        ({"started": "17"}, "lost"),
+        # Of those nothing is known but that they beat.
+        ({"started": "17", "namespace": "pid:[1]"}, "running"),
+        ({"pid": dead(), "boot": "before"}, "running"),
+    ):
+        put(folder, "lock", here | holder)
+        assert read(folder).state == state
+
+
 @pytest.mark.parametrize("pid", [0, -1, 10**30])
 def test_a_process_that_cannot_be_is_dead(folder: Path, pid: int) -> None:
     lock(folder, pid, socket.gethostname())

@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,11 +113,39 @@ def _is_running(lock: Path) -> bool | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     # Half-written, it names nobody, but it is as old as it is.
-    holder = _object(_text(lock))
+    return age < HEARTBEAT and not _has_died(_object(_text(lock)))
+
+
+def _has_died(holder: dict[str, Any]) -> bool:
+    """Whether the process that a lock names is known to be dead, as it was seen from here."""
     pid = holder.get("pid")
-    if holder.get("host") == socket.gethostname() and type(pid) is int and not _is_alive(pid):
+    if holder.get("host") != socket.gethostname() or type(pid) is not int:
         return False
-    return age < HEARTBEAT
+    # In a container, or before a reboot, another process may have had the number.
+    for name, here in _world().items():
+        if holder.get(name) not in (None, here):
+            return False
+    now = _started(pid)
+    return not _is_alive(pid) or now == "ended" or now not in (None, holder.get("started") or now)
+
+
+def _world() -> dict[str, str | None]:
+    """Return where numbers of processes have a meaning: the boot, and the container if any."""
+    boot = namespace = None
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    return {"boot": boot, "namespace": namespace}
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process started, in ticks of its boot; None if that cannot be known."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *fields = text.rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return "ended" if state in "ZX" else fields[18]
 
 
 def _is_alive(pid: int) -> bool:

@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import socket
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,11 +11,10 @@ from typing import Any
 
 from parts.machinery.code import Code
 from parts.machinery.exits import RefusedError, how_it_ended, is_disk_full
+from parts.machinery.locks import Lock
 from parts.machinery.places import remove_unfinished, write_atomically
 from parts.machinery.records import Record
 
-# Seconds after which a lock shows again that its holder lives.
-BEAT = 30.0
 # Whoever started this process.
 PARENT = os.getppid()
 
@@ -41,39 +37,24 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes off the run: two at once would ruin each other's checkpoints."""
-        holder = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "job": os.environ.get("SLURM_JOB_ID"),
-            "restarts": os.environ.get("SLURM_RESTART_COUNT", "0"),
-            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
+        lock = Lock(self.lock)
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self._remove_stale_lock(holder)
-            # A link rather than flock, which NFS does not keep everywhere; it appears with its
-            # content, for an empty lock would be nobody's for ever.
-            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
-            try:
-                write_atomically(mine, json.dumps(holder).encode())
-                self.lock.hardlink_to(mine)
-            finally:
-                mine.unlink(missing_ok=True)
-            remove_unfinished(self.path)
-            self._remove_left_locks(holder)
-        # Whoever holds it may have removed what this was writing.
-        except (FileExistsError, FileNotFoundError):
+            lock.take()
+        except RefusedError as error:
             raise RefusedError(
-                f"{self.path} is in use by {self._holder()};"
-                f" if that run is dead, remove {self.lock}"
+                f"{self.path} is in use by {error}; if that run is dead, remove {self.lock}"
             ) from None
+        # Whoever holds it may have removed what this was writing.
+        except FileNotFoundError:
+            raise RefusedError(f"{self.path} is in use: another start was faster") from None
         except OSError as error:
             if is_disk_full(error):
                 raise
             raise RefusedError(f"cannot write to {self.path}: {error.strerror}") from error
-        released = threading.Event()
-        threading.Thread(target=self._beat, args=[released], daemon=True).start()
         try:
+            remove_unfinished(self.path)
+            lock.tidy()
             yield
         except BaseException as error:
             status, reason = how_it_ended(error)
@@ -84,45 +65,7 @@ class RunFolder:
                     write_atomically(self.ended, json.dumps(content).encode())
             raise
         finally:
-            released.set()
-            self.lock.unlink(missing_ok=True)
-
-    def _beat(self, released: threading.Event) -> None:
-        """Show by the lock's time that its holder lives, to those who only see the folder."""
-        while not released.wait(BEAT):
-            with suppress(OSError):
-                os.utime(self.lock)
-
-    def _holder(self) -> str:
-        """Return what the lock says; nothing if it has just been released."""
-        try:
-            return self.lock.read_text()
-        except OSError:
-            return ""
-
-    def _remove_stale_lock(self, holder: dict[str, Any]) -> None:
-        """Remove a dead holder's lock; another process may be doing the same."""
-        text = self._holder()
-        try:
-            stale = is_stale(json.loads(text), holder)
-        except ValueError:
-            return
-        if stale:
-            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
-            with suppress(FileNotFoundError):
-                self.lock.rename(mine)
-                if mine.read_text() != text:
-                    # The other one was faster: this is its new lock.
-                    with suppress(FileExistsError):
-                        self.lock.hardlink_to(mine)
-                mine.unlink()
-
-    def _remove_left_locks(self, holder: dict[str, Any]) -> None:
-        """Remove what processes have left that were killed while they took or removed a lock."""
-        for path in self.path.glob("lock.*"):
-            with suppress(FileNotFoundError):
-                if is_stale(json.loads(path.read_text()), holder):
-                    path.unlink()
+            lock.release()
 
     def wait_until_released(self) -> None:
         """Wait for the first task, or until whoever started this one is gone.
@@ -219,42 +162,3 @@ def check_space(folder: RunFolder, needed: int) -> None:
             f"{folder.path} needs {needed / 1e6:.0f} MB for checkpoints;"
             f" {free / 1e6:.0f} MB are free"
         )
-
-
-def is_stale(other: dict[str, Any], holder: dict[str, Any]) -> bool:
-    """Whether the process that left a lock is dead: of this job's last life, or ended since."""
-    job = other.get("job")
-    if job is not None and job == holder["job"] and other.get("restarts") != holder["restarts"]:
-        return True
-    if other["host"] == holder["host"]:
-        return not is_alive(other["pid"])
-    return job is not None and has_ended(job)
-
-
-def has_ended(job: str) -> bool:
-    """Whether SLURM says that a job runs no more; without SLURM's word, it may."""
-    program = shutil.which("squeue")
-    if program is None:
-        return False
-    command = [program, "--noheader", "--format=%T", f"--jobs={job}"]
-    # A user's settings of squeue could hide the job.
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
-    try:
-        asked = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=False, timeout=30, env=plain
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    # A job that ended a while ago is not known any more.
-    return "Invalid job id" in asked.stderr or (asked.returncode == 0 and not asked.stdout.strip())
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
