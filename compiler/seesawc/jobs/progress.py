@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -91,7 +92,8 @@ def read(folder: Path, monitor: str, mode: Literal["min", "max"]) -> Progress:
 
 def _state(folder: Path) -> tuple[State, str]:
     """Return what a run's marks say, the strongest first, and why it ended if it says so."""
-    if _is_there(folder / "done"):
+    # A damaged one is made anew by the next start.
+    if {"script", "checkpoint", "sha256"} <= _object(_text(folder / "done")).keys():
         return "done", ""
     if (running := _is_running(folder / "lock")) is not None:
         return ("running" if running else "lost"), ""
@@ -100,7 +102,8 @@ def _state(folder: Path) -> tuple[State, str]:
         status = ended.get("status")
         state = ENDED.get(status, "failed") if type(status) is int else "failed"
         return state, str(ended.get("reason", ""))
-    if _is_there(folder / "run.json") or _is_there(folder / "metrics.jsonl"):
+    left = ("run.json", "metrics.jsonl", "done", "checkpoints/newest.json", "checkpoints/run.json")
+    if any(_is_there(folder / name) for name in left):
         # It began, and neither holds the folder nor says how it ended.
         return "lost", ""
     return "not started", ""
@@ -174,7 +177,9 @@ def _measured(record: Path, monitor: str, mode: Literal["min", "max"]) -> tuple[
 
 
 def _number(value: Any, kinds: Any) -> Any:
-    return value if isinstance(value, kinds) and not isinstance(value, bool) else None
+    known = isinstance(value, kinds) and not isinstance(value, bool)
+    # A damaged number may be longer than any that can be printed.
+    return value if known and abs(value) < sys.float_info.max else None
 
 
 def _lines(path: Path, pattern: str = "") -> Iterator[dict[str, Any]]:
@@ -204,8 +209,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _text(path: Path) -> str:
-    """Return what a file holds; nothing if it is not there, or no longer."""
+    """Return what a file holds; nothing if it is not there, or no longer, or is a folder."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ""
