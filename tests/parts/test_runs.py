@@ -296,9 +296,8 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def begun(folder: RunFolder) -> RunFolder:
-    folder.path.mkdir()
+    folder.checkpoints.mkdir(parents=True)
     folder.identify(IDENTITY, accept_data=False)
-    folder.checkpoints.mkdir(parents=True, exist_ok=True)
     (folder.checkpoints / "last-000000001.ckpt").touch()
     return folder
 
@@ -390,6 +389,79 @@ def test_other_data_is_refused_unless_accepted(
     begun.identify({**IDENTITY, "data": data}, accept_data=True)
     assert json.loads(begun.identity.read_text())["data"] == data
     begun.identify({**IDENTITY, "data": data}, accept_data=False)
+
+
+def test_data_are_the_same_wherever_they_lie_if_they_are_the_same_samples(
+    begun: RunFolder,
+) -> None:
+    moved = {"data": {"/new/x": "1", "/new/y": "2"}, "samples": {"a": ["1"], "b": ["2"]}}
+    begun.identify(IDENTITY | moved, accept_data=False)
+    begun.identify(IDENTITY | moved | {"data": IDENTITY["data"]}, accept_data=False)
+    for samples in ({"a": ["2"], "b": ["1"]}, {"a": ["1", "2"], "b": []}):
+        with pytest.raises(RefusedError, match="data changed since the run began"):
+            begun.identify(IDENTITY | moved | {"samples": samples}, accept_data=False)
+
+
+DAMAGED = (b"", b'{"script": ', b"[]", b"null", b"7", b'"text"', b"\xff\x00", b"{}", b"[" * 10**5)
+
+
+@pytest.mark.parametrize("content", [None, *DAMAGED])
+def test_what_a_run_is_may_be_lost_once(
+    begun: RunFolder, source: Path, content: bytes | None
+) -> None:
+    def damage(path: Path) -> None:
+        path.unlink() if content is None else path.write_bytes(content)
+
+    damage(begun.identity)
+    assert begun.identified() == IDENTITY
+    begun.check_code(code(source))
+    with pytest.raises(RefusedError, match="another version of this script"):
+        begun.check_code(code(source, "b" * 64))
+    begun.identify(IDENTITY, accept_data=False)
+    damage(begun.checkpoints / "run.json")
+    assert begun.identified() == IDENTITY
+    damage(begun.identity)
+    with pytest.raises(RefusedError, match=f"is lost, .* remove {begun.path}, or use --again"):
+        begun.check_code(code(source))
+    # Without a checkpoint, there is nothing that it could have begun.
+    (begun.checkpoints / "last-000000001.ckpt").unlink()
+    assert begun.identified() == {}
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_mark_of_the_end_is_made_anew(begun: RunFolder, content: bytes) -> None:
+    begun.done.write_text(json.dumps({"script": "a", "checkpoint": "b", "sha256": "c"}))
+    assert begun.is_done
+    begun.done.write_bytes(content)
+    assert not begun.is_done
+
+
+def test_a_folder_in_the_place_of_a_note_is_refused(folder: RunFolder) -> None:
+    folder.identity.mkdir(parents=True)
+    with pytest.raises(RefusedError, match=r"run\.json: Is a directory; move it away"):
+        folder.identified()
+
+
+def test_a_run_whose_checkpoints_are_all_gone_does_not_begin_anew(folder: RunFolder) -> None:
+    folder.checkpoints.mkdir(parents=True)
+    record = Record(folder.record)
+    record.write(7, 1, train_loss=0.5, val_loss=0.5)
+    # It was killed before the first one.
+    folder.check_not_lost(record)
+    record.write(14, 2, train_loss=0.4)
+    with pytest.raises(RefusedError, match=f"tells of 2 epochs: bring them .* {folder.path} to"):
+        folder.check_not_lost(record)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"elsewhere"])
+def test_the_code_is_named_anew_if_it_was_forgotten_whose_it_is(
+    folder: RunFolder, source: Path, content: bytes
+) -> None:
+    (place,) = kept_by(folder, code(source))
+    (place / "run").write_bytes(content)
+    folder.record.unlink()
+    assert kept_by(folder, code(source)) == [place]
+    assert (place / "run").read_text() == folder.path.name
 
 
 def test_a_run_without_a_checkpoint_takes_other_code_and_other_data(
