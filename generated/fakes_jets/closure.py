@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T070855Z-ratio", "8b6b49b7826a084a")
+RATIO = ("fakes_jets_MLP_20261128T080603Z-ratio", "fcf1d8f0065b60cc")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T070855Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T080603Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="76c2cf4fbb65f8a8db69768981fc73bcb6e4c43cd0e338edfedec6808a214cd7",
+    parts="731ff88159e40d8d7bb47c6742031f9e681d28658141bf6e1bc83b806173e7b6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

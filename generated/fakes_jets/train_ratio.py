@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T070855Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T080603Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T070855Z-numerator", "e4dc1c71a8a03c8b"),
-    "denominator": ("fakes_jets_MLP_20261128T070855Z-denominator", "32ea9ccdf5006665"),
+    "numerator": ("fakes_jets_MLP_20261128T080603Z-numerator", "be5d9c37ff10e59d"),
+    "denominator": ("fakes_jets_MLP_20261128T080603Z-denominator", "105b7cf5c77ddda9"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="14eb6571f9f6c397200f7526d5429edcaf5ab08b3f10695d30ae0a12c9fcd166",
+    parts="6d01dba5a9391ff69d33a481f103892ec9260e870355fa465eb2d28d7f7bcf6e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T070855Z-ratio", "340eb83289003cce")
+RATIO = ("fakes_pt_MLP_20261128T080605Z-ratio", "676b684054d14bad")
 
 # Dataset.
 EVENT_NUMBER = "event"

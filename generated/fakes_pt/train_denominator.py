@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T070855Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T080605Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -133,7 +133,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a3e0e7de81257c6c7c53e9091e80b324686765ac7a756c066521f4b2188b1b5a",
+    parts="34b5c7ba8d5800ce651fe7a655f1cfd466f5ffd8263e5e0445295c1ff49f13a3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

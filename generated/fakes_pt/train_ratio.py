@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T070855Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T080605Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T070855Z-numerator", "d022f9d854ebe588"),
-    "denominator": ("fakes_pt_MLP_20261128T070855Z-denominator", "2a5ca6644050a2b2"),
+    "numerator": ("fakes_pt_MLP_20261128T080605Z-numerator", "1d5f9fb274e46d50"),
+    "denominator": ("fakes_pt_MLP_20261128T080605Z-denominator", "6e5bffdc86e14e03"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b88e477bd6c46331437dd99f3c169d27f329d76a1e432038585b0128859dbb9f",
+    parts="44b6ed9da52c9099fc84ec654dca3146fdb9337ecf2f93dcc8a33378bb6c8690",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T070855Z"
+RUN_NAME = "h4l_ResNet_20261128T080605Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +158,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ca850529c6a90644d12913ec490d3912ab1a63fe0cb8a2104f009ede40cfbe69",
+    parts="15ee5148d8d59085c4813c72fe48ecdcf093ff335d2d94f06d5096f46f6bd278",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T070855Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T080605Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="59d68fe8f099c09e9979a774ac4687de46842c3cfe7a4be641dafcd8c6173a00",
+    parts="b45c5ccb975c476c465e118df211b60f9a54f87433df0a1d0d05dcb31c8b9ba7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -12,6 +12,7 @@ from typing import Any
 from parts.machinery.code import Code
 from parts.machinery.exits import RefusedError, how_it_ended, is_disk_full
 from parts.machinery.locks import Lock
+from parts.machinery.notes import identity_of, noted
 from parts.machinery.places import remove_unfinished, write_atomically
 from parts.machinery.records import Record
 
@@ -22,8 +23,10 @@ PARENT = os.getppid()
 class RunFolder:
     """`<save_dir>/<experiment_name>/<run_name>/`; raises `RefusedError` where it cannot be used."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, plots: Path | None = None) -> None:
         self.path = path
+        # Where the tracker's plots go.
+        self.plots = plots or path / "plots"
         # MLflow's, of all experiments.
         self.store = path.parents[1] / "mlruns"
         self.checkpoints = path / "checkpoints"
@@ -61,7 +64,7 @@ class RunFolder:
             content = {"status": status, "reason": reason, "time": time.time()}
             # A finished run stays as it is; a full disk is told by the exit status alone.
             with suppress(OSError):
-                if not self.done.exists():
+                if not self.is_done:
                     write_atomically(self.ended, json.dumps(content).encode())
             raise
         finally:
@@ -77,11 +80,22 @@ class RunFolder:
             time.sleep(0.2)
 
     def identified(self) -> dict[str, Any]:
-        """Return what the run is, as an earlier start wrote it; empty before the first."""
-        found: dict[str, Any] = (
-            json.loads(self.identity.read_text()) if self.identity.exists() else {}
-        )
+        """Return what the run is, as an earlier start wrote it; empty before the first.
+
+        Raises `RefusedError` if it has checkpoints and nothing says what began them.
+        """
+        found = identity_of(self.path)
+        if not found and self.has_checkpoints:
+            raise RefusedError(
+                f"{self.identity} is lost, which said what code, data and seed began the run: its"
+                f" checkpoints cannot go on; remove {self.path}, or use --again LABEL"
+            )
         return found
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has come to its end; where its mark is damaged, it makes that anew."""
+        return bool(noted(self.done, script=str, checkpoint=str, sha256=str))
 
     @property
     def has_checkpoints(self) -> bool:
@@ -115,20 +129,33 @@ class RunFolder:
     def identify(self, identity: dict[str, Any], accept_data: bool) -> None:
         """Write what the run is, or compare: the data must be those that began it."""
         began = self.identified()
-        same = not began or not self.has_checkpoints or began["data"] == identity["data"]
+        same = not began or not self.has_checkpoints or have_same_data(began, identity)
         if not same and not accept_data:
-            changed = [n for n, d in identity["data"].items() if began["data"].get(n) != d]
+            changed = [n for n, d in identity["data"].items() if d not in began["data"].values()]
             raise RefusedError(
                 f"data changed since the run began: {', '.join(changed or began['data'])};"
                 " --accept-data goes on all the same"
             )
-        write_atomically(self.identity, json.dumps(identity, indent=1).encode())
+        for path in (self.identity, self.checkpoints / self.identity.name):
+            write_atomically(path, json.dumps(identity, indent=1).encode())
 
     def begun(self) -> dict[str, Any]:
         """Return what the run is, as it began; raises `RefusedError` if it has not."""
-        if not self.identity.exists() or not self.record.exists():
+        found = self.identified()
+        if not found or not self.record.exists():
             raise RefusedError(f"{self.path} has not begun: there is nothing to send")
-        return self.identified()
+        return found
+
+    def check_not_lost(self, record: Record) -> None:
+        """Raise `RefusedError` if the run was trained, and all of its checkpoints are gone.
+
+        A start that is killed leaves none within, or at the end of, its first epoch.
+        """
+        if (epochs := record.epochs()) > 1:
+            raise RefusedError(
+                f"{self.checkpoints} has no checkpoint to go on from, though {self.record} tells of"
+                f" {epochs} epochs: bring them back, or remove {self.path} to train from zero"
+            )
 
     def keep(self, record: Record, code: Code) -> None:
         """Keep the code that runs beside the runs of the experiment, and have the tracker get it.
@@ -137,7 +164,7 @@ class RunFolder:
         """
         kept = code.keep(self.path.parent)
         first, mine = kept / "run", kept / f".run.{self.path.name}"
-        if first.exists() and not (self.path.parent / first.read_text()).exists():
+        if first.exists() and not (name_in(first) and (self.path.parent / name_in(first)).exists()):
             first.unlink(missing_ok=True)
         write_atomically(mine, self.path.name.encode())
         # All members of an array begin at once.
@@ -145,8 +172,20 @@ class RunFolder:
             first.hardlink_to(mine)
         mine.unlink()
         # An earlier start may have been killed between the two.
-        if first.read_text() == self.path.name and kept not in record.artifacts():
-            record.write(0, 0, artifact=str(kept))
+        if name_in(first) == self.path.name and kept not in record.artifacts():
+            record.write(0, 0, artifact=record.named(kept))
+
+
+def have_same_data(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two identities have the same bytes of the same samples, wherever they lie."""
+    if "samples" in one and "samples" in other:
+        return bool(one["samples"] == other["samples"])
+    return list(one["data"].values()) == list(other["data"].values())
+
+
+def name_in(path: Path) -> str:
+    """Return the name that a file holds; nothing if it is damaged."""
+    return path.read_bytes().decode(errors="replace").replace("\0", "")
 
 
 def shortened(identity: str) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from parts.batches import Batches
 from parts.classifiers import Classifier
+from parts.machinery.best_checkpoints import BestCheckpoints
 from parts.machinery.checkpoints import (
     AtomicCheckpointIO,
     LastCheckpoints,
@@ -55,7 +56,7 @@ class Training:
         self.start_from = start_from
         # What `fit` goes on from.
         self.resume: Path | None = None
-        best = ModelCheckpoint(
+        best = BestCheckpoints(
             run.folder.checkpoints,
             filename="best-{step:09d}",
             auto_insert_metric_name=False,
@@ -97,6 +98,7 @@ class Training:
             raise RefusedError(message)
         self.resume = newest(folder.checkpoints)
         if self.resume is None:
+            folder.check_not_lost(self.run.record)
             # What an earlier start recorded before its first checkpoint is recorded anew.
             self.run.record.cut(0, self.tracker.is_kept)
             if trainer.is_global_zero:
@@ -158,7 +160,7 @@ class Evaluation:
         """Mark the run as done, with `places` that it leaves; print metrics and where to look."""
         folder = self.run.folder
         for path in places.values():
-            self.run.record.write(self.step, self.epoch, artifact=str(path))
+            self.run.record.write(self.step, self.epoch, artifact=self.run.record.named(path))
         write_json(folder.path / "metrics.json", {"checkpoint": str(self.best), "metrics": metrics})
         done = {
             "script": self.run.code.identity,

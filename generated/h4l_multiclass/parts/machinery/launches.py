@@ -17,13 +17,21 @@ from lightning.pytorch import seed_everything
 
 from parts.data_checks import find_data
 from parts.datasets import Dataset
-from parts.files import check_fingerprints, fingerprints
+from parts.files import check_fingerprints, fingerprints, inside
 from parts.machinery.arguments import parse_arguments
-from parts.machinery.backends import Backend, CometBackend, Mirror, MlflowBackend, is_mirrored
+from parts.machinery.backends import (
+    Backend,
+    CometBackend,
+    Mirror,
+    MlflowBackend,
+    clean_key,
+    is_mirrored,
+)
 from parts.machinery.code import KEPT, Code, code_of
 from parts.machinery.exits import (
     DONE,
     FAILED,
+    REFUSED,
     NotFiniteError,
     RefusedError,
     StoppedError,
@@ -125,8 +133,7 @@ class Run:
     @property
     def plots(self) -> Path:
         """Where the tracker's plots go."""
-        place = self.place(self.script.tracker_path)
-        return place / self.script.experiment_name / self.folder.path.name
+        return self.folder.plots
 
 
 def launch(script: Script, train: Callable[[Run], None]) -> int:
@@ -140,7 +147,10 @@ def launch(script: Script, train: Callable[[Run], None]) -> int:
     name = script.run_name + (f"+{arguments.again}" if arguments.again else "")
     listen(must_stop_together(arguments.srun))
     try:
-        folder = RunFolder(script.place(script.save_dir) / script.experiment_name / name)
+        below = Path(script.experiment_name, name)
+        folder = RunFolder(
+            script.place(script.save_dir) / below, script.place(script.tracker_path) / below
+        )
         # The other tasks of a run work in the folder that the first one holds.
         with folder.locked() if rank == 0 else nullcontext():
             status = start(script, train, arguments, folder)
@@ -169,15 +179,21 @@ def start(
     rank = task_rank(arguments.srun)
     code = checked_code(script, folder, arguments.srun, rank)
     check_comet_key(script, folder, arguments.sync)
-    if folder.done.exists() or arguments.sync:
+    if folder.is_done or arguments.sync:
         if not arguments.sync:
             print(f"{folder.path} is finished; --again LABEL starts another run")
         # Nothing of it is touched, but a tracker that lacks something gets that.
         if rank == 0 and (arguments.sync or not is_mirrored(folder)):
             quieten(rank)
-            mirror = Mirror(folder, backend(script, code, folder, folder.begun()))
+            tracker = backend(script, code, folder, folder.begun())
+            # Nothing else waits for what is to be sent.
+            mirror = Mirror(folder, tracker, 600.0 if arguments.sync else 30.0)
             mirror.start()
-            mirror.finish("FINISHED" if folder.done.exists() else "KILLED")
+            told = mirror.finish("FINISHED" if folder.is_done else "KILLED", not arguments.sync)
+            if arguments.sync and not told:
+                why = mirror.reason or "it does not answer"
+                print(f"refused: the tracker was not sent everything: {why}", file=sys.stderr)
+                return REFUSED
         return DONE
     quieten(rank)
     if script.accelerator is not None:
@@ -208,7 +224,7 @@ def start(
             train(run(record=record, artist=ThreadPoolExecutor()))
         return DONE
     identity = identify(script, code, folder, files, parents, built, seed, arguments.accept_data)
-    record = Record(folder.record)
+    record = Record(folder.record, folder.plots)
     # Nothing is drawn, or recorded, when the run's folder is given up.
     with (
         mirrored(folder, backend(script, code, folder, identity)),
@@ -237,10 +253,9 @@ def checked_code(script: Script, folder: RunFolder, under_srun: bool, rank: int)
 def check_comet_key(script: Script, folder: RunFolder, sync: bool) -> None:
     """Raise `RefusedError` if Comet's key would be needed and its variable does not hold it."""
     name = script.comet_variable
-    if name is None or (folder.done.exists() and not sync):
+    if name is None or (folder.is_done and not sync):
         return
-    if not os.environ.get(name):
-        raise RefusedError(f"the variable {name} is not set; it holds Comet's key")
+    clean_key(name)
 
 
 def seeded(seed: int | None, folder: RunFolder) -> Seed:
@@ -284,10 +299,15 @@ def identify(
         "code": f"{KEPT}/{code.digest}",
         "edited": list(code.edited),
         "data": fingerprints(files),
+        # The same bytes elsewhere are the same data, if they are the same samples'.
+        "samples": {},
         "versions": versions(code.script),
         "commit": git_commit(spec_folder),
         "seed": seed.number,
     }
+    for name, paths in files.items():
+        found = [str(file) for path in paths for file in inside(path)]
+        identity["samples"][name] = [identity["data"][file] for file in found]
     check_fingerprints(identity["data"], script.fingerprints, spec_folder)
     for stage, path in parents.items():
         print(f"{stage}: {path}")
