@@ -389,7 +389,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_checkpoints(
     run = not_finite(workshop, "nan_later", scheduler=schedule, optimizer=optimizer)
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert names == [
-        *("best-000000014.ckpt", "last-000000014.ckpt", "last-000000021.ckpt", "newest.json")
+        *("best-000000014.ckpt", "last-000000014.ckpt", "last-000000021.ckpt", "newest.json"),
+        "run.json",
     ]
     assert all(t.isfinite().all() for t in run.weights().values())
 
