@@ -1056,8 +1056,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "backends::test_an_entry_that_a_killed_start_had_begun_is_the_runs",
         ),
         (
-            '                    self.keep("")\n                    opened = True',
-            "                    opened = True",
+            '        # Whatever the entry said of the end, it says no more.\n        self.keep("")\n',
+            "",
             "backends::test_an_end_that_could_not_be_told_again_is_told_by_the_next_start",
         ),
         (
@@ -1092,12 +1092,43 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("log_code=False,", "log_code=True,", "comet::test_comet_has_the_plots_and_the_code"),
         (
-            'if line.endswith("\\n")]',
+            'if line.endswith(b"\\n")]',
             "if line]",
             "backends::test_half_a_line_is_left_for_later",
         ),
     ],
+    f"{MACHINERY}/best_checkpoints.py": [
+        (
+            '                "dirpath": self.dirpath,\n',
+            "",
+            "checkpoints::test_the_best_stays_the_best_when_the_run_is_moved",
+        ),
+    ],
+    f"{MACHINERY}/stores.py": [
+        (
+            "    put_right(folder)\n    return address(folder)",
+            "    return address(folder)",
+            "stores::test_a_store_that_was_moved_names_the_files_where_they_are",
+        ),
+        (
+            "            remove_left(folder, new)\n",
+            "            pass\n",
+            "stores::test_what_a_store_was_made_of_is_removed_however_that_ended",
+        ),
+    ],
+    f"{MACHINERY}/reasons.py": [
+        (
+            '        said = said.replace(secret, "***")',
+            "        pass",
+            "reasons::test_a_reason_shows_neither_passwords_nor_keys",
+        ),
+    ],
     f"{MACHINERY}/checkpoints.py": [
+        (
+            "    named = pointer(folder) or rebuilt(folder)",
+            "    named = pointer(folder)",
+            "checkpoints::test_what_is_newest_is_found_among_the_checkpoints_if_it_was_lost",
+        ),
         (
             "trained = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs",
             "trained = trainer.current_epoch + 1 == trainer.max_epochs",
@@ -1249,8 +1280,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "interruptions::test_a_signal_before_training_is_obeyed_before_it",
         ),
         (
-            "(folder.done.exists() and not sync)",
-            "folder.done.exists()",
+            "(folder.is_done and not sync)",
+            "folder.is_done",
             "comet::test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent",
         ),
         (
@@ -1299,8 +1330,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_save_dir_and_tracker_path",
         ),
         (
-            "return place / self.script.experiment_name / self.folder.path.name",
-            "return place / self.folder.path.name",
+            "script.place(script.tracker_path) / below",
+            "script.place(script.tracker_path) / name",
             "options::test_experiment_name",
         ),
         (
@@ -1319,13 +1350,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "comet::test_a_key_that_is_not_set_is_named",
         ),
         (
-            "if name is None or (folder.done.exists() and not sync):",
+            "if name is None or (folder.is_done and not sync):",
             "if name is None:",
             "comet::test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent",
         ),
         (
-            'mirror.finish("FINISHED" if folder.done.exists() else "KILLED")',
-            'mirror.finish("KILLED")',
+            'mirror.finish("FINISHED" if folder.is_done else "KILLED", ',
+            'mirror.finish("KILLED", ',
             "tracking::test_sync_sends_what_a_tracker_lacks",
         ),
         (
@@ -1416,8 +1447,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "launches::test_a_run_gets_its_folder_and_is_told_to_the_tracker",
         ),
         (
-            "if not os.environ.get(name):",
-            "if name not in os.environ:",
+            "    clean_key(name)\n",
+            "",
             "launches::test_without_comets_key_nothing_starts_that_needs_it",
         ),
         (
@@ -1471,6 +1502,33 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes::test_the_same_stages_give_the_same_weights",
         ),
     ],
+    f"{MACHINERY}/locks.py": [
+        (
+            "daemon=True).start()",
+            "daemon=True)",
+            "locks::test_a_lock_beats_until_it_is_released",
+        ),
+        (
+            "        return not lives(pid, holder)",
+            "        return True",
+            "runs::test_a_second_process_is_refused_and_told_the_holder",
+        ),
+        (
+            '    return now != "ended" and holder.get("started") in (None, now)',
+            "    return True",
+            "locks::test_a_process_is_not_the_one_that_had_its_number_before",
+        ),
+        (
+            "        if content_of(path) != left:",
+            "        if False:",
+            "locks::test_who_comes_late_follows_nobody",
+        ),
+        (
+            "        if content_of(self.path) == self.content:\n            self.path.unlink",
+            "        if True:\n            self.path.unlink",
+            "locks::test_who_was_taken_for_dead_gives_nothing_back_and_writes_no_more",
+        ),
+    ],
     f"{MACHINERY}/places.py": [
         (
             "            os.fsync(file.fileno())\n",
@@ -1493,8 +1551,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_without_the_sites_variables_a_run_goes_below_the_current_folder",
         ),
         (
-            "return path.exists() and digest(path) == sha256",
-            "return path.exists()",
+            "return path.is_file() and digest(path) == sha256",
+            "return path.is_file()",
             "checkpoints::test_a_damaged_newest_falls_back_and_says_so",
         ),
     ],
@@ -1562,27 +1620,17 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes::test_a_ratio_that_began_with_other_parents_is_refused",
         ),
         (
-            "            self._remove_left_locks(holder)\n",
+            "            lock.tidy()\n",
             "",
             "runs::test_what_killed_processes_left_of_locks_is_removed",
         ),
         (
-            "daemon=True).start()",
-            "daemon=True)",
-            "runs::test_a_held_lock_beats_until_it_is_released",
-        ),
-        (
-            "            self.lock.unlink(missing_ok=True)",
-            "            pass",
+            "            lock.release()\n",
+            "            pass\n",
             "runs::test_the_lock_goes_when_the_run_fails",
         ),
         (
-            '        return not is_alive(other["pid"])',
-            "        return True",
-            "runs::test_a_second_process_is_refused_and_told_the_holder",
-        ),
-        (
-            "                if not self.done.exists():\n",
+            "                if not self.is_done:\n",
             "                if True:\n",
             "tracking::test_another_script_under_the_name_of_a_run_is_refused",
         ),
@@ -1597,7 +1645,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "runs::test_a_run_that_would_fill_the_disk_is_refused",
         ),
         (
-            "        # An earlier start may have been killed between the two.\n        if first.read_text() == self.path.name and kept not in record.artifacts():\n",
+            "        # An earlier start may have been killed between the two.\n        if name_in(first) == self.path.name and kept not in record.artifacts():\n",
             "",
             "runs::test_the_code_that_runs_is_kept_as_it_is_beside_the_runs",
         ),
@@ -1607,12 +1655,12 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "runs::test_a_run_without_a_checkpoint_takes_other_code_and_other_data",
         ),
         (
-            "if first.read_text() == self.path.name and kept",
+            "if name_in(first) == self.path.name and kept",
             "if kept",
             "runs::test_the_tracker_gets_code_of_one_run_as_long_as_that_is_there",
         ),
         (
-            "if first.exists() and not (self.path.parent / first.read_text()).exists():",
+            "if first.exists() and not (name_in(first) and (self.path.parent / name_in(first)).exists()):",
             "if False:",
             "runs::test_the_tracker_gets_code_of_one_run_as_long_as_that_is_there",
         ),

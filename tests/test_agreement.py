@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from parts.machinery import exits, places
-from parts.machinery import runs as script_runs
+from parts.machinery import locks as script_locks
 from seesawc.cli import commands
 from seesawc.diagnostics import CompileError
 from seesawc.jobs import progress
@@ -24,7 +24,7 @@ def test_a_signal_ends_a_command_as_it_ends_a_script() -> None:
 
 
 def test_a_run_is_given_up_only_after_several_beats() -> None:
-    assert progress.HEARTBEAT >= 3 * script_runs.BEAT
+    assert progress.HEARTBEAT >= script_locks.BEATS_MISSED * script_locks.BEAT
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T082456Z-ratio", "480077809ea362a8")
+RATIO = ("fakes_jets_MLP_20261128T082842Z-ratio", "d24cc7847d7e10d0")
 
 # Dataset.
 EVENT_NUMBER = "event"

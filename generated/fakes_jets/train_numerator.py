@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T082456Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T082842Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -137,7 +137,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="54bab3856477243d3a0deff8b1f7cf28b2098dfa6e83605e55cf007e22959ac9",
+    parts="ea8b6102bafc520d79f06a0e6a08e16c064aca4b8bd9098197cfcf44dc472398",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

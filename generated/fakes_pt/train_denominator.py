@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T082457Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T082843Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -134,7 +134,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9226117c55b498c203be95aef7ca4c96349adc46d39da469a3da8dd570e215d5",
+    parts="956746bc632c0bcb03a07e04766426272a1a162c2b23efa79b0a366b19e4b754",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

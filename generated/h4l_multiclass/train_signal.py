@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T082457Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T082843Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ccadf3f6d42de85898f35b4f3844225f24d7c546edb814e5d07e13820bb92b6a",
+    parts="dd6f3d0b81bfdc9cc208a44f8bf1275217f5b87ef499a9eceb91c73e48dc01de",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -23,6 +23,20 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+DONE = {"script": "a", "checkpoint": "b", "sha256": "c"}
+DAMAGED = (
+    b"",
+    b'{"script": ',
+    b"[]",
+    b"null",
+    b"7",
+    b'"x"',
+    b"\xff\x00",
+    b"[" * 10**5,
+    b"9" * 5000,
+)
+
+
 def put(folder: Path, name: str, content: Any) -> Path:
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content) + "\n")
@@ -74,6 +88,20 @@ def test_a_dead_process_of_this_machine_runs_nothing(folder: Path) -> None:
     assert read(folder).state == "running"
 
 
+def test_a_process_that_has_the_number_of_a_dead_one_is_another(folder: Path) -> None:
+    """As the first process of a container has, and any after a reboot."""
+    here = {"host": socket.gethostname(), "pid": os.getpid(), **progress._world()}
+    for holder, state in (
+        ({"started": progress._started(os.getpid())}, "running"),
+        ({"started": "17"}, "lost"),
+        # Of those nothing is known but that they beat.
+        ({"started": "17", "namespace": "pid:[1]"}, "running"),
+        ({"pid": dead(), "boot": "before"}, "running"),
+    ):
+        put(folder, "lock", here | holder)
+        assert read(folder).state == state
+
+
 @pytest.mark.parametrize("pid", [0, -1, 10**30])
 def test_a_process_that_cannot_be_is_dead(folder: Path, pid: int) -> None:
     lock(folder, pid, socket.gethostname())
@@ -113,7 +141,7 @@ def test_the_stronger_mark_counts(folder: Path) -> None:
     put(folder, "ended.json", {"status": 1})
     lock(folder, 1)
     assert read(folder).state == "running"
-    put(folder, "done", "")
+    put(folder, "done", DONE)
     assert read(folder).state == "done"
 
 
@@ -141,8 +169,8 @@ def test_jobs_are_listed_once_and_half_a_line_is_left_out(folder: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_told_in_words(folder: Path) -> None:
-    (folder / "metrics.jsonl").mkdir()
-    with pytest.raises(CompileError, match=r"cannot read .*/run: Is a directory"):
+    (folder / "metrics.jsonl").symlink_to("metrics.jsonl")
+    with pytest.raises(CompileError, match=r"cannot read .*/run: Too many levels of symbolic"):
         read(folder)
 
 
@@ -171,3 +199,29 @@ def test_variables_that_are_not_set_are_named_at_once(
     (fault,) = error.value.diagnostics
     assert fault.message == f"the experiment needs variables that are not set: ONE, {LOGS}"
     assert fault.hint == f"export ONE=... {LOGS}=..."
+
+
+@pytest.mark.parametrize(
+    "name", ["done", "lock", "ended.json", "run.json", "metrics.jsonl", "jobs.jsonl"]
+)
+@pytest.mark.parametrize("content", [None, *DAMAGED, "folder"])
+def test_whatever_is_damaged_a_run_is_told_to_be_somewhere(
+    folder: Path, name: str, content: bytes | str | None
+) -> None:
+    put(folder, "run.json", {})
+    put(folder, "metrics.jsonl", {"epoch": 1, "val_auc": 10**400, "train_loss": True})
+    (folder / name).unlink(missing_ok=True)
+    if content == "folder":
+        (folder / name).mkdir()
+    elif isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    found = read(folder)
+    running = name == "lock" and content is not None
+    assert found.state == (
+        "running"
+        if running
+        else "failed"
+        if name == "ended.json" and content is not None
+        else "lost"
+    )
+    assert found.best is None

@@ -23,6 +23,7 @@ from seesawc.writing.runs import PlannedRun
 from tests.spec_tables import BASE, FOLDER, SPEC, edited
 
 NAME = "h4l_MLP_20010909T014640Z"
+DONE = '{"script": "a", "checkpoint": "b", "sha256": "c"}'
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +229,7 @@ def missing(job: submission.Submission, *, failed: bool = False) -> tuple[list[i
 def test_missing_runs_are_those_that_no_job_does_or_has_done() -> None:
     stand_in("squeue", 'echo "$*" >called; echo 17_3; echo 17_4')
     job = sweep(9)
-    mark("run-0", done="{}")
+    mark("run-0", done=DONE)
     mark("run-1", lock="{}")
     mark("run-2", ended_json='{"status": 3}')
     for index in (3, 4):
@@ -358,7 +359,7 @@ def test_rerun_prints_the_command_or_that_there_is_nothing_to_do(
     command = f"cd {shlex.quote(str(project))} && sbatch {FOLDER}/{BATCH}\n"
     assert seesawc("rerun", SPEC.name).stdout == command
     monkeypatch.chdir(project)
-    mark(NAME, done="{}")
+    mark(NAME, done=DONE)
     assert seesawc("rerun", str(SPEC)).stdout == "nothing to run again: 1 done\n"
 
 
@@ -408,7 +409,7 @@ def test_status_shows_the_run_without_slurm_and_says_what_is_not_built(
 ) -> None:
     without_slurm(monkeypatch)
     line = {"step": 9, "epoch": 4, "time": 1.0, "train_loss": 0.5, "val_loss": 0.25}
-    mark(NAME, metrics_jsonl=json.dumps(line) + "\n", done="{}")
+    mark(NAME, metrics_jsonl=json.dumps(line) + "\n", done=DONE)
     run = project / "logs" / "h4l" / NAME
     result = seesawc("status", str(SPEC))
     assert (result.exit_code, result.stderr) == (0, "")

@@ -4,6 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking._tracking_service.utils import _tracking_store_registry
+
 from parts.datasets import Dataset
 from parts.machinery.code import Code, digest_of
 from parts.machinery.launches import Run, Script, Seed
@@ -57,3 +60,9 @@ def begin(folder: Path, **changed: Any) -> Run:
         seed=Seed(3, deterministic=False),
         under_srun=False,
     )
+
+
+def forget_stores() -> None:
+    """Have MLflow open its stores anew, as another process would."""
+    _tracking_store_registry._get_store_with_resolved_uri.cache_clear()
+    SqlAlchemyStore._engine_map.clear()

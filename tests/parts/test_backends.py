@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +20,13 @@ from parts.machinery.backends import (
     CometBackend,
     Mirror,
     MlflowBackend,
-    initialised_store,
+    clean_key,
     is_mirrored,
 )
+from parts.machinery.exits import RefusedError
 from parts.machinery.records import Record
 from parts.machinery.runs import RunFolder
+from parts.machinery.stores import initialised_store
 
 PICTURE = b"\x89PNG\r\n\x1a\n"
 SETTINGS = {"max_epochs": 3, "classes": ("B", "S"), "long": "x" * 7000, "none": None}
@@ -218,15 +221,25 @@ def test_an_end_that_could_not_be_told_again_is_told_by_the_next_start(
 class Lines:
     """A backend that keeps what it is sent."""
 
+    silence = 60.0
+
     def __init__(self) -> None:
         self.sent: list[tuple[int, str, float]] = []
 
-    def open(self) -> None:
+    def load(self) -> None:
         """Need nothing."""
+
+    def open(self) -> bool:
+        """Need nothing."""
+        return False
 
     def last_steps(self) -> dict[str, int]:
         """Know nothing."""
         return {}
+
+    def reason(self, error: Exception) -> str:
+        """Say what it says."""
+        return str(error)
 
     def send(self, entries: list[dict[str, Any]]) -> None:
         """Keep the metrics."""
@@ -333,6 +346,134 @@ def test_an_entry_that_a_killed_start_had_begun_is_the_runs(folder: RunFolder, s
     identity.write_text(json.dumps({"key": known["key"]}))
     mirror(folder, store)
     assert only_run(folder, store).info.run_id == known["run_id"]
+
+
+DAMAGED = (b"", b'{"key": ', b"[]", b"7", b"\xff\x00", b'{"key": 1, "run_id": 2}', b"{}")
+
+
+def test_what_is_noted_of_a_tracker_may_be_lost(folder: RunFolder, store: Path) -> None:
+    """The entry is found again, and has each step once."""
+    record = Record(folder.record)
+    for epoch, content in enumerate(DAMAGED, 1):
+        write_epoch(folder, record, epoch)
+        mirror(folder, store, "KILLED")
+        for path in (folder.mirrored, folder.path / "mlflow.json"):
+            path.write_bytes(content)
+    mirror(folder, store)
+    expected = [(10 * epoch, 1 / epoch) for epoch in range(1, len(DAMAGED) + 1)]
+    assert points(folder, store, "train_loss") == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"offset": -5}, {"offset": "1"}, {"offset": 10**9, "last": "x"}, {"steps": {"a": "b"}},
+     {"steps": 5, "status": ""}, {"offset": True}, {"last": 7}],
+)  # fmt: skip
+def test_how_far_a_tracker_is_may_be_damaged(folder: RunFolder, said: dict[str, Any]) -> None:
+    start = {"offset": 0, "last": "", "steps": {}, "status": "FINISHED"}
+    folder.mirrored.write_text(json.dumps(start | said))
+    record, kept = Record(folder.record), Lines()
+    record.write(1, 1, loss=0.5)
+    with folder.record.open("ab") as file:
+        file.write(b'\xff\x00\n[]\n{"step": 1, "epoch": 1, "time": 1, "loss": "x", "a": 2}\n')
+    thread = Mirror(folder, kept)
+    thread.send()
+    record.write(2, 1, loss=0.25)
+    thread.send()
+    assert kept.sent == [(1, "loss", 0.5), (1, "a", 2.0), (2, "loss", 0.25)]
+
+
+@pytest.mark.parametrize("gone", ["deleted", "elsewhere"])
+def test_an_entry_that_is_gone_is_rebuilt_from_the_record(
+    folder: RunFolder, store: Path, gone: str
+) -> None:
+    record = Record(folder.record)
+    for epoch in (1, 2):
+        write_epoch(folder, record, epoch)
+    mirror(folder, store)
+    first = only_run(folder, store).info.run_id
+    if gone == "deleted":
+        client(store).delete_run(first)
+    else:
+        noted = folder.path / "mlflow.json"
+        noted.write_text(json.dumps(json.loads(noted.read_text()) | {"run_id": "0" * 32}))
+        client(store).set_tag(first, "key", "anothers")
+        client(store).delete_run(first)
+    mirror(folder, store)
+    again = only_run(folder, store)
+    assert again.info.run_id != first
+    assert again.info.status == "FINISHED"
+    assert points(folder, store, "train_loss") == [(10, 1.0), (20, 0.5)]
+    plots = client(store).list_artifacts(again.info.run_id)
+    assert [each.path for each in plots] == ["epoch_0001", "epoch_0002"]
+
+
+def test_settings_get_names_that_mlflow_takes(folder: RunFolder, store: Path) -> None:
+    Record(folder.record)
+    odd = {"files.a(1)+b=c,d'.csv": 1, "files.a_1__b=c,d'.csv": 2, "/x/../y": 3, "../z": 4, "": 5}
+    backend(folder, store, **odd).open()
+    found = only_run(folder, store).data.params
+    assert {found[name] for name in found if name not in SETTINGS} == {"1", "2", "3", "4", "5"}
+    assert found["files.a_1__b_c_d_.csv"] == "1"
+    # Those of a later start are the same ones.
+    backend(folder, store, **odd).open()
+    assert only_run(folder, store).data.params == found
+    assert not [name for name in only_run(folder, store).data.tags if name.startswith("changed")]
+
+
+def test_an_empty_address_is_none(
+    folder: RunFolder, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", " ")
+    Record(folder.record)
+    mirror(folder, store)
+    assert only_run(folder, store).info.status == "FINISHED"
+
+
+def test_a_server_that_takes_all_and_says_nothing_costs_five_seconds(
+    folder: RunFolder, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        Record(folder.record)
+        thread = Mirror(folder, backend(folder, store))
+        thread.start()
+        thread.join(1)
+        began = time.monotonic()
+        assert not thread.finish("FINISHED")
+        assert time.monotonic() - began < 6
+
+
+def test_a_tracker_whose_package_is_missing_costs_the_run_nothing(
+    folder: RunFolder,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    Record(folder.record).write(1, 1, loss=0.5)
+    thread = Mirror(folder, backend(folder, store))
+    thread.start()
+    assert not thread.finish("FINISHED")
+    assert "the record has it all: import of mlflow halted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "key"), [(f"{SECRET}\r\n", SECRET), (f" {SECRET}", SECRET), (f"a\n{SECRET}", None)]
+)
+def test_a_key_with_stray_letters_is_cleaned_or_refused_unseen(
+    monkeypatch: pytest.MonkeyPatch, value: str, key: str | None
+) -> None:
+    monkeypatch.setenv("SITE_KEY", value)
+    if key is not None:
+        assert clean_key("SITE_KEY") == os.environ["SITE_KEY"] == key
+    else:
+        with pytest.raises(RefusedError, match="SITE_KEY holds no key of Comet's") as refusal:
+            clean_key("SITE_KEY")
+        assert SECRET not in str(refusal.value)
 
 
 def test_parameters_are_logged_by_the_next_start_if_the_first_could_not(
@@ -471,7 +612,7 @@ def comet(path: Path) -> None:
     """Be a start of a run that Comet tracks."""
     folder = RunFolder(path)
     epoch = 2 if folder.record.exists() else 1
-    folder.path.mkdir(exist_ok=True)
+    folder.path.mkdir(parents=True, exist_ok=True)
     record = Record(folder.record)
     if epoch == 1:
         keep_code(folder, record)
@@ -491,14 +632,17 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[zipfile.
     url = f"https://user:{SECRET}@example.org/analysis"
     subprocess.run([*git, "remote", "add", "origin", url], check=True)
     variables = {
-        "COMET_START_ONLINE": "0", "COMET_OFFLINE_DIRECTORY": str(base / "offline"),
-        "COMET_GIT_DIRECTORY": str(base), "SITE_KEY": SECRET,
+        "COMET_START_ONLINE": "0", "COMET_GIT_DIRECTORY": str(base), "SITE_KEY": f"{SECRET}\r\n",
     }  # fmt: skip
-    (base / "offline").mkdir()
+    here = set(Path.cwd().iterdir())
     paths: list[Path] = []
     for _ in range(2):
-        assert SECRET not in in_processes("comet", (base / "h4l_MLP",), **variables)
-        paths += [p for p in (base / "offline").glob("*.zip") if p not in paths]
+        assert SECRET not in in_processes(
+            "comet", (base / "logs" / "h4l" / "h4l_MLP",), **variables
+        )
+        paths += [p for p in (base / "logs" / "cometml-runs").glob("*.zip") if p not in paths]
+    # Where a script is started may be a repository.
+    assert set(Path.cwd().iterdir()) == here
     for path in base.rglob("*"):
         if path.is_file() and ".git" not in path.parts:
             assert SECRET.encode() not in path.read_bytes()

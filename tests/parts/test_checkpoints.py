@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from parts.machinery.best_checkpoints import BestCheckpoints
 from parts.machinery.checkpoints import (
     AtomicCheckpointIO,
     LastCheckpoints,
@@ -20,6 +20,7 @@ from parts.machinery.checkpoints import (
     load,
     newest,
     pointer,
+    remove_older,
 )
 from parts.machinery.exits import RefusedError
 
@@ -51,7 +52,7 @@ class Line(LightningModule):
 
 
 def train(folder: Path, epochs: int, resume: Path | None = None) -> Trainer:
-    best = ModelCheckpoint(
+    best = BestCheckpoints(
         folder,
         filename="best-{step:09d}",
         auto_insert_metric_name=False,
@@ -112,6 +113,59 @@ def test_a_checkpoint_that_a_killed_start_had_no_time_to_remove_goes(trained: Pa
         (trained / f"last-{step:09d}.ckpt").touch()
     assert newest(trained) == trained / "last-000000012.ckpt"
     assert sorted(path.name for path in trained.iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b'{"file": ', b"[]", b"7", b"\xff\x00", b"{}",
+     b'{"file": 1, "step": 1, "sha256": "", "trained": true, "best": "", "previous": {}}'],
+)  # fmt: skip
+def test_what_is_newest_is_found_among_the_checkpoints_if_it_was_lost(
+    folder: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = pointer(folder)
+    note = folder / "newest.json"
+    note.unlink() if content is None else note.write_bytes(content)
+    remove_older(folder)
+    newest_one = folder / "last-000000012.ckpt"
+    assert newest(folder) == newest_one
+    assert "newest.json is not there; going on from" in capsys.readouterr().out
+    assert pointer(folder) == said
+    assert is_trained(folder, newest_one)
+    # One that is damaged, too, is passed over.
+    note.unlink()
+    damage(newest_one)
+    newest_one.write_bytes(newest_one.read_bytes()[:500])
+    assert newest(folder) == folder / "last-000000009.ckpt"
+    assert not is_trained(folder, folder / "last-000000009.ckpt")
+    assert best_checkpoint(folder) == folder / "best-000000006.ckpt"
+
+
+def test_checkpoints_of_which_none_can_be_loaded_are_not_forgotten(folder: Path) -> None:
+    (folder / "newest.json").unlink()
+    for path in folder.glob("last-*.ckpt"):
+        path.write_bytes(b"")
+    with pytest.raises(RefusedError, match="can be loaded: what was trained is lost; remove"):
+        newest(folder)
+    assert len(list(folder.glob("last-*.ckpt"))) == 2
+
+
+@pytest.mark.filterwarnings("error:The dirpath has changed")
+def test_the_best_stays_the_best_when_the_run_is_moved(tmp_path: Path) -> None:
+    """The losses of the four epochs are 1, 0, 1 and 2."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    train(before, 2)
+    before.rename(after)
+    train(after, 4, newest(after))
+    assert best_checkpoint(after) == after / "best-000000006.ckpt"
+    assert [path.name for path in after.glob("best-*")] == ["best-000000006.ckpt"]
+    assert not before.exists()
+
+
+def test_the_best_of_another_run_is_not_the_best_of_this_one(trained: Path, tmp_path: Path) -> None:
+    train(tmp_path, 5, trained / "last-000000012.ckpt")
+    assert best_checkpoint(tmp_path) == tmp_path / "best-000000015.ckpt"
 
 
 def test_nothing_is_newest_before_the_first(tmp_path: Path) -> None:

@@ -17,15 +17,17 @@ from mlflow.entities import Run as Entry
 
 from parts.csv_files import Csv
 from parts.datasets import Dataset, Sample
-from parts.machinery.backends import CometBackend, MlflowBackend, initialised_store
+from parts.machinery.backends import CometBackend, MlflowBackend
 from parts.machinery.code import Code, code_of
 from parts.machinery.exits import NotFiniteError, RefusedError, StoppedError
 from parts.machinery.launches import Run, Script, backend, launch, seeded
 from parts.machinery.places import digest
 from parts.machinery.runs import RunFolder
-from tests.parts.begun import ALONE, script
+from parts.machinery.stores import initialised_store
+from tests.parts.begun import ALONE, forget_stores, script
 
 OTHER = "0" * 64
+DONE = {"script": OTHER, "checkpoint": "best.ckpt", "sha256": OTHER}
 DATASET = Dataset((Sample("a", ("data.csv",), Csv(), 1),), ("x",))
 
 
@@ -83,7 +85,7 @@ def run_folder(folder: Path, name: str = "first") -> RunFolder:
 def end(run: Run) -> None:
     """Leave what a run leaves that has come to its end."""
     run.record.write(1, 1, test_auc=0.5)
-    run.folder.done.write_text("{}")
+    run.folder.done.write_text(json.dumps(DONE))
 
 
 def save(run: Run) -> None:
@@ -209,6 +211,7 @@ def test_the_tracker_gets_what_it_lacks_of_a_finished_run(start: Starts, folder:
     place.mirrored.unlink()
     (place.path / "mlflow.json").unlink()
     shutil.rmtree(folder / "logs" / "mlruns")
+    forget_stores()
     assert start(script(folder)) == 0
     assert entry(folder).info.status == "FINISHED"
     assert entry(folder).data.metrics == {"test_auc": 0.5}
@@ -223,6 +226,7 @@ def test_sync_only_sends_the_record(
     run_folder(folder).mirrored.unlink()
     (run_folder(folder).path / "mlflow.json").unlink()
     shutil.rmtree(folder / "logs" / "mlruns")
+    forget_stores()
     assert start(script(folder), "--sync") == 0
     assert len(start.runs) == 1
     assert entry(folder).info.status == "KILLED"
@@ -243,7 +247,7 @@ def test_without_comets_key_nothing_starts_that_needs_it(
     assert not start.runs
     # A finished run needs none, but to be sent.
     place = run_folder(folder)
-    place.done.write_text("{}")
+    place.done.write_text(json.dumps(DONE))
     place.mirrored.write_text(json.dumps({"status": "FINISHED", "offset": 0}))
     assert start(said) == 0
     assert "is finished" in capfd.readouterr().out
@@ -301,7 +305,8 @@ def test_a_seed_of_the_spec_is_the_runs_and_one_that_is_drawn_stays(folder: Path
     assert drawn[0].number != drawn[1].number
     assert torch.initial_seed() == drawn[1].number < 2**32
     assert not any(seed.deterministic for seed in drawn)
-    place.identity.write_text(json.dumps({"seed": drawn[0].number}))
+    began = {"script": OTHER, "data": {}, "seed": drawn[0].number}
+    place.identity.write_text(json.dumps(began))
     assert seeded(None, place) == drawn[0]
     assert torch.initial_seed() == drawn[0].number
 
@@ -404,7 +409,7 @@ def test_a_training_gets_the_checkpoints_that_it_builds_on(start: Starts, folder
     parent.done.write_text(
         json.dumps({"script": OTHER, "checkpoint": checkpoint.name, "sha256": sha})
     )
-    parent.identity.write_text(json.dumps({"data": {}}))
+    parent.identity.write_text(json.dumps({"script": OTHER, "data": {}, "seed": 1}))
     said = script(folder, stage="ratio", parents={"denominator": ("den", OTHER)})
     assert start(said, train=end) == 0
     assert start.runs[0].parents == {"denominator": checkpoint}

@@ -15,6 +15,7 @@ from parts.machinery.places import digest
 from parts.machinery.runs import RunFolder
 
 SCRIPT = "a" * 64
+BEGAN = {"script": SCRIPT, "data": {"/d/x": "1", "/d/y": "2"}, "seed": 1}
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def parent(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "den")
     folder.checkpoints.mkdir(parents=True)
     finish(folder, SCRIPT)
-    folder.identity.write_text(json.dumps({"data": {"/d/x": "1", "/d/y": "2"}}))
+    folder.identity.write_text(json.dumps(BEGAN))
     return folder
 
 
@@ -44,6 +45,16 @@ def test_a_parent_must_have_finished(parent: RunFolder) -> None:
     parent.done.unlink()
     with pytest.raises(RefusedError, match=r"has not finished: .*; train_denominator\.py comes"):
         parent_checkpoint(parent.path, "denominator", SCRIPT)
+
+
+def test_a_parent_whose_mark_is_damaged_is_refused_with_what_mends_it(parent: RunFolder) -> None:
+    for damaged in ("", "[]", '{"script": 1}', "\0"):
+        parent.done.write_text(damaged)
+        with pytest.raises(RefusedError, match=r"is damaged; start train_denominator\.py again"):
+            parent_checkpoint(parent.path, "denominator", SCRIPT)
+    parent.identity.unlink()
+    with pytest.raises(RefusedError, match=r"run\.json is lost"):
+        check_parent_data(parent.path, {})
 
 
 def test_a_parent_of_another_script_is_refused_by_both_digests(parent: RunFolder) -> None:
@@ -82,7 +93,7 @@ def test_a_run_goes_on_with_the_parents_that_it_began_with(tmp_path: Path) -> No
     run = RunFolder(tmp_path / "ratio")
     run.checkpoints.mkdir(parents=True)
     run.check_parents({"denominator": "den 1"})
-    run.identity.write_text(json.dumps({"parents": {"denominator": "den 1"}}))
+    run.identity.write_text(json.dumps(BEGAN | {"parents": {"denominator": "den 1"}}))
     # Nothing is lost where there is no checkpoint.
     run.check_parents({"denominator": "den 2"})
     (run.checkpoints / "last-000000001.ckpt").touch()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from parts.machinery.exits import RefusedError
 from parts.machinery.records import Record
 
 
@@ -105,6 +106,61 @@ def test_the_history_is_of_metrics_by_epoch(record: Record) -> None:
     assert record.history(record.size()) == known | {"train_loss": [(1, 0.5), (2, 0.4), (3, 0.3)]}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [b"\n", b'{"step": 2', b"[]\n", b"7\n", b"\xff\x00\n", b'{"step": "x"}\n', b"[" * 10**5 + b"\n",
+     b'{"step": 1, "epoch": 1, "time": 1, "artifact": 5}\n'],
+)  # fmt: skip
+def test_damaged_lines_are_said_and_left_out(
+    record: Record, damage: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.write(1, 1, train_loss=0.5)
+    with record.path.open("ab") as file:
+        file.write(damage)
+    later = Record(record.path)
+    assert f"{record.path} has 1 damaged lines; what they" in capsys.readouterr().out
+    later.write(2, 2, train_loss=0.4)
+    later.write(2, 2, artifact="x.png")
+    assert later.history(later.size()) == {"train_loss": [(1, 0.5), (2, 0.4)]}
+    assert later.artifacts() == [record.path.with_name("x.png")]
+    assert later.epochs() == 2
+
+
+def test_a_record_that_was_deleted_is_said_to_be_lost(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.write(1, 1, loss=0.5)
+    size = record.size()
+    record.path.unlink()
+    Record(record.path).cut(size)
+    assert "what it recorded before is lost, the training is not" in capsys.readouterr().out
+
+
+def test_a_record_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match=r"cannot write to .*: Is a directory"):
+        Record(tmp_path)
+
+
+def test_files_are_named_so_that_they_are_found_when_all_was_moved(tmp_path: Path) -> None:
+    """Plots may be moved alone: the spec says where they are now."""
+    run, plots = tmp_path / "logs" / "toy" / "run", tmp_path / "results" / "run"
+    for path in (run / "deploy", plots / "test", run.parent / ".code" / "digest"):
+        path.mkdir(parents=True)
+    record = Record(run / "metrics.jsonl", plots)
+    names = [record.named(p) for p in (plots / "test", run / "deploy", run.parent / ".code/digest")]
+    assert names == ["test", "deploy", "../.code/digest"]
+    for name in names:
+        record.write(1, 1, artifact=name)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "logs").rename(tmp_path / "new" / "logs")
+    (tmp_path / "results").rename(tmp_path / "plots")
+    moved = tmp_path / "new" / "logs" / "toy"
+    later = Record(moved / "run" / "metrics.jsonl", tmp_path / "plots" / "run")
+    assert later.artifacts() == [
+        tmp_path / "plots" / "run" / "test", moved / "run" / "deploy", moved / ".code" / "digest",
+    ]  # fmt: skip
+
+
 def test_ranks_without_a_record_write_into_nothing() -> None:
     nothing = Record(Path("/dev/null"))
     nothing.write(1, 1, loss=0.5)
@@ -119,7 +175,7 @@ def test_entries_that_are_kept_stay_when_the_run_goes_back(record: Record) -> No
     record.write_all(1, 1, [{"artifact": "a.png"}, {"artifact": "b.png"}])
     record.cut(size, kept=lambda entry: entry.get("artifact") == "b.png")
     assert [(e["step"], e.get("artifact")) for e in lines(record)] == [(1, None), (1, "b.png")]
-    assert record.artifacts() == [Path("b.png")]
+    assert record.artifacts() == [record.path.with_name("b.png")]
 
 
 def test_a_line_that_a_crash_has_torn_is_dropped(record: Record) -> None:

@@ -18,9 +18,10 @@ import pytest
 
 from parts.machinery.code import Code, digest_of
 from parts.machinery.exits import NotFiniteError, RefusedError, StoppedError
+from parts.machinery.locks import is_alive
 from parts.machinery.places import digest
 from parts.machinery.records import Record
-from parts.machinery.runs import RunFolder, check_space, is_alive
+from parts.machinery.runs import RunFolder, check_space
 
 PARTS = Path(__file__).parents[2] / "templates"
 HOLDER = """
@@ -138,28 +139,10 @@ def test_a_folder_tells_how_its_last_start_ended(
     assert_free(folder)
 
 
-def test_a_lock_shows_that_its_holder_lives(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    beats = []
-
-    def wait(_: threading.Event, seconds: float) -> bool:
-        beats.append(seconds)
-        return len(beats) > 1
-
-    monkeypatch.setattr(threading.Event, "wait", wait)
-    folder.checkpoints.mkdir(parents=True)
-    folder.lock.touch()
-    os.utime(folder.lock, (0, 0))
-    folder._beat(threading.Event())
-    assert beats == [30, 30]
-    assert time.time() - folder.lock.stat().st_mtime < 60
-
-
 def test_a_held_lock_beats_until_it_is_released(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parts.machinery.runs.BEAT", 0.01)
+    monkeypatch.setattr("parts.machinery.locks.BEAT", 0.01)
     with folder.locked():
         for _ in range(2):
             os.utime(folder.lock, (0, 0))
@@ -205,24 +188,6 @@ def test_another_jobs_lock_is_taken_over_only_if_slurm_says_that_it_ended(
         assert_refused(folder, "elsewhere")
 
 
-def test_of_two_that_find_a_dead_holder_one_gets_the_lock(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leave_lock(folder)
-    other = json.dumps({"host": socket.gethostname(), "pid": os.getppid(), "job": None})
-
-    def slower(*_: Any) -> bool:
-        # Meanwhile the other one has removed the lock and made its own.
-        folder.lock.unlink()
-        folder.lock.write_text(other)
-        return True
-
-    monkeypatch.setattr("parts.machinery.runs.is_stale", slower)
-    assert_refused(folder, str(os.getppid()))
-    assert folder.lock.read_text() == other
-    assert [path.name for path in folder.path.glob("lock*")] == ["lock"]
-
-
 def test_a_run_that_would_fill_the_disk_is_refused(folder: RunFolder) -> None:
     folder.checkpoints.mkdir(parents=True)
     free = shutil.disk_usage(folder.checkpoints).free
@@ -264,10 +229,29 @@ def test_the_lock_of_this_jobs_last_life_is_taken_over(
     assert_refused(folder, "18")
 
 
-def test_a_lock_that_says_nothing_is_respected(folder: RunFolder) -> None:
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b'{"host": ', b"[]", b"7", b'{"pid": "x"}'])
+def test_a_damaged_lock_is_respected_as_long_as_it_beats(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr("parts.machinery.locks.BEAT", 0.1)
     leave_lock(folder)
-    folder.lock.write_text("")
+    folder.lock.write_bytes(content)
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.02):
+            os.utime(folder.lock)
+
+    beating = threading.Thread(target=beat)
+    beating.start()
     assert_refused(folder, str(folder.lock))
+    over.set()
+    beating.join()
+    if content == b'{"pid": "x"}':
+        # It comes from another machine, as far as it says.
+        assert_refused(folder, str(folder.lock))
+    else:
+        assert_free(folder)
 
 
 def test_what_killed_processes_left_of_locks_is_removed(folder: RunFolder) -> None:
@@ -275,11 +259,10 @@ def test_what_killed_processes_left_of_locks_is_removed(folder: RunFolder) -> No
     dead = folder.path / "lock.here.4711"
     folder.lock.rename(dead)
     with folder.locked():
-        alive = folder.path / f"lock.here.{os.getpid()}"
-        alive.write_text(folder.lock.read_text())
         assert not dead.exists()
-    folder.lock.write_text(alive.read_text())
-    assert_refused(folder, str(os.getpid()))
+    alive = folder.path / "lock.here.4712"
+    alive.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getppid(), "job": None}))
+    assert_free(folder)
     assert alive.exists()
 
 
@@ -313,9 +296,8 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def begun(folder: RunFolder) -> RunFolder:
-    folder.path.mkdir()
+    folder.checkpoints.mkdir(parents=True)
     folder.identify(IDENTITY, accept_data=False)
-    folder.checkpoints.mkdir(parents=True, exist_ok=True)
     (folder.checkpoints / "last-000000001.ckpt").touch()
     return folder
 
@@ -407,6 +389,79 @@ def test_other_data_is_refused_unless_accepted(
     begun.identify({**IDENTITY, "data": data}, accept_data=True)
     assert json.loads(begun.identity.read_text())["data"] == data
     begun.identify({**IDENTITY, "data": data}, accept_data=False)
+
+
+def test_data_are_the_same_wherever_they_lie_if_they_are_the_same_samples(
+    begun: RunFolder,
+) -> None:
+    moved = {"data": {"/new/x": "1", "/new/y": "2"}, "samples": {"a": ["1"], "b": ["2"]}}
+    begun.identify(IDENTITY | moved, accept_data=False)
+    begun.identify(IDENTITY | moved | {"data": IDENTITY["data"]}, accept_data=False)
+    for samples in ({"a": ["2"], "b": ["1"]}, {"a": ["1", "2"], "b": []}):
+        with pytest.raises(RefusedError, match="data changed since the run began"):
+            begun.identify(IDENTITY | moved | {"samples": samples}, accept_data=False)
+
+
+DAMAGED = (b"", b'{"script": ', b"[]", b"null", b"7", b'"text"', b"\xff\x00", b"{}", b"[" * 10**5)
+
+
+@pytest.mark.parametrize("content", [None, *DAMAGED])
+def test_what_a_run_is_may_be_lost_once(
+    begun: RunFolder, source: Path, content: bytes | None
+) -> None:
+    def damage(path: Path) -> None:
+        path.unlink() if content is None else path.write_bytes(content)
+
+    damage(begun.identity)
+    assert begun.identified() == IDENTITY
+    begun.check_code(code(source))
+    with pytest.raises(RefusedError, match="another version of this script"):
+        begun.check_code(code(source, "b" * 64))
+    begun.identify(IDENTITY, accept_data=False)
+    damage(begun.checkpoints / "run.json")
+    assert begun.identified() == IDENTITY
+    damage(begun.identity)
+    with pytest.raises(RefusedError, match=f"is lost, .* remove {begun.path}, or use --again"):
+        begun.check_code(code(source))
+    # Without a checkpoint, there is nothing that it could have begun.
+    (begun.checkpoints / "last-000000001.ckpt").unlink()
+    assert begun.identified() == {}
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_mark_of_the_end_is_made_anew(begun: RunFolder, content: bytes) -> None:
+    begun.done.write_text(json.dumps({"script": "a", "checkpoint": "b", "sha256": "c"}))
+    assert begun.is_done
+    begun.done.write_bytes(content)
+    assert not begun.is_done
+
+
+def test_a_folder_in_the_place_of_a_note_is_refused(folder: RunFolder) -> None:
+    folder.identity.mkdir(parents=True)
+    with pytest.raises(RefusedError, match=r"run\.json: Is a directory; move it away"):
+        folder.identified()
+
+
+def test_a_run_whose_checkpoints_are_all_gone_does_not_begin_anew(folder: RunFolder) -> None:
+    folder.checkpoints.mkdir(parents=True)
+    record = Record(folder.record)
+    record.write(7, 1, train_loss=0.5, val_loss=0.5)
+    # It was killed before the first one.
+    folder.check_not_lost(record)
+    record.write(14, 2, train_loss=0.4)
+    with pytest.raises(RefusedError, match=f"tells of 2 epochs: bring them .* {folder.path} to"):
+        folder.check_not_lost(record)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"elsewhere"])
+def test_the_code_is_named_anew_if_it_was_forgotten_whose_it_is(
+    folder: RunFolder, source: Path, content: bytes
+) -> None:
+    (place,) = kept_by(folder, code(source))
+    (place / "run").write_bytes(content)
+    folder.record.unlink()
+    assert kept_by(folder, code(source)) == [place]
+    assert (place / "run").read_text() == folder.path.name
 
 
 def test_a_run_without_a_checkpoint_takes_other_code_and_other_data(

@@ -164,7 +164,7 @@ def test_losses_metrics_and_plots_keep_their_own_cadences(tmp_path: Path) -> Non
     assert epochs_with(tracker, "val_loss") == [2, 4, 6, 8]
     assert epochs_with(tracker, "val_auc") == [4, 6]
     assert set(epochs_with(tracker, "artifact")) == {6}
-    drawn = {Path(entry["artifact"]) for entry in entries(tracker) if "artifact" in entry}
+    drawn = set(tracker.record.artifacts())
     assert drawn == set((tracker.folder / "epoch_0006").iterdir())
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
     assert "history.png" in {path.name for path in drawn}

@@ -122,7 +122,11 @@ class Run:
 
     def plots(self) -> dict[str, str]:
         """Return the digest of each plot, by the last two parts of its path."""
-        paths = [Path(line["artifact"]) for line in self.lines() if "artifact" in line]
+        save_dir = self.path.parents[1]
+        name = save_dir.name.replace("logs", "results").replace("LOGS", "RESULTS")
+        results = save_dir.with_name(name if name != save_dir.name else f"{name}-results")
+        below = results / self.path.parent.name / self.path.name
+        paths = [below / line["artifact"] for line in self.lines() if "artifact" in line]
         return {
             f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
             for path in paths

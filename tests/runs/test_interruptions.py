@@ -100,7 +100,8 @@ def assert_equal(run: Run, straight: Run) -> None:
     best = sorted(path.name for path in (straight.path / "checkpoints").glob("best-*"))
     there = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert there[: len(best)] == best
-    assert len(there) == len(best) + 3
+    # Besides, two last ones, which is newest, and what the run is.
+    assert len(there) == len(best) + 4
     assert not list(run.path.rglob(".*"))
     assert not list(run.path.glob("lock*"))
 
@@ -388,7 +389,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_checkpoints(
     run = not_finite(workshop, "nan_later", scheduler=schedule, optimizer=optimizer)
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert names == [
-        *("best-000000014.ckpt", "last-000000014.ckpt", "last-000000021.ckpt", "newest.json")
+        *("best-000000014.ckpt", "last-000000014.ckpt", "last-000000021.ckpt", "newest.json"),
+        "run.json",
     ]
     assert all(t.isfinite().all() for t in run.weights().values())
 

@@ -101,7 +101,7 @@ def test_nothing_is_left_behind(finished: tuple[Run, Ended]) -> None:
     }
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert [re.sub(r"\d+", "N", name) for name in names] == [
-        *("best-N.ckpt", "last-N.ckpt", "last-N.ckpt", "newest.json")
+        *("best-N.ckpt", "last-N.ckpt", "last-N.ckpt", "newest.json", "run.json")
     ]
 
 

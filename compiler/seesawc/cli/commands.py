@@ -549,9 +549,14 @@ def track(port: int, save_dir: Path | None) -> None:
         sys.exit(1)
     _need("mlflow")
     _need_port(port)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if fault := _store_fault(store.parent):
+        click.echo(f"error: {store} cannot be shown: {fault}", err=True)
+        sys.exit(1)
     click.echo(f"MLflow on {store}\nopen http://127.0.0.1:{port} (Ctrl-C ends it)")
     sys.stdout.flush()
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A path may hold what an address cannot.
+    os.chdir(store.parent)
     # Five processes for jobs of language models, which no training has.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [
@@ -560,11 +565,24 @@ def track(port: int, save_dir: Path | None) -> None:
         "mlflow",
         "server",
         "--backend-store-uri",
-        f"sqlite:///{store}",
+        f"sqlite:///{store.name}",
     ]
     # Other users of a login node can reach its loopback, but no other machine can.
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.execv(sys.executable, command)  # noqa: S606
+
+
+def _store_fault(folder: Path) -> str:
+    """Put the places of a store right that was moved; return why it cannot be used, if so."""
+    from parts.machinery import stores
+
+    try:
+        stores.put_right(folder)
+        stores.check(folder)
+    # MLflow and SQLAlchemy, which take long to import, have exceptions of their own.
+    except Exception as error:
+        return stores.advice(error, folder)
+    return ""
 
 
 def _need(package: str) -> None:

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,7 +92,8 @@ def read(folder: Path, monitor: str, mode: Literal["min", "max"]) -> Progress:
 
 def marked(folder: Path) -> tuple[State, str]:
     """Return what a run's marks say, the strongest first, and why it ended if it says so."""
-    if _is_there(folder / "done"):
+    # A damaged one is made anew by the next start.
+    if {"script", "checkpoint", "sha256"} <= _object(_text(folder / "done")).keys():
         return "done", ""
     if (running := _is_running(folder / "lock")) is not None:
         return ("running" if running else "lost"), ""
@@ -99,7 +102,8 @@ def marked(folder: Path) -> tuple[State, str]:
         status = ended.get("status")
         state = ENDED.get(status, "failed") if type(status) is int else "failed"
         return state, str(ended.get("reason", ""))
-    if _is_there(folder / "run.json") or _is_there(folder / "metrics.jsonl"):
+    left = ("run.json", "metrics.jsonl", "done", "checkpoints/newest.json", "checkpoints/run.json")
+    if any(_is_there(folder / name) for name in left):
         # It began, and neither holds the folder nor says how it ended.
         return "lost", ""
     return "not started", ""
@@ -112,11 +116,39 @@ def _is_running(lock: Path) -> bool | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     # Half-written, it names nobody, but it is as old as it is.
-    holder = _object(_text(lock))
+    return age < HEARTBEAT and not _has_died(_object(_text(lock)))
+
+
+def _has_died(holder: dict[str, Any]) -> bool:
+    """Whether the process that a lock names is known to be dead, as it was seen from here."""
     pid = holder.get("pid")
-    if holder.get("host") == socket.gethostname() and type(pid) is int and not _is_alive(pid):
+    if holder.get("host") != socket.gethostname() or type(pid) is not int:
         return False
-    return age < HEARTBEAT
+    # In a container, or before a reboot, another process may have had the number.
+    for name, here in _world().items():
+        if holder.get(name) not in (None, here):
+            return False
+    now = _started(pid)
+    return not _is_alive(pid) or now == "ended" or now not in (None, holder.get("started") or now)
+
+
+def _world() -> dict[str, str | None]:
+    """Return where numbers of processes have a meaning: the boot, and the container if any."""
+    boot = namespace = None
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    return {"boot": boot, "namespace": namespace}
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process started, in ticks of its boot; None if that cannot be known."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *fields = text.rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return "ended" if state in "ZX" else fields[18]
 
 
 def _is_alive(pid: int) -> bool:
@@ -145,7 +177,9 @@ def _measured(record: Path, monitor: str, mode: Literal["min", "max"]) -> tuple[
 
 
 def _number(value: Any, kinds: Any) -> Any:
-    return value if isinstance(value, kinds) and not isinstance(value, bool) else None
+    known = isinstance(value, kinds) and not isinstance(value, bool)
+    # A damaged number may be longer than any that can be printed.
+    return value if known and abs(value) < sys.float_info.max else None
 
 
 def _lines(path: Path, pattern: str = "") -> Iterator[dict[str, Any]]:
@@ -175,8 +209,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _text(path: Path) -> str:
-    """Return what a file holds; nothing if it is not there, or no longer."""
+    """Return what a file holds; nothing if it is not there, or no longer, or is a folder."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ""

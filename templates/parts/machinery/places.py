@@ -78,4 +78,4 @@ def digest(path: Path) -> str:
 
 def is_whole(path: Path, sha256: str) -> bool:
     """Whether a file is there, as it was written."""
-    return path.exists() and digest(path) == sha256
+    return path.is_file() and digest(path) == sha256

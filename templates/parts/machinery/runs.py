@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import socket
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,11 +11,11 @@ from typing import Any
 
 from parts.machinery.code import Code
 from parts.machinery.exits import RefusedError, how_it_ended, is_disk_full
+from parts.machinery.locks import Lock
+from parts.machinery.notes import identity_of, noted
 from parts.machinery.places import remove_unfinished, write_atomically
 from parts.machinery.records import Record
 
-# Seconds after which a lock shows again that its holder lives.
-BEAT = 30.0
 # Whoever started this process.
 PARENT = os.getppid()
 
@@ -26,8 +23,10 @@ PARENT = os.getppid()
 class RunFolder:
     """`<save_dir>/<experiment_name>/<run_name>/`; raises `RefusedError` where it cannot be used."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, plots: Path | None = None) -> None:
         self.path = path
+        # Where the tracker's plots go.
+        self.plots = plots or path / "plots"
         # MLflow's, of all experiments.
         self.store = path.parents[1] / "mlruns"
         self.checkpoints = path / "checkpoints"
@@ -41,88 +40,35 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes off the run: two at once would ruin each other's checkpoints."""
-        holder = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "job": os.environ.get("SLURM_JOB_ID"),
-            "restarts": os.environ.get("SLURM_RESTART_COUNT", "0"),
-            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
+        lock = Lock(self.lock)
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self._remove_stale_lock(holder)
-            # A link rather than flock, which NFS does not keep everywhere; it appears with its
-            # content, for an empty lock would be nobody's for ever.
-            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
-            try:
-                write_atomically(mine, json.dumps(holder).encode())
-                self.lock.hardlink_to(mine)
-            finally:
-                mine.unlink(missing_ok=True)
-            remove_unfinished(self.path)
-            self._remove_left_locks(holder)
-        # Whoever holds it may have removed what this was writing.
-        except (FileExistsError, FileNotFoundError):
+            lock.take()
+        except RefusedError as error:
             raise RefusedError(
-                f"{self.path} is in use by {self._holder()};"
-                f" if that run is dead, remove {self.lock}"
+                f"{self.path} is in use by {error}; if that run is dead, remove {self.lock}"
             ) from None
+        # Whoever holds it may have removed what this was writing.
+        except FileNotFoundError:
+            raise RefusedError(f"{self.path} is in use: another start was faster") from None
         except OSError as error:
             if is_disk_full(error):
                 raise
             raise RefusedError(f"cannot write to {self.path}: {error.strerror}") from error
-        released = threading.Event()
-        threading.Thread(target=self._beat, args=[released], daemon=True).start()
         try:
+            remove_unfinished(self.path)
+            lock.tidy()
             yield
         except BaseException as error:
             status, reason = how_it_ended(error)
             content = {"status": status, "reason": reason, "time": time.time()}
             # A finished run stays as it is; a full disk is told by the exit status alone.
             with suppress(OSError):
-                if not self.done.exists():
+                if not self.is_done:
                     write_atomically(self.ended, json.dumps(content).encode())
             raise
         finally:
-            released.set()
-            self.lock.unlink(missing_ok=True)
-
-    def _beat(self, released: threading.Event) -> None:
-        """Show by the lock's time that its holder lives, to those who only see the folder."""
-        while not released.wait(BEAT):
-            with suppress(OSError):
-                os.utime(self.lock)
-
-    def _holder(self) -> str:
-        """Return what the lock says; nothing if it has just been released."""
-        try:
-            return self.lock.read_text()
-        except OSError:
-            return ""
-
-    def _remove_stale_lock(self, holder: dict[str, Any]) -> None:
-        """Remove a dead holder's lock; another process may be doing the same."""
-        text = self._holder()
-        try:
-            stale = is_stale(json.loads(text), holder)
-        except ValueError:
-            return
-        if stale:
-            mine = self.lock.with_name(f"lock.{holder['host']}.{holder['pid']}")
-            with suppress(FileNotFoundError):
-                self.lock.rename(mine)
-                if mine.read_text() != text:
-                    # The other one was faster: this is its new lock.
-                    with suppress(FileExistsError):
-                        self.lock.hardlink_to(mine)
-                mine.unlink()
-
-    def _remove_left_locks(self, holder: dict[str, Any]) -> None:
-        """Remove what processes have left that were killed while they took or removed a lock."""
-        for path in self.path.glob("lock.*"):
-            with suppress(FileNotFoundError):
-                if is_stale(json.loads(path.read_text()), holder):
-                    path.unlink()
+            lock.release()
 
     def wait_until_released(self) -> None:
         """Wait for the first task, or until whoever started this one is gone.
@@ -134,11 +80,22 @@ class RunFolder:
             time.sleep(0.2)
 
     def identified(self) -> dict[str, Any]:
-        """Return what the run is, as an earlier start wrote it; empty before the first."""
-        found: dict[str, Any] = (
-            json.loads(self.identity.read_text()) if self.identity.exists() else {}
-        )
+        """Return what the run is, as an earlier start wrote it; empty before the first.
+
+        Raises `RefusedError` if it has checkpoints and nothing says what began them.
+        """
+        found = identity_of(self.path)
+        if not found and self.has_checkpoints:
+            raise RefusedError(
+                f"{self.identity} is lost, which said what code, data and seed began the run: its"
+                f" checkpoints cannot go on; remove {self.path}, or use --again LABEL"
+            )
         return found
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has come to its end; where its mark is damaged, it makes that anew."""
+        return bool(noted(self.done, script=str, checkpoint=str, sha256=str))
 
     @property
     def has_checkpoints(self) -> bool:
@@ -172,20 +129,33 @@ class RunFolder:
     def identify(self, identity: dict[str, Any], accept_data: bool) -> None:
         """Write what the run is, or compare: the data must be those that began it."""
         began = self.identified()
-        same = not began or not self.has_checkpoints or began["data"] == identity["data"]
+        same = not began or not self.has_checkpoints or have_same_data(began, identity)
         if not same and not accept_data:
-            changed = [n for n, d in identity["data"].items() if began["data"].get(n) != d]
+            changed = [n for n, d in identity["data"].items() if d not in began["data"].values()]
             raise RefusedError(
                 f"data changed since the run began: {', '.join(changed or began['data'])};"
                 " --accept-data goes on all the same"
             )
-        write_atomically(self.identity, json.dumps(identity, indent=1).encode())
+        for path in (self.identity, self.checkpoints / self.identity.name):
+            write_atomically(path, json.dumps(identity, indent=1).encode())
 
     def begun(self) -> dict[str, Any]:
         """Return what the run is, as it began; raises `RefusedError` if it has not."""
-        if not self.identity.exists() or not self.record.exists():
+        found = self.identified()
+        if not found or not self.record.exists():
             raise RefusedError(f"{self.path} has not begun: there is nothing to send")
-        return self.identified()
+        return found
+
+    def check_not_lost(self, record: Record) -> None:
+        """Raise `RefusedError` if the run was trained, and all of its checkpoints are gone.
+
+        A start that is killed leaves none within, or at the end of, its first epoch.
+        """
+        if (epochs := record.epochs()) > 1:
+            raise RefusedError(
+                f"{self.checkpoints} has no checkpoint to go on from, though {self.record} tells of"
+                f" {epochs} epochs: bring them back, or remove {self.path} to train from zero"
+            )
 
     def keep(self, record: Record, code: Code) -> None:
         """Keep the code that runs beside the runs of the experiment, and have the tracker get it.
@@ -194,7 +164,7 @@ class RunFolder:
         """
         kept = code.keep(self.path.parent)
         first, mine = kept / "run", kept / f".run.{self.path.name}"
-        if first.exists() and not (self.path.parent / first.read_text()).exists():
+        if first.exists() and not (name_in(first) and (self.path.parent / name_in(first)).exists()):
             first.unlink(missing_ok=True)
         write_atomically(mine, self.path.name.encode())
         # All members of an array begin at once.
@@ -202,8 +172,20 @@ class RunFolder:
             first.hardlink_to(mine)
         mine.unlink()
         # An earlier start may have been killed between the two.
-        if first.read_text() == self.path.name and kept not in record.artifacts():
-            record.write(0, 0, artifact=str(kept))
+        if name_in(first) == self.path.name and kept not in record.artifacts():
+            record.write(0, 0, artifact=record.named(kept))
+
+
+def have_same_data(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two identities have the same bytes of the same samples, wherever they lie."""
+    if "samples" in one and "samples" in other:
+        return bool(one["samples"] == other["samples"])
+    return list(one["data"].values()) == list(other["data"].values())
+
+
+def name_in(path: Path) -> str:
+    """Return the name that a file holds; nothing if it is damaged."""
+    return path.read_bytes().decode(errors="replace").replace("\0", "")
 
 
 def shortened(identity: str) -> str:
@@ -219,42 +201,3 @@ def check_space(folder: RunFolder, needed: int) -> None:
             f"{folder.path} needs {needed / 1e6:.0f} MB for checkpoints;"
             f" {free / 1e6:.0f} MB are free"
         )
-
-
-def is_stale(other: dict[str, Any], holder: dict[str, Any]) -> bool:
-    """Whether the process that left a lock is dead: of this job's last life, or ended since."""
-    job = other.get("job")
-    if job is not None and job == holder["job"] and other.get("restarts") != holder["restarts"]:
-        return True
-    if other["host"] == holder["host"]:
-        return not is_alive(other["pid"])
-    return job is not None and has_ended(job)
-
-
-def has_ended(job: str) -> bool:
-    """Whether SLURM says that a job runs no more; without SLURM's word, it may."""
-    program = shutil.which("squeue")
-    if program is None:
-        return False
-    command = [program, "--noheader", "--format=%T", f"--jobs={job}"]
-    # A user's settings of squeue could hide the job.
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
-    try:
-        asked = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=False, timeout=30, env=plain
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    # A job that ended a while ago is not known any more.
-    return "Invalid job id" in asked.stderr or (asked.returncode == 0 and not asked.stdout.strip())
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -230,7 +230,8 @@ class Tracker(Callback):
             else:
                 # All or none: a start that is killed here draws them again.
                 paths = drawing.result()
-                self.record.write_all(step, epoch, [{"artifact": str(path)} for path in paths])
+                named = [{"artifact": self.record.named(path)} for path in paths]
+                self.record.write_all(step, epoch, named)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run that goes on must know: plain values only."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from parts.batches import Batches
 from parts.classifiers import Classifier
+from parts.machinery.best_checkpoints import BestCheckpoints
 from parts.machinery.checkpoints import (
     AtomicCheckpointIO,
     LastCheckpoints,
@@ -58,7 +59,7 @@ class Training:
         self.start_from = start_from
         # What `fit` goes on from.
         self.resume: Path | None = None
-        best = ModelCheckpoint(
+        best = BestCheckpoints(
             run.folder.checkpoints,
             filename="best-{step:09d}",
             auto_insert_metric_name=False,
@@ -74,7 +75,7 @@ class Training:
         last = LastCheckpoints(run.folder.checkpoints, best)
         stop = SafeStop(last, save_every_n_minutes, tracker.settle)
         self.callbacks: list[Callback] = [tracker, RandomStates(), best, last, stop]
-        self.callbacks.append(TrainedEvents(run.folder.identified().get("events", ())))
+        self.callbacks.append(TrainedEvents(run.events))
         # In a log file a bar would be thousands of lines; the tracker prints one an epoch there.
         bar = tqdm_refresh_rate > 0 and sys.stdout.isatty()
         if bar:
@@ -101,6 +102,7 @@ class Training:
             raise RefusedError(message)
         self.resume = newest(folder.checkpoints)
         if self.resume is None:
+            folder.check_not_lost(self.run.record)
             # What an earlier start recorded before its first checkpoint is recorded anew.
             self.run.record.cut(0, self.tracker.is_kept)
             if trainer.is_global_zero:
@@ -167,7 +169,7 @@ class Evaluation:
         """Mark the run as done, with `places` that it leaves; print metrics and where to look."""
         folder = self.run.folder
         for path in places.values():
-            self.run.record.write(self.step, self.epoch, artifact=str(path))
+            self.run.record.write(self.step, self.epoch, artifact=self.run.record.named(path))
         said = {"checkpoint": str(self.best), "metrics": metrics}
         if self.run.script.checkpoint_events != SAME:
             said["checkpoint_events"] = self.run.script.checkpoint_events

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -146,7 +146,15 @@ def cluster(under_srun: bool) -> ClusterEnvironment:
 def versions(script: Path) -> dict[str, str]:
     """Return the versions of Python, and of the packages that a script's header pins."""
     packages = re.findall(r'^#     "([^=]+)==[^"]+",$', script.read_text(), re.MULTILINE)
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    return {"python": platform.python_version(), **{name: installed(name) for name in packages}}
+
+
+def installed(package: str) -> str:
+    """Return the version of a package; a tracker's may be missing, and cost the run nothing."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def git_commit(folder: Path) -> str:

@@ -2,22 +2,40 @@
 
 import json
 import os
+import os.path
+import re
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 from parts.machinery.code import KEPT
+from parts.machinery.exits import RefusedError
+from parts.machinery.notes import noted
 from parts.machinery.places import write_atomically
+from parts.machinery.reasons import masked_reason
+from parts.machinery.records import parsed, placed
 from parts.machinery.runs import RunFolder
+from parts.machinery.stores import advice, initialised_store
+
+# Seconds in which a server that lives answers something.
+SILENCE = 5.0
 
 
 class Backend(Protocol):
     """Where a run is tracked."""
 
-    def open(self) -> None:
-        """Begin the run's entry, or go on with the one that an earlier start began."""
+    # Seconds without an answer, at the end of a run, after which none is waited for.
+    silence: float
+
+    def load(self) -> None:
+        """Import what it needs, which may take a while and asks nobody."""
+
+    def open(self) -> bool:
+        """Begin the run's entry, or go on with an earlier start's; whether it has nothing yet."""
 
     def last_steps(self) -> dict[str, int]:
         """Return the last step that the entry has of each metric, as far as it can be asked."""
@@ -27,6 +45,9 @@ class Backend(Protocol):
 
     def close(self, status: str) -> None:
         """Say how the run ended."""
+
+    def reason(self, error: Exception) -> str:
+        """Return what is wrong, in words that anybody may read."""
 
 
 class Mirror(threading.Thread):
@@ -45,6 +66,10 @@ class Mirror(threading.Thread):
         self.offset, self.last = int(said["offset"]), str(said["last"])
         self.steps = dict[str, int](said["steps"])
         self.status = ""
+        # Why the tracker could not be told, the last time.
+        self.reason = ""
+        self.loaded = threading.Event()
+        self.answered = time.monotonic()
         self.closing = threading.Event()
 
     def run(self) -> None:
@@ -54,43 +79,59 @@ class Mirror(threading.Thread):
             closing = self.closing.is_set()
             try:
                 if not opened:
-                    self.backend.open()
-                    # An earlier start may have been killed before it kept what it had sent.
-                    self.steps |= self.backend.last_steps()
-                    # Whatever the entry said of the end, it says no more.
-                    self.keep("")
+                    self.backend.load()
+                    self.answered = time.monotonic()
+                    self.loaded.set()
+                    self.open()
                     opened = True
                 self.send()
                 if closing:
                     self.backend.close(self.status)
                     self.keep(self.status)
+                self.reason = ""
             # Whatever a tracker throws, the run goes on.
             except Exception as error:
+                self.reason = self.backend.reason(error)
                 if not warned:
-                    # Not what it says: an address may hold a password.
-                    kind = type(error).__name__
-                    print(f"warning: the tracker does not answer; the record has it all: {kind}")
+                    told = "warning: the tracker does not answer; the record has it all"
+                    print(f"{told}: {self.reason}", flush=True)
                 warned = True
             if closing:
                 return
             self.closing.wait(2.0)
 
+    def open(self) -> None:
+        """Begin, or go on with, what the tracker has; a new entry has nothing."""
+        if self.backend.open():
+            self.offset, self.last, self.steps = 0, "", {}
+        self.answered = time.monotonic()
+        # An earlier start may have been killed before it kept what it had sent.
+        self.steps |= self.backend.last_steps()
+        # Whatever the entry said of the end, it says no more.
+        self.keep("")
+
     def send(self) -> None:
         """Send the whole lines behind `offset`; a step of a metric once, for MLflow keeps both."""
-        with self.folder.record.open(encoding="ascii", newline="") as file:
-            file.seek(self.offset - len(self.last))
-            if file.read(len(self.last)) != self.last:
+        # Bytes that a disk has damaged are no text.
+        last = self.last.encode("latin-1")
+        with self.folder.record.open("rb") as file:
+            file.seek(max(0, self.offset - len(last)))
+            if file.read(len(last)) != last:
                 # The run went back to a checkpoint, and the record with it.
-                self.offset, self.last = file.seek(0), ""
-            lines = [line for line in file if line.endswith("\n")]
-        entries, steps = [json.loads(line) for line in lines], dict(self.steps)
-        for entry in entries:
-            entry["metrics"] = measured(entry, steps)
-            steps |= dict.fromkeys(entry["metrics"], entry["step"])
-        if entries:
+                self.offset = file.seek(0)
+            lines = [line for line in file if line.endswith(b"\n")]
+        for piece in pieces(lines):
+            entries, steps = [entry for line in piece if (entry := parsed(line))], dict(self.steps)
+            for entry in entries:
+                entry["metrics"] = measured(entry, steps)
+                steps |= dict.fromkeys(entry["metrics"], entry["step"])
+                if "artifact" in entry:
+                    folders = (self.folder.path, self.folder.plots)
+                    entry["artifact"] = placed(entry["artifact"], folders)
             self.backend.send(entries)
-            self.offset, self.last = self.offset + sum(map(len, lines)), lines[-1]
-            self.steps = steps
+            self.answered = time.monotonic()
+            self.offset += sum(map(len, piece))
+            self.last, self.steps = piece[-1].decode("latin-1"), steps
             self.keep("")
 
     def keep(self, status: str) -> None:
@@ -98,22 +139,49 @@ class Mirror(threading.Thread):
         said = {"offset": self.offset, "last": self.last, "steps": self.steps, "status": status}
         write_atomically(self.folder.mirrored, json.dumps(said).encode())
 
-    def finish(self, status: str) -> None:
-        """Send the rest and how the run ended, as far as that goes in time."""
+    def finish(self, status: str, hurry: bool = True) -> bool:
+        """Send the rest and how the run ended, as far as that goes in time; whether it did.
+
+        In a hurry, a server that does not answer is not waited for.
+        """
         self.status = status
+        self.answered = began = time.monotonic()
         self.closing.set()
-        self.join(self.patience)
+        while self.is_alive():
+            self.join(0.1)
+            now = time.monotonic()
+            # Who has not answered before will not now.
+            silence = min(self.backend.silence, SILENCE) if self.reason else self.backend.silence
+            silent = hurry and self.loaded.is_set() and now - self.answered > silence
+            if silent or now - began > self.patience:
+                break
         said = progress(self.folder)
         if said["offset"] < size(self.folder.record):
             print("warning: the tracker lacks a part of the record; --sync sends it later")
         elif said["status"] != status:
             print("warning: the tracker does not know how the run ended; --sync says it later")
+        else:
+            # It may have known all before, and not answer now.
+            return not self.reason
+        return False
+
+
+def pieces(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Yield lines as they are sent at once: many with metrics, one with an artifact."""
+    for has_artifact, group in groupby(lines, lambda line: b'"artifact": ' in line):
+        some = list(group)
+        length = 1 if has_artifact else 500
+        yield from (some[start : start + length] for start in range(0, len(some), length))
 
 
 def progress(folder: RunFolder) -> dict[str, Any]:
-    """Return how far the tracker of a run is."""
+    """Return how far the tracker of a run is; from the start where that is not known."""
     start: dict[str, Any] = {"offset": 0, "last": "", "steps": {}, "status": ""}
-    return start | (json.loads(folder.mirrored.read_text()) if folder.mirrored.exists() else {})
+    said = noted(folder.mirrored, offset=int, status=str)
+    if not all(type(said.get(name, value)) is type(value) for name, value in start.items()):
+        return start
+    steps = said.get("steps", {}).values()
+    return start | said if said.get("offset", 0) >= 0 and set(map(type, steps)) <= {int} else start
 
 
 def is_mirrored(folder: RunFolder) -> bool:
@@ -138,37 +206,41 @@ class MlflowBackend:
         settings: dict[str, Any],
         tags: dict[str, str],
     ) -> None:
+        self.silence = float("inf")
         self.identity = folder.path / "mlflow.json"
+        self.record = folder.record
         self.store = store
         self.experiment_name = experiment_name
         self.run_name = folder.path.name
         self.settings = settings
         self.tags = tags
 
-    def open(self) -> None:
-        """Begin the run's entry, or set the one of an earlier start back to running."""
+    def load(self) -> None:
+        """Import MLflow, as this process is to use it."""
         # MLflow reports its use over the network unless told not to before its import.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # It would try for minutes; the mirror tries again by itself.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        import mlflow  # noqa: F401
+
+    def open(self) -> bool:
+        """Begin the run's entry, or set the one of an earlier start back to running."""
+        # Said explicitly: MLflow reads the variable once, when it is imported.
+        uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+        self.silence = SILENCE if uri.startswith("http") else float("inf")
         from mlflow import MlflowClient
         from mlflow.entities import Param, RunTag
 
         artifacts = None
-        # Said explicitly: MLflow reads the variable once, when it is imported.
-        uri = os.environ.get("MLFLOW_TRACKING_URI")
-        if uri is None:
+        if not uri:
             uri = initialised_store(self.store)
             artifacts = (self.store / "artifacts" / self.experiment_name).as_uri()
         self.client = MlflowClient(tracking_uri=uri)
-        if not self.identity.exists():
-            self.note({"key": uuid4().hex})
-        known = json.loads(self.identity.read_text())
-        if "run_id" not in known:
-            known["run_id"] = self.entry(self.experiment_id(artifacts), known["key"])
-            self.note(known)
-        self.run_id = known["run_id"]
+        is_new = self.find(noted(self.identity), artifacts)
         self.client.update_run(self.run_id, status="RUNNING")
         # At each start: an earlier one may have ended between the entry and its parameters.
-        settings = {name: str(value)[:6000] for name, value in self.settings.items()}
+        settings = {n: str(value)[:6000] for n, value in valid_names(self.settings).items()}
         known = self.client.get_run(self.run_id).data
         params = [Param(n, value) for n, value in settings.items() if n not in known.params]
         # MLflow lets no parameter change: a run without a checkpoint may begin anew with others.
@@ -181,14 +253,51 @@ class MlflowBackend:
         for start in range(0, max(len(params), len(tags)), 100):
             some = slice(start, start + 100)
             self.client.log_batch(self.run_id, params=params[some], tags=tags[some])
+        return is_new
+
+    def find(self, known: dict[str, Any], artifacts: str | None) -> bool:
+        """Find the run's entry, or begin one; whether it is another than an earlier start noted."""
+        run_id = known.get("run_id")
+        if isinstance(run_id, str) and self.is_there(run_id):
+            self.run_id = run_id
+            return False
+        key = str(known.get("key", ""))
+        is_known = re.fullmatch("[0-9a-f]{32}", key) is not None
+        if not is_known:
+            key = uuid4().hex
+            # A start that is killed finds by it what it has begun.
+            self.note({"key": key})
+        self.run_id = self.entry(self.experiment_id(artifacts), key, is_known)
+        self.note({"key": key, "run_id": self.run_id})
+        return True
+
+    def is_there(self, run_id: str) -> bool:
+        """Whether the tracker has an entry, and nobody has deleted it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(self.client.get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
 
     def note(self, known: dict[str, str]) -> None:
         """Note by what a later start finds the run's entry."""
         write_atomically(self.identity, json.dumps(known).encode())
 
-    def entry(self, experiment_id: str, key: str) -> str:
-        """Return the id of the run's entry; a killed start may have begun one, and not noted it."""
+    def entry(self, experiment_id: str, key: str, known: bool) -> str:
+        """Return the id of the run's entry; a killed start may have begun one, and not noted it.
+
+        Where its key is not known any more, it is the only one of this name and script.
+        """
         found = self.client.search_runs([experiment_id], f"tags.key = '{key}'")
+        if not found and not known and self.record.exists():
+            script = self.tags.get("script", "")
+            same = f"attributes.run_name = '{self.run_name}' and tags.script = '{script}'"
+            alike = self.client.search_runs([experiment_id], same)
+            if len(alike) == 1:
+                return str(alike[0].info.run_id)
         if found:
             return str(found[0].info.run_id)
         run = self.client.create_run(experiment_id, run_name=self.run_name, tags={"key": key})
@@ -206,6 +315,11 @@ class MlflowBackend:
                 found = self.client.get_experiment_by_name(self.experiment_name)
                 if found is None:
                     raise
+        if found.lifecycle_stage != "active":
+            raise RuntimeError(
+                f"the experiment {self.experiment_name} was deleted; `mlflow experiments restore"
+                f" --experiment-id {found.experiment_id}` brings it back"
+            )
         return str(found.experiment_id)
 
     def last_steps(self) -> dict[str, int]:
@@ -233,25 +347,22 @@ class MlflowBackend:
         """Set how the run ended."""
         self.client.set_terminated(self.run_id, status)
 
+    def reason(self, error: Exception) -> str:
+        """Return what MLflow says, with the commands for this store."""
+        return advice(error, self.store)
 
-def initialised_store(folder: Path) -> str:
-    """Return the URI of the SQLite store in `folder`, which appears there whole or not at all.
 
-    Several processes that create one at once fail on each other's tables (mlflow #979, #12259), and
-    one that is killed leaves half of them.
-    """
-    from mlflow import MlflowClient
-
-    place = folder / "mlflow.db"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not place.exists():
-        new = folder / f".mlflow.db.{uuid4().hex}"
-        MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
-        # The first process wins; the others find its store.
-        with suppress(FileExistsError):
-            place.hardlink_to(new)
-        new.unlink()
-    return f"sqlite:///{place}"
+def valid_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by names that MLflow takes: those of files may hold anything."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        valid = re.sub(r"[^/\w.\- :]", "_", name, flags=re.ASCII)
+        if os.path.normpath(valid) != valid or valid.startswith(("/", "..")):
+            valid = valid.replace("/", "_").lstrip(".") or "_"
+        valid = valid[:240]
+        alike = sum(other.partition(" ")[0] == valid for other in found)
+        found[f"{valid} {alike + 1}" if alike else valid] = value
+    return found
 
 
 class CometBackend:
@@ -266,28 +377,45 @@ class CometBackend:
         settings: dict[str, Any],
         tags: dict[str, str],
     ) -> None:
+        # To begin, it asks several servers.
+        self.silence = 3 * SILENCE
         self.identity = folder.path / "comet.json"
+        # Where Comet keeps what it cannot send.
+        self.archives = folder.path.parents[1] / "cometml-runs"
         self.key_variable = key_variable
         self.project_name = project_name
         self.names = (experiment_name, folder.path.name)
         self.settings = settings
         self.tags = tags
 
-    def open(self) -> None:
-        """Begin the experiment, or go on with it: its key is kept in the run's folder."""
+    def load(self) -> None:
+        """Import Comet, as this process is to use it."""
         os.environ.setdefault("COMET_DISABLE_AUTO_LOGGING", "1")
-        import comet_ml
+        import comet_ml  # noqa: F401
 
-        if not self.identity.exists():
-            write_atomically(self.identity, json.dumps({"experiment_key": uuid4().hex}).encode())
-        key = json.loads(self.identity.read_text())["experiment_key"]
+    def open(self) -> bool:
+        """Begin the experiment, or go on with it: its key is kept in the run's folder."""
+        import comet_ml
+        from comet_ml.config import get_config  # type: ignore[attr-defined]
+
+        key = noted(self.identity, experiment_key=str).get("experiment_key", "")
+        is_new = re.fullmatch("[A-Za-z0-9]{32,50}", key) is None
+        if is_new:
+            key = uuid4().hex
+            write_atomically(self.identity, json.dumps({"experiment_key": key}).encode())
+        archives = str(get_config("comet.offline_directory"))
+        if archives == ".cometml-runs":
+            # Nobody has chosen a place, and the current folder may be a repository.
+            archives = str(self.archives)
+        Path(archives).mkdir(parents=True, exist_ok=True)
         self.experiment = comet_ml.start(
-            api_key=os.environ[self.key_variable],
+            api_key=clean_key(self.key_variable),
             project_name=self.project_name,
             experiment_key=key,
             mode="get_or_create",
             experiment_config=comet_ml.ExperimentConfig(
                 name=self.names[1],
+                offline_directory=archives,
                 log_code=False,
                 log_env_details=False,
                 # A remote's address may hold a token.
@@ -301,6 +429,9 @@ class CometBackend:
         )
         self.experiment.log_parameters(self.settings)
         self.experiment.log_others({"experiment_name": self.names[0], **self.tags})
+        # It answers; now it has its own time to send what it holds.
+        self.silence = float("inf")
+        return is_new
 
     def last_steps(self) -> dict[str, int]:
         """Return nothing: an experiment that is kept offline cannot be asked."""
@@ -325,6 +456,26 @@ class CometBackend:
         self.experiment.log_other("status", status)
         self.experiment.end()
 
+    def reason(self, error: Exception) -> str:
+        """Return what Comet says."""
+        return masked_reason(error)
+
+
+def clean_key(variable: str) -> str:
+    """Return Comet's key without what an editor, or a file, has put round it.
+
+    Raises `RefusedError`, which does not show it, if there is none, or if no key looks like it:
+    Comet would print it.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise RefusedError(f"the variable {variable} is not set; it holds Comet's key")
+    if re.fullmatch(r"[!-~]+", key) is None:
+        raise RefusedError(f"the variable {variable} holds no key of Comet's: it has odd letters")
+    # Comet reads its own variable besides.
+    os.environ[variable] = key
+    return key
+
 
 def measured(entry: dict[str, Any], sent: dict[str, int]) -> dict[str, float]:
     """Return the metrics of a line of the record that were not sent for this step before."""
@@ -333,7 +484,7 @@ def measured(entry: dict[str, Any], sent: dict[str, int]) -> dict[str, float]:
         name: float(value)
         for name, value in entry.items()
         if name not in ("step", "epoch", "time", "artifact")
-        and value is not None
+        and type(value) in (int, float)
         and step > sent.get(name, -1)
     }
 

@@ -1,9 +1,9 @@
 """The trainings that another one builds on, found by what their run folders record."""
 
-import json
 from pathlib import Path
 
 from parts.machinery.exits import RefusedError
+from parts.machinery.notes import identity_of, noted
 from parts.machinery.places import is_whole
 
 
@@ -28,7 +28,9 @@ def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
     done = folder / "done"
     if not done.is_file():
         raise RefusedError(f"the {stage} has not finished: {folder}; train_{stage}.py comes first")
-    said = json.loads(done.read_text())
+    said = noted(done, script=str, checkpoint=str, sha256=str)
+    if not said:
+        raise RefusedError(f"{done} is damaged; start train_{stage}.py again, which mends it")
     if "+" in said["script"]:
         raise RefusedError(
             f"{folder} does not fit: its code was edited by hand;"
@@ -48,6 +50,10 @@ def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
 
 def check_parent_data(folder: Path, data: dict[str, str]) -> None:
     """Raise `RefusedError` if a parent saw other files, by digest."""
-    there = set(json.loads((folder / "run.json").read_text())["data"].values())
-    if there != set(data.values()):
+    there = identity_of(folder).get("data")
+    if there is None:
+        raise RefusedError(
+            f"{folder / 'run.json'} is lost: what that run was trained on is unknown"
+        )
+    if set(map(str, there.values())) != set(data.values()):
         raise RefusedError(f"{folder} was trained on other data than what the files hold now")

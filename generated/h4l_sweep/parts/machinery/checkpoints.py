@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 
 from parts.classifiers import Classifier, check_fit
 from parts.machinery.exits import NotFiniteError, RefusedError
+from parts.machinery.notes import noted
 from parts.machinery.places import digest, is_whole, write_atomically
 
 
@@ -38,6 +41,11 @@ class LastCheckpoints(Checkpoint):
         super().__init__()
         self.folder = folder
         self.best = best
+        self.trained = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `newest.json` says besides, for the case that it is lost."""
+        return {"trained": self.trained, "best": Path(self.best.best_model_path).name}
 
     def on_train_epoch_end(self, trainer: Trainer, _: LightningModule) -> None:
         """Save, after validation and early stopping."""
@@ -51,6 +59,7 @@ class LastCheckpoints(Checkpoint):
         if not all(bool(weight.isfinite().all()) for weight in weights):
             raise NotFiniteError(f"weights that are not finite at step {trainer.global_step}")
         path = self.folder / f"last-{trainer.global_step:09d}.ckpt"
+        self.trained = trained
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
             before = pointer(self.folder)
@@ -67,16 +76,62 @@ class LastCheckpoints(Checkpoint):
 
 
 def pointer(folder: Path) -> dict[str, Any]:
-    """Return what `newest.json` says; empty before the first checkpoint."""
-    path = folder / "newest.json"
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    """Return what `newest.json` says; empty before the first checkpoint, or if it is lost."""
+    return noted(
+        folder / "newest.json",
+        file=str,
+        step=int,
+        sha256=str,
+        trained=bool,
+        best=str,
+        previous=dict,
+    )
+
+
+def rebuilt(folder: Path) -> dict[str, Any]:
+    """Write `newest.json` anew from the checkpoints, if there are any, and return what it says.
+
+    Raises `RefusedError` if none of them can be loaded.
+    """
+    paths = sorted(folder.glob("last-*.ckpt"), key=step_of, reverse=True)
+    for path, before in zip_longest(paths, paths[1:]):
+        try:
+            content = load(path)
+        except RefusedError as error:
+            print(f"warning: {error}")
+            continue
+        state = content.get("callbacks", {}).get(LastCheckpoints.__qualname__, {})
+        said = {
+            "file": path.name,
+            "step": content["global_step"],
+            "sha256": digest(path),
+            "trained": state.get("trained", False),
+            "best": state.get("best", ""),
+            "previous": {"file": before.name, "sha256": digest(before)} if before else {},
+        }
+        print(f"{folder / 'newest.json'} is not there; going on from {path}")
+        write_atomically(folder / "newest.json", json.dumps(said).encode())
+        return said
+    if paths:
+        raise RefusedError(
+            f"no checkpoint in {folder} can be loaded: what was trained is lost;"
+            f" remove {folder.parent} to train from zero"
+        )
+    return {}
+
+
+def step_of(path: Path) -> int:
+    """Return the step that the name of a checkpoint tells."""
+    return int("".join(re.findall(r"\d+", path.stem)) or 0)
 
 
 def remove_older(folder: Path) -> None:
     """Remove all of the last checkpoints but the newest and the one before."""
     named = pointer(folder)
-    kept = {each["file"] for each in (named, named.get("previous")) if each}
+    if not named:
+        # Without it, nobody knows which one is needed.
+        return
+    kept = {each.get("file") for each in (named, named["previous"])}
     for path in folder.glob("last-*.ckpt"):
         if path.name not in kept:
             path.unlink(missing_ok=True)
@@ -84,19 +139,23 @@ def remove_older(folder: Path) -> None:
 
 def newest(folder: Path) -> Path | None:
     """Return the newest whole checkpoint, or None before the first: never by modification time."""
-    # A start that was killed may have left one more.
-    remove_older(folder)
-    named = pointer(folder)
+    named = pointer(folder) or rebuilt(folder)
     if not named:
         return None
+    # A start that was killed may have left one more.
+    remove_older(folder)
     path = folder / str(named["file"])
     if is_whole(path, named["sha256"]):
         return path
     previous = named["previous"]
-    if not previous or not is_whole(folder / previous["file"], previous["sha256"]):
-        raise RefusedError(f"{path} is damaged and there is no other whole checkpoint")
-    print(f"{path} is damaged; going on from {folder / previous['file']}")
-    return folder / str(previous["file"])
+    before = folder / str(previous.get("file", ""))
+    if not is_whole(before, str(previous.get("sha256"))):
+        raise RefusedError(
+            f"{path} is damaged and there is no other whole checkpoint: what was trained is lost;"
+            f" remove {folder.parent} to train from zero"
+        )
+    print(f"{path} is damaged; going on from {before}")
+    return before
 
 
 def is_trained(folder: Path, path: Path) -> bool:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -19,12 +19,20 @@ from parts.data_checks import find_data
 from parts.datasets import Dataset
 from parts.files import check_fingerprints, fingerprints, inside
 from parts.machinery.arguments import parse_arguments
-from parts.machinery.backends import Backend, CometBackend, Mirror, MlflowBackend, is_mirrored
+from parts.machinery.backends import (
+    Backend,
+    CometBackend,
+    Mirror,
+    MlflowBackend,
+    clean_key,
+    is_mirrored,
+)
 from parts.machinery.code import KEPT, Code, code_of
 from parts.machinery.elsewhere import elsewhere
 from parts.machinery.exits import (
     DONE,
     FAILED,
+    REFUSED,
     NotFiniteError,
     RefusedError,
     StoppedError,
@@ -123,6 +131,8 @@ class Run:
     parents: dict[str, Path]
     seed: Seed
     under_srun: bool
+    # Of all trainings up to this one, as its checkpoints will say; the first task knows them.
+    events: Sequence[Any] = ()
 
     def place(self, path: str) -> Path:
         """Return where a place of the spec lies."""
@@ -131,8 +141,7 @@ class Run:
     @property
     def plots(self) -> Path:
         """Where the tracker's plots go."""
-        place = self.place(self.script.tracker_path)
-        return place / self.script.experiment_name / self.folder.path.name
+        return self.folder.plots
 
 
 def launch(script: Script, train: Callable[[Run], None]) -> int:
@@ -146,7 +155,10 @@ def launch(script: Script, train: Callable[[Run], None]) -> int:
     name = script.run_name + (f"+{arguments.again}" if arguments.again else "")
     listen(must_stop_together(arguments.srun))
     try:
-        folder = RunFolder(script.place(script.save_dir) / script.experiment_name / name)
+        below = Path(script.experiment_name, name)
+        folder = RunFolder(
+            script.place(script.save_dir) / below, script.place(script.tracker_path) / below
+        )
         homes = (*Path(script.file).resolve().parents, script.place("."))
         for note in elsewhere(script.save_dir, folder.path, homes) if rank == 0 else ():
             print(note, file=sys.stderr)
@@ -179,15 +191,21 @@ def start(
     code = checked_code(script, folder, arguments.srun, rank)
     check_srun(arguments.srun)
     check_comet_key(script, folder, arguments.sync)
-    if folder.done.exists() or arguments.sync:
+    if folder.is_done or arguments.sync:
         if not arguments.sync:
             print(f"{folder.path} is finished; --again LABEL starts another run")
         # Nothing of it is touched, but a tracker that lacks something gets that.
         if rank == 0 and (arguments.sync or not is_mirrored(folder)):
             quieten(rank)
-            mirror = Mirror(folder, backend(script, code, folder, folder.begun()))
+            tracker = backend(script, code, folder, folder.begun())
+            # Nothing else waits for what is to be sent.
+            mirror = Mirror(folder, tracker, 600.0 if arguments.sync else 30.0)
             mirror.start()
-            mirror.finish("FINISHED" if folder.done.exists() else "KILLED")
+            told = mirror.finish("FINISHED" if folder.is_done else "KILLED", not arguments.sync)
+            if arguments.sync and not told:
+                why = mirror.reason or "it does not answer"
+                print(f"refused: the tracker was not sent everything: {why}", file=sys.stderr)
+                return REFUSED
         return DONE
     quieten(rank)
     if script.accelerator is not None:
@@ -218,14 +236,14 @@ def start(
             train(run(record=record, artist=ThreadPoolExecutor()))
         return DONE
     identity = identify(script, code, folder, files, parents, built, seed, arguments.accept_data)
-    record = Record(folder.record)
+    record = Record(folder.record, folder.plots)
     # Nothing is drawn, or recorded, when the run's folder is given up.
     with (
         mirrored(folder, backend(script, code, folder, identity)),
         ThreadPoolExecutor(max_workers=1) as artist,
     ):
         folder.keep(record, code)
-        train(run(record=record, artist=artist))
+        train(run(record=record, artist=artist, events=identity["events"]))
     return DONE
 
 
@@ -247,10 +265,9 @@ def checked_code(script: Script, folder: RunFolder, under_srun: bool, rank: int)
 def check_comet_key(script: Script, folder: RunFolder, sync: bool) -> None:
     """Raise `RefusedError` if Comet's key would be needed and its variable does not hold it."""
     name = script.comet_variable
-    if name is None or (folder.done.exists() and not sync):
+    if name is None or (folder.is_done and not sync):
         return
-    if not os.environ.get(name):
-        raise RefusedError(f"the variable {name} is not set; it holds Comet's key")
+    clean_key(name)
 
 
 def seeded(seed: int | None, folder: RunFolder) -> Seed:
@@ -294,17 +311,18 @@ def identify(
         "code": f"{KEPT}/{code.digest}",
         "edited": list(code.edited),
         "data": fingerprints(files),
+        # The same bytes elsewhere are the same data, if they are the same samples'.
+        "samples": {},
         "versions": versions(code.script),
         "commit": git_commit(spec_folder),
         "seed": seed.number,
     }
+    for name, paths in files.items():
+        found = [str(file) for path in paths for file in inside(path)]
+        identity["samples"][name] = [identity["data"][file] for file in found]
     check_fingerprints(identity["data"], script.fingerprints, spec_folder)
-    digests = {
-        name: [identity["data"][str(file)] for path in paths for file in inside(path)]
-        for name, paths in files.items()
-    }
     start_from = None if script.load_checkpoint is None else script.place(script.load_checkpoint)
-    own = described_events(script.dataset, digests)
+    own = described_events(script.dataset, identity["samples"])
     identity["events"] = events_of(start_from, script.checkpoint_events, own)
     if start_from is not None:
         identity["start_from"] = digest(start_from)
