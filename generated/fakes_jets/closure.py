@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T055647Z-ratio", "49d869861ee3a605")
+RATIO = ("fakes_jets_MLP_20261128T072813Z-ratio", "4751785df32bee00")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T055647Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T072813Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="164e00eeea99582bf3400de1a6e0d8f47286f3f0098a4d3679d85af467196e07",
+    parts="1dc73889b108a396f5f9e5cceafc320bb6d994e53af2a81c3a021ccaf7c3ad8e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

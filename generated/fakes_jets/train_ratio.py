@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T055647Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T072813Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T055647Z-numerator", "b9284ab47ad611c6"),
-    "denominator": ("fakes_jets_MLP_20261128T055647Z-denominator", "2afaa835d40b3f72"),
+    "numerator": ("fakes_jets_MLP_20261128T072813Z-numerator", "2df647dbc6ae0661"),
+    "denominator": ("fakes_jets_MLP_20261128T072813Z-denominator", "2b021a98e88e8360"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="810ca33061269bc487ae9b90096e38d91c5cd239316745a25b7ac345eb2e9763",
+    parts="bd9f871faa63b9e733785b8199850c900856f92e8520391a73ed324d095a1810",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055648Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T072814Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -133,7 +133,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="0339422568b9d6196eddd312824e4d2944e3c4ce883a7c7e0339fd6dd02035fc",
+    parts="b790d59c9a6a3430115a8d17f98ffdaa7bdadf506fe4fafd80c786d5b76ff8d1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055648Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T072814Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T055648Z-numerator", "11f251209f057997"),
-    "denominator": ("fakes_pt_MLP_20261128T055648Z-denominator", "35856377c9fbbf2c"),
+    "numerator": ("fakes_pt_MLP_20261128T072814Z-numerator", "f8ac0c86d9f096f1"),
+    "denominator": ("fakes_pt_MLP_20261128T072814Z-denominator", "bb6423423594553b"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cb24a52af1b82b20926655e33209c4d69f9190db99d90f892389cbfb001ce57f",
+    parts="0dbc449295dd612dab051709e8c025a5006a2f87a86a8e183a32bb228f5355c2",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

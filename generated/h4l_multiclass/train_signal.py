@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T055648Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T072814Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9859b030a0ba6a8bf234c54db05327b53adbb9e9c178c3b941588e4ef31d5a9e",
+    parts="8322ea8d9589e4e807f1574b53d6cc88d854d2446417aee882d306c9d47f0e06",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
