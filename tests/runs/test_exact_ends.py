@@ -90,7 +90,7 @@ def assert_equal(run: Run, straight: Run) -> None:
     assert run.plots() == straight.plots()
 
 
-@pytest.mark.parametrize(("precision", "training"), sampled(cases(), every=11))
+@pytest.mark.parametrize(("precision", "training"), sampled(cases(), every=22))
 def test_a_run_that_is_killed_ends_as_a_straight_one(
     workshop: Workshop, precision: object, training: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
@@ -115,3 +115,18 @@ def interrupted(workshop: Workshop, script: Path, name: str) -> Run:
         ended.quiet()
     workshop.run(script, variables=variables).done()
     return workshop.found(name, place)
+
+
+def test_an_optimizer_keeps_the_types_of_its_numbers(workshop: Workshop) -> None:
+    """NAdam has a product of 32 bits beside weights of 64, which torch would load as one of 64."""
+    table = {"max_epochs": 1, "optimizer": {"optimizer_name": "NAdam"}}
+    script = workshop.build("nadam", experiment_config={"precision": 64}, training_config=table)
+    workshop.run(script).done()
+    straight = workshop.found("nadam")
+    variables = {"ANALYSIS_ML_LOGS_DIR": str(workshop.folder / "kept")}
+    strike = Strike("step", "*", 3, signal.SIGTERM)
+    assert workshop.run(script, strike=strike, variables=variables).status == 143
+    workshop.run(script, variables=variables).done()
+    assert_same(bare(workshop.found("nadam", "kept").checkpoint()), bare(straight.checkpoint()))
+    states = straight.checkpoint()["optimizer_states"][0]["state"].values()
+    assert {state["mu_product"].dtype for state in states} == {torch.float32}
