@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T072813Z-ratio", "4751785df32bee00")
+RATIO = ("fakes_jets_MLP_20261128T074936Z-ratio", "edd93ca1ed2da033")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T072813Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T074936Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +136,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1dc73889b108a396f5f9e5cceafc320bb6d994e53af2a81c3a021ccaf7c3ad8e",
+    parts="a8617abdc1cd773349865d5d259917e133dd0d586551bd6139e3c5bf9dd274ba",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

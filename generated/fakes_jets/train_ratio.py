@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T072813Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T074936Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T072813Z-numerator", "2df647dbc6ae0661"),
-    "denominator": ("fakes_jets_MLP_20261128T072813Z-denominator", "2b021a98e88e8360"),
+    "numerator": ("fakes_jets_MLP_20261128T074936Z-numerator", "18902fcf82848c54"),
+    "denominator": ("fakes_jets_MLP_20261128T074936Z-denominator", "8ac9e7b48d00e4ac"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="bd9f871faa63b9e733785b8199850c900856f92e8520391a73ed324d095a1810",
+    parts="0a034da140be2c70c875ade813989a83246032092de412d35f5390d4d7bef689",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

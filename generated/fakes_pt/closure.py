@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T072814Z-ratio", "ef22342344d25528")
+RATIO = ("fakes_pt_MLP_20261128T074937Z-ratio", "f1081d639b6433bc")
 
 # Dataset.
 EVENT_NUMBER = "event"

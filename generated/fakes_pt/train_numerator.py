@@ -54,7 +54,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T072814Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T074937Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -133,7 +133,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b790d59c9a6a3430115a8d17f98ffdaa7bdadf506fe4fafd80c786d5b76ff8d1",
+    parts="84f49f967d790c1fadba08986dfd1cfba9efec14ca651d00baffd622013c7f3a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T072814Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T074937Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T072814Z-numerator", "f8ac0c86d9f096f1"),
-    "denominator": ("fakes_pt_MLP_20261128T072814Z-denominator", "bb6423423594553b"),
+    "numerator": ("fakes_pt_MLP_20261128T074937Z-numerator", "a3d2475e7100279e"),
+    "denominator": ("fakes_pt_MLP_20261128T074937Z-denominator", "50658ba76cbee873"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="0dbc449295dd612dab051709e8c025a5006a2f87a86a8e183a32bb228f5355c2",
+    parts="f215e5c42a5a453339dd9d427245a65ac45e8cedf5b5e888cac5be045b4d5f66",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T072814Z"
+RUN_NAME = "h4l_ResNet_20261128T074938Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +158,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="339af7e14721c3d7a5c8366d901adaa138ba06e96e1f125d469246b659107e86",
+    parts="b0ccf0caa5c652aded492b0adfc747ec64a6130c289c2901af8743d58ac1e54b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

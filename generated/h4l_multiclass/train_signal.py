@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T072814Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T074938Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +151,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8322ea8d9589e4e807f1574b53d6cc88d854d2446417aee882d306c9d47f0e06",
+    parts="a1e9e3d712b2949ea955edbb108a3a43a554d76e19b64f4050fc1d614db04f46",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -17,9 +17,10 @@ from parts.events import Events
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
 from parts.machinery.checkpoints import load, newest
-from parts.machinery.continuations import Optimisation, worsening
+from parts.machinery.continuations import worsening
 from parts.machinery.exits import ASKED, RefusedError, StoppedError
 from parts.machinery.launches import Run
+from parts.machinery.optimisations import Optimisation
 from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Training
 from parts.metrics import Outputs, binary_metrics
