@@ -33,7 +33,7 @@ lint: .venv/test
 	exit $$status
 
 sweeps: .venv/test
-	SEESAWC_SWEEPS=whole $(BIN)/pytest -n $(WORKERS) tests/compiler tests/parts
+	SEESAWC_SWEEPS=whole $(BIN)/pytest -n $(WORKERS) tests/compiler tests/parts tests/runs/test_exact_ends.py
 
 mutants: .venv/test
 	$(BIN)/python tests/mutants.py

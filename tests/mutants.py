@@ -46,6 +46,8 @@ FILES = {
     "early_stopping": "tests/runs/test_early_stopping.py",
     "agreement": "tests/test_agreement.py",
     "apply": "tests/test_apply.py",
+    "going_on": "tests/runs/test_going_on.py",
+    "exact_ends": "tests/runs/test_exact_ends.py",
 }
 
 
@@ -594,6 +596,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/classifiers.py": [
         (
+            "        if metric is None:\n",
+            "        if metric is not None:\n            scheduler.step(metric)\n        else:\n",
+            "going_on::test_two_tasks_lose_no_step_of_a_plateau",
+        ),
+        (
             "return (self.loss(logits, label) * weight).mean()",
             "return self.loss(logits, label).mean()",
             "wiring::test_losses_weigh_events_as_the_flags_say",
@@ -1037,7 +1044,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fakes::test_a_checkpoint_that_is_another_network_is_refused",
         ),
         (
-            '    ratio.load_state_dict(content["state_dict"])\n',
+            '    ratio.load_state_dict(content["state_dict"], assign=True)\n',
             "",
             "fakes_wiring::test_the_losses_of_the_ratio_weigh_leptons_as_their_options_say[single-True]",
         ),
@@ -1776,8 +1783,50 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "return False",
             "tracking::test_mlflow_holds_the_files",
         ),
+        (
+            "            with self.precision():\n                validation",
+            "            with nullcontext():\n                validation",
+            "going_on::test_plots_that_are_drawn_again_show_what_the_trainer_computed",
+        ),
+        (
+            'rate = {} if due else {"lr": self.rate}',
+            "rate: dict[str, float] = {}",
+            "going_on::test_an_epoch_too_short_for_the_cadence_records_its_learning_rate",
+        ),
+    ],
+    f"{MACHINERY}/continuations.py": [
+        (
+            'here.move(done, content["global_step"])',
+            "here.move(0, 0)",
+            "continuations::test_a_changed_schedule_stands_where_it_would_had_it_been_there_always",
+        ),
+        (
+            "            checkpoint |= self.replaced\n",
+            "",
+            "continuations::test_another_optimizer_begins_anew",
+        ),
+        (
+            "state[name] = state[name].to(dtype)",
+            "pass",
+            "exact_ends::test_an_optimizer_keeps_the_types_of_its_numbers",
+        ),
+        (
+            "    check_cycle(",
+            "    print(",
+            "continuations::test_a_cycle_over_a_training_is_neither_prolonged_nor_entered_midway",
+        ),
+        (
+            '    state["patience"] = patience\n',
+            "",
+            "continuations::test_patience_is_the_scripts_and_one_that_had_run_out_begins_anew",
+        ),
     ],
     f"{MACHINERY}/trainings.py": [
+        (
+            "        widen(classifier, self.tracker.train)\n",
+            "",
+            "exact_ends::test_an_optimizer_keeps_the_types_of_its_numbers",
+        ),
         (
             "checkpoint or best_checkpoint(run.folder.checkpoints)",
             "checkpoint or newest(run.folder.checkpoints) or run.folder.path",
@@ -1799,13 +1848,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_seed_left_out",
         ),
         (
-            "TQDMProgressBar(refresh_rate=tqdm_refresh_rate)",
-            "TQDMProgressBar(refresh_rate=1)",
+            "EpochBar(tqdm_refresh_rate)",
+            "EpochBar(1)",
             "options::test_tqdm_refresh_rate_at_a_terminal",
         ),
         (
-            "[tracker, RandomStates(), best, last, stop]",
-            "[tracker, best, last, stop]",
+            "keeping = [RandomStates(), self.continuation, TrainedEvents(run.events)]",
+            "keeping = [self.continuation, TrainedEvents(run.events)]",
             "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
         ),
         (
@@ -1824,8 +1873,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "interruptions::test_a_signal_while_a_run_ends_changes_nothing",
         ),
         (
-            "[tracker, RandomStates(), best, last, stop]",
-            "[tracker, RandomStates(), last, best, stop]",
+            "[tracker, *keeping, best, last, stop]",
+            "[tracker, *keeping, last, best, stop]",
             "tracking::test_again_makes_another_run",
         ),
         (
@@ -1925,7 +1974,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "trainings::test_an_evaluation_has_the_best_weights",
         ),
         (
-            "resume_after_training(self.tracker, classifier, load(self.resume))",
+            "resume_after_training(self.tracker, classifier, load(self.resume), device)",
             "pass",
             "trainings::test_a_run_that_was_stopped_goes_on_and_one_that_is_trained_is_not_trained_again",
         ),

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T082842Z-ratio", "d24cc7847d7e10d0")
+RATIO = ("fakes_jets_MLP_20261128T083545Z-ratio", "5c41c414db7cb893")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -55,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T082842Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T083545Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -137,7 +137,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ea8b6102bafc520d79f06a0e6a08e16c064aca4b8bd9098197cfcf44dc472398",
+    parts="e1fe8dc0308ed4642bd48a83bfeaa78514fde4f10e72c5673563ad9a2e938ba8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T082842Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T083545Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T082842Z-numerator", "8daa4de229a46ee8"),
-    "denominator": ("fakes_jets_MLP_20261128T082842Z-denominator", "5e4ea63135889423"),
+    "numerator": ("fakes_jets_MLP_20261128T083545Z-numerator", "da9e8cd4884e0e38"),
+    "denominator": ("fakes_jets_MLP_20261128T083545Z-denominator", "5988bdead4ddb9a3"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3d5988ec3f2ae16239b3f407d60e222157f7396258037919d61c8842777ec87d",
+    parts="8a6643e8b6ce78d969fb7128f0b387a82203e2a9585c443bb8bc8dc9f3a25eac",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

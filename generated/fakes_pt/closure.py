@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T082843Z-ratio", "0b398f839e18ecc0")
+RATIO = ("fakes_pt_MLP_20261128T083545Z-ratio", "73215f3b9100d54c")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -60,7 +60,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T082843Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T083545Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +114,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T082843Z-numerator", "1e75dfd397e15101"),
-    "denominator": ("fakes_pt_MLP_20261128T082843Z-denominator", "5714355345e26644"),
+    "numerator": ("fakes_pt_MLP_20261128T083545Z-numerator", "b92ac87f54ec593a"),
+    "denominator": ("fakes_pt_MLP_20261128T083545Z-denominator", "29df0f096526ced8"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -161,7 +161,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3158896fd8dce4e1b2351527af33842a87ce950ddfa7c6a49d3623fc17c931e4",
+    parts="13a98a405c4c2d9481cf81d32551f84ab160c16de328382705760a8a07b9d175",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

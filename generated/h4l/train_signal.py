@@ -52,7 +52,7 @@ from parts.root_files import Root
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T082843Z"
+RUN_NAME = "h4l_ResNet_20261128T083545Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -159,7 +159,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a488adbf01c969916ff5fe527b06a4b7452dbbe2238571267df1ab541ed54ef5",
+    parts="97290097b7c56e741bfde61b5fa73ee9d5408f60350fc786eed72353f45bffba",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

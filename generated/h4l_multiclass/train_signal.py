@@ -50,7 +50,7 @@ from parts.plots import labelled, multiclass_figures
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T082843Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T083545Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="dd6f3d0b81bfdc9cc208a44f8bf1275217f5b87ef499a9eceb91c73e48dc01de",
+    parts="05a528d7577b8cfdd36d4489cecf9f479597d54e4d2e14afb4574a27558f1814",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

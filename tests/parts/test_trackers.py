@@ -396,7 +396,7 @@ def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path:
         later = build(tmp_path, figures=empty)
         checkpoint = {"state_dict": classifier.state_dict(), "callbacks": {"Tracker": state}}
         ASKED.together = True
-        resume_after_training(later, classifier, checkpoint)
+        resume_after_training(later, classifier, checkpoint, torch.device("cpu"))
         # The first task evaluates alone.
         assert not ASKED.together
         later.settle()

@@ -21,6 +21,7 @@ from parts.events import Events
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
 from parts.machinery.checkpoints import AtomicCheckpointIO, LastCheckpoints, load, newest
+from parts.machinery.continuations import Continuation
 from parts.machinery.exits import ASKED, RefusedError, StoppedError
 from parts.machinery.launches import Run, Seed
 from parts.machinery.places import digest
@@ -150,10 +151,11 @@ def test_callbacks_stand_in_the_order_in_which_they_build_on_each_other(
 ) -> None:
     run = begins()
     training = prepare(run, save_top_k=2)
-    tracker, states, best, last, stop, events = training.callbacks
+    tracker, states, continuation, events, best, last, stop = training.callbacks
     assert isinstance(events, TrainedEvents)
     assert tracker is training.tracker
     assert isinstance(states, RandomStates)
+    assert isinstance(continuation, Continuation)
     assert isinstance(best, ModelCheckpoint)
     assert isinstance(last, LastCheckpoints)
     assert isinstance(stop, SafeStop)
@@ -168,7 +170,7 @@ def test_callbacks_stand_in_the_order_in_which_they_build_on_each_other(
 def test_the_best_is_looked_for_where_something_is_monitored(
     begins: Callable[..., Run], monitor: str | None, every: int
 ) -> None:
-    best = prepare(begins(), monitor=monitor, every_n_epochs=3).callbacks[2]
+    best = prepare(begins(), monitor=monitor, every_n_epochs=3).callbacks[4]
     assert isinstance(best, ModelCheckpoint)
     assert (best.monitor, best._every_n_epochs) == (monitor, every)
 

@@ -296,7 +296,7 @@ def test_metrics_and_plots_never(never: tuple[Run, Ended]) -> None:
     run, _ = never
     assert run.epochs("val_loss") == [1, 2]
     names = {name for line in run.measured() for name in line if not name.startswith("test_")}
-    assert names == {"step", "epoch", "train_loss", "val_loss"}
+    assert names == {"step", "epoch", "train_loss", "val_loss", "lr"}
     assert not [name for name in run.artifacts() if name.endswith(".png")]
 
 
@@ -316,6 +316,10 @@ def test_tqdm_refresh_rate_at_a_terminal(workshop: Workshop, rate: int, drawn: s
     steps = {int(step) for step in re.findall(rf"\| (\d+)/{STEPS} \[", text)}
     assert steps - {0} == drawn
     assert bool(re.search(r"epoch 2/2: train_loss", text)) == (rate == 0)
+    # As in the lines of a log.
+    for epoch in (1, 2):
+        bar = rf"epoch {epoch}/2: 100%\|[^\r]*\| {STEPS}/{STEPS} \[[^\r]*train_loss=\d"
+        assert bool(re.search(bar, text)) == (rate > 0), text
 
 
 def test_without_a_terminal_there_is_one_line_an_epoch(plain: tuple[Run, Ended]) -> None:

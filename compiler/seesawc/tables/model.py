@@ -50,7 +50,8 @@ class ModelTable:
         "Checkpoint to load; without continue_training the script only tests it."
     )
     continue_training: bool = option(
-        "Go on from load_checkpoint: weights, optimizer, schedule and epoch.", False
+        "Go on from load_checkpoint to max_epochs; what changed since takes effect, or is refused.",
+        False,
     )
     checkpoint_events: Literal["same", "numbered", "unseen"] = option(
         "What the events are to load_checkpoint. same: those of its training, split alike, or it is"

@@ -96,6 +96,22 @@ class Classifier(LightningModule):
         """Stop where a schedule has led to a learning rate that is none."""
         check_rate(optimizer, self.global_step)
 
+    def on_train_epoch_end(self) -> None:
+        """Step the schedules that judge by a metric, before checkpoints of this epoch are made."""
+        for config in self.trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau and (self.current_epoch + 1) % config.frequency == 0:
+                schedule: Any = config.scheduler
+                schedule.step(self.trainer.callback_metrics[str(config.monitor)])
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step the other schedules.
+
+        Lightning steps those that judge by a metric after checkpoints are made, and not at all in
+        an epoch that was gone on with: a continued run would lack these steps (#4655).
+        """
+        if metric is None:
+            super().lr_scheduler_step(scheduler, metric)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint say what it knows, in plain values."""
         checkpoint["knows"] = self.knows

@@ -92,7 +92,7 @@ def events_of(
     last = before[-1]
     if last is None:
         return [*before, own]
-    differing = differences(last, own, numbered=asserted == NUMBERED)
+    differing = other_events(last, own, numbered=asserted == NUMBERED)
     if differing:
         lines = [
             f"{checkpoint} was trained on other events, or another split:",
@@ -105,7 +105,7 @@ def events_of(
     return before if last == own else [*before, own]
 
 
-def differences(there: dict[str, Any], here: dict[str, Any], numbered: bool) -> list[str]:
+def other_events(there: dict[str, Any], here: dict[str, Any], numbered: bool) -> list[str]:
     """Return how events differ from those of a training, a line each.
 
     Samples may be fewer. With `numbered` events, only what makes the split counts.

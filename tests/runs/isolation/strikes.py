@@ -3,7 +3,8 @@
 `TOY_STRIKE` is a JSON list: what is waited for, a pattern of the paths that it is about, which of
 those that match it is, counted from 1, the number of the signal, and which of a run's tasks it is
 for. What is waited for is an audit event, such as "open" or "os.rename", or "step": the steps of
-this process's optimizer, or "end": Python takes its modules down.
+this process's optimizer, or "validation": the batches that its trainer validates, or "end": Python
+takes its modules down.
 """
 
 import fnmatch
@@ -53,6 +54,16 @@ def arm() -> None:
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         register_optimizer_step_post_hook(lambda *_: strike())
+    elif event == "validation":
+        from lightning.pytorch.strategies import Strategy
+
+        validate = Strategy.validation_step
+
+        def struck(*arguments: Any, **keywords: Any) -> Any:
+            strike()
+            return validate(*arguments, **keywords)
+
+        Strategy.validation_step = struck  # type: ignore[method-assign]
     elif event == "end":
         global last
         last = Last(number)

@@ -25,5 +25,6 @@ def load_ratio(
     content = load(checkpoints[stage])
     ratio = LogRatio(network, link)
     check_match(ratio, knows(stage, network), content)
-    ratio.load_state_dict(content["state_dict"])
+    # As they are: of 64 bits, where the stage was trained with as many.
+    ratio.load_state_dict(content["state_dict"], assign=True)
     return ratio

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parts.batches import Batches
 from parts.events import Events
 from parts.input_plots import input_figures
 from parts.machinery.code import KEPT
@@ -65,6 +67,9 @@ class Tracker(Callback):
         self.batches: list[dict[str, Tensor]] = []
         self.losses: list[Tensor] = []
         self.validation: Any = None
+        # How a trainer computes what it validates, and in which batches: `compute_as` asks it.
+        self.precision: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.shares = [Batches(validation, max(1, len(validation.label)), None, 0, 1)]
         self.values: dict[str, float] = {}
         self.rate = 0.0
         self.validated = 0
@@ -73,6 +78,12 @@ class Tracker(Callback):
         self.drawn = [0, 0]
         self.rank = 0
         self.began = time.monotonic()
+
+    def compute_as(self, trainer: Trainer, batch_size: int) -> None:
+        """Compute plots as the trainer validates, to the bit: its precision, tasks and batches."""
+        self.precision = trainer.precision_plugin.forward_context
+        tasks = trainer.world_size
+        self.shares = [Batches(self.events, batch_size, None, rank, tasks) for rank in range(tasks)]
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Learn which of the tasks this is; raises `RefusedError` if they run different code."""
@@ -160,7 +171,11 @@ class Tracker(Callback):
         self.settle()
         losses, self.losses = self.losses, []
         values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
-        self.record.write(trainer.global_step, epoch, **values)
+        # An epoch in which no step was due has its last step's.
+        began = trainer.global_step - int(trainer.num_training_batches)
+        due = trainer.global_step // self.log_every_n_steps > began // self.log_every_n_steps
+        rate = {} if due else {"lr": self.rate}
+        self.record.write(trainer.global_step, epoch, **values, **rate)
         if trainer.is_global_zero and trainer.progress_bar_callback is None:
             text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             seconds = time.monotonic() - self.began
@@ -179,7 +194,9 @@ class Tracker(Callback):
         self, module: LightningModule, step: int, epoch: int, validation: Any, name: str = ""
     ) -> None:
         """Have the plots drawn behind the training's back."""
-        train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
+        # An evaluation is of the network as it is used later: in full precision.
+        with nullcontext() if name else self.precision():
+            train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         # What is drawn is what is known now, not what the training adds meanwhile.
         known = self.record.size()
@@ -197,7 +214,11 @@ class Tracker(Callback):
         step, epoch = self.drawn
         names = [path.parent.name for path in self.record.artifacts()]
         if epoch and f"epoch_{epoch:04d}" not in names:
-            self.plot(module, step, epoch, self.predict(module, self.events))
+            with self.precision():
+                validation = compute_outputs(
+                    module, (batch for share in self.shares for batch in share)
+                )
+            self.plot(module, step, epoch, self.outputs(**validation))
 
     def draw(self, train: Any, validation: Any, known: int, folder: Path) -> list[Path]:
         """Draw one set of plots; `known` bytes of the record make the history."""
@@ -261,12 +282,18 @@ class Tracker(Callback):
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
 
 
-def resume_after_training(tracker: Tracker, module: Any, checkpoint: dict[str, Any]) -> None:
-    """Go on after training, of which `checkpoint` is the end; the first task does so alone."""
+def resume_after_training(
+    tracker: Tracker, module: Any, checkpoint: dict[str, Any], device: torch.device
+) -> None:
+    """Go on after training, of which `checkpoint` is the end; the first task does so alone.
+
+    `device` is that of the training, on which plots are computed.
+    """
     ASKED.together = False
     module.load_state_dict(checkpoint["state_dict"])
     tracker.load_state_dict(checkpoint["callbacks"][tracker.state_key])
-    tracker.redraw(module)
+    tracker.redraw(module.to(device))
+    module.cpu()
 
 
 def mean_over_ranks(trainer: Trainer, losses: list[Tensor]) -> float:
@@ -289,17 +316,22 @@ def arrays(found: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
     }
 
 
-@torch.no_grad()
 def predict(module: Any, events: Events, most: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the outputs for a split, or for about `most` of its events, evenly chosen."""
     chosen = slice(None, None, max(1, len(events.label) // most) if most else 1)
+    parts = (torch.split(t[chosen], 65536) for t in events.tensors())
+    return compute_outputs(module, zip(*parts, strict=True))
+
+
+@torch.no_grad()
+def compute_outputs(module: Any, batches: Iterable[tuple[Tensor, ...]]) -> dict[str, NDArray[Any]]:
+    """Return the outputs for batches, one after the other."""
     training = module.training
     module.eval()
     found = []
-    for batch in zip(*(torch.split(t[chosen], 65536) for t in events.tensors()), strict=True):
+    for batch in batches:
         obey()
         logits = module.network(batch[0].to(module.device), batch[1].to(module.device))
-        outputs = module.outputs(logits, batch)
-        found.append({name: tensor.cpu() for name, tensor in outputs.items()})
+        found.append({n: tensor.cpu() for n, tensor in module.outputs(logits, batch).items()})
     module.train(training)
     return arrays({name: torch.cat([each[name] for each in found]) for name in found[0]})

@@ -25,11 +25,11 @@ def address(folder: Path, name: str = NAME) -> str:
     """Return the address of a SQLite file in a folder."""
     path = folder / name
     # MLflow and SQLAlchemy take these for parts of an address, each in its own way.
-    return f"sqlite:///{plain(folder) / name if set('?%#') & set(str(path)) else path}"
+    return f"sqlite:///{plain_folder(folder) / name if set('?%#') & set(str(path)) else path}"
 
 
 @cache
-def plain(folder: Path) -> Path:
+def plain_folder(folder: Path) -> Path:
     """Return another way to a folder, without odd letters, until this process ends."""
     place = Path(tempfile.mkdtemp(prefix="mlruns-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)

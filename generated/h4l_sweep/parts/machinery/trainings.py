@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 
 from parts.batches import Batches
 from parts.classifiers import Classifier
+from parts.events import Events
+from parts.machinery.bars import EpochBar
 from parts.machinery.best_checkpoints import BestCheckpoints
 from parts.machinery.checkpoints import (
     AtomicCheckpointIO,
@@ -21,6 +24,7 @@ from parts.machinery.checkpoints import (
     load_into,
     newest,
 )
+from parts.machinery.continuations import Continuation, worsening
 from parts.machinery.exits import RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.machines import cluster
@@ -74,12 +78,13 @@ class Training:
         )
         last = LastCheckpoints(run.folder.checkpoints, best)
         stop = SafeStop(last, save_every_n_minutes, tracker.settle)
-        self.callbacks: list[Callback] = [tracker, RandomStates(), best, last, stop]
-        self.callbacks.append(TrainedEvents(run.events))
+        self.continuation = Continuation(monitor, monitor_mode)
+        keeping = [RandomStates(), self.continuation, TrainedEvents(run.events)]
+        self.callbacks: list[Callback] = [tracker, *keeping, best, last, stop]
         # In a log file a bar would be thousands of lines; the tracker prints one an epoch there.
         bar = tqdm_refresh_rate > 0 and sys.stdout.isatty()
         if bar:
-            self.callbacks.append(TQDMProgressBar(refresh_rate=tqdm_refresh_rate))
+            self.callbacks.append(EpochBar(tqdm_refresh_rate))
         self.options: dict[str, Any] = {
             "num_nodes": int(os.environ["SLURM_NNODES"]) if run.under_srun else 1,
             "deterministic": run.seed.deterministic,
@@ -100,6 +105,8 @@ class Training:
         if trainer.precision != precision:
             message = f"precision {precision} is not possible here, only {trainer.precision}"
             raise RefusedError(message)
+        widen(classifier, self.tracker.train)
+        self.tracker.compute_as(trainer, batches.step // trainer.world_size)
         self.resume = newest(folder.checkpoints)
         if self.resume is None:
             folder.check_not_lost(self.run.record)
@@ -109,10 +116,13 @@ class Training:
                 self.check_space(classifier)
             if self.start_from is not None:
                 self.go_on_from(self.start_from, trainer.max_epochs or 0)
+                begun = load(self.start_from)
+                self.continuation.begin(trainer, classifier, self.start_from, begun)
         if self.resume is not None and is_trained(folder.checkpoints, self.resume):
             # Only the evaluation is missing, and plots that a killed start did not come to.
             if trainer.is_global_zero:
-                resume_after_training(self.tracker, classifier, load(self.resume))
+                device = trainer.strategy.root_device
+                resume_after_training(self.tracker, classifier, load(self.resume), device)
             return False
         check_step(classifier, batches.largest, trainer.strategy.root_device)
         # Not to start other tasks in vain.
@@ -135,6 +145,15 @@ class Training:
         self.resume = checkpoint
 
 
+def widen(classifier: Classifier, events: Events) -> None:
+    """Give a network that learns from numbers of 64 bits weights of as many.
+
+    Before any are loaded, which would be cut: Lightning does so when a training begins, after that.
+    """
+    if events.weight.dtype == torch.float64:
+        classifier.double()
+
+
 class Evaluation:
     """The best weights, put into the classifier; what is found with them ends the run.
 
@@ -148,12 +167,14 @@ class Evaluation:
         self.tracker = tracker
         self.classifier = classifier
         self.best = checkpoint or best_checkpoint(run.folder.checkpoints)
+        widen(classifier, tracker.train)
         content = load_into(classifier, self.best)
         self.step, self.epoch = content["global_step"], content["epoch"] + 1
         # Of other events than those that are tested; nan if nobody has sought it.
         self.cut = float(content.get("metrics", {}).get("val_significance_cut", math.nan))
         if checkpoint is None:
             check_score(content)
+        self.worsening = worsening(content) if checkpoint is None else ""
 
     def record(self, outputs: Any, metrics: dict[str, float]) -> None:
         """Record and draw what the test split says."""
@@ -183,12 +204,13 @@ class Evaluation:
         tracker = folder.store if self.run.script.comet_api_key is None else "Comet"
         shown = {"run": folder.path, "checkpoint": self.best, **places}
         report(metrics, {**shown, "plots": self.tracker.folder, "tracker": tracker})
+        if self.worsening:
+            print(self.worsening)
 
 
 def check_score(checkpoint: dict[str, Any]) -> None:
     """Raise `RefusedError` if the best epoch's loss was one that no epoch is chosen by."""
-    states = checkpoint["callbacks"]
-    scores = (state["current_score"] for name, state in states.items() if "ModelCheck" in name)
+    scores = (state.get("current_score") for state in checkpoint["callbacks"].values())
     if any(score is not None and math.isinf(score) for score in scores):
         raise RefusedError(
             "no epoch has a val_loss that positive weights could give: negative weights prevail;"
