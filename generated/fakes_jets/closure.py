@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T055647Z-ratio", "49d869861ee3a605")
+RATIO = ("fakes_jets_MLP_20261128T071837Z-ratio", "df87f93c6913e1ea")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -43,6 +43,7 @@ from parts.density_ratios import DensityRatio, known
 from parts.ensembles import Ensemble, normalisations, poisson_counts
 from parts.estimates import Estimates
 from parts.fake_plots import density_figures
+from parts.fake_uncertainties import density_uncertainties
 from parts.inputs import Embedded, Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, check_densities, read_leptons
 from parts.machinery.launches import Run, Script, launch
@@ -55,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T055647Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T071837Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -136,7 +137,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="164e00eeea99582bf3400de1a6e0d8f47286f3f0098a4d3679d85af467196e07",
+    parts="f74ec2362d67a1e897733f7711db5dc88cf087a9b0e0928ba181742ced2eddea",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -272,8 +273,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, density_uncertainties)
 
 
 if __name__ == "__main__":

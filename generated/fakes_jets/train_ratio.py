@@ -47,6 +47,7 @@ from parts.density_ratios import DensityRatio, LogRatio, known
 from parts.ensembles import Ensemble, poisson_counts
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
+from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Embedded, Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
@@ -61,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T055647Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T071837Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T055647Z-numerator", "b9284ab47ad611c6"),
-    "denominator": ("fakes_jets_MLP_20261128T055647Z-denominator", "2afaa835d40b3f72"),
+    "numerator": ("fakes_jets_MLP_20261128T071837Z-numerator", "a9f8a97143f96598"),
+    "denominator": ("fakes_jets_MLP_20261128T071837Z-denominator", "5599997f5ab69377"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -163,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="810ca33061269bc487ae9b90096e38d91c5cd239316745a25b7ac345eb2e9763",
+    parts="6ab21ab233af1b105952f31e253d8e556cbc02ae2ff90809d4b33fa09a897d7c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -324,7 +325,6 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
     deployed = deploy(
         run.code.script.parent,
         run.folder.path,
@@ -332,7 +332,7 @@ def main(run: Run) -> None:
         features={"numerical": test.numerical, "categorical": test.categorical},
         dataset=DATASET,
     )
-    evaluation.finish(metrics, deployed=deployed)
+    evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T055648Z-ratio", "9e144ab751711990")
+RATIO = ("fakes_pt_MLP_20261128T071837Z-ratio", "7ed9bd297b425480")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -42,6 +42,7 @@ from parts.density_losses import density_bce, direct_link
 from parts.density_ratios import DensityRatio, known
 from parts.estimates import Estimates
 from parts.fake_plots import density_figures
+from parts.fake_uncertainties import density_uncertainties
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, check_densities, read_leptons
 from parts.machinery.launches import Run, Script, launch
@@ -54,7 +55,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055648Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T071837Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -133,7 +134,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="0339422568b9d6196eddd312824e4d2944e3c4ce883a7c7e0339fd6dd02035fc",
+    parts="9ca1f35eb4b52e5e2bec8f2850e46ff7ca7bc420a5c2556d3cfa4ef18b76b80c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -259,8 +260,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, density_uncertainties)
 
 
 if __name__ == "__main__":

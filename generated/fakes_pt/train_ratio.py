@@ -46,6 +46,7 @@ from parts.density_losses import density_bce, direct_link
 from parts.density_ratios import DensityRatio, LogRatio, known
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
+from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
@@ -60,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T055648Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T071837Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -114,8 +115,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T055648Z-numerator", "11f251209f057997"),
-    "denominator": ("fakes_pt_MLP_20261128T055648Z-denominator", "35856377c9fbbf2c"),
+    "numerator": ("fakes_pt_MLP_20261128T071837Z-numerator", "f4fd8f6d94a4e053"),
+    "denominator": ("fakes_pt_MLP_20261128T071837Z-denominator", "5bc4738fca4f1630"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -160,7 +161,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cb24a52af1b82b20926655e33209c4d69f9190db99d90f892389cbfb001ce57f",
+    parts="48fb69d63207e75ba1ecb3cc6db94849e9288a2b9aa43621103c2d0a64cea3c0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -303,7 +304,6 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
     deployed = deploy(
         run.code.script.parent,
         run.folder.path,
@@ -311,7 +311,7 @@ def main(run: Run) -> None:
         features={"numerical": test.numerical, "categorical": test.categorical},
         dataset=DATASET,
     )
-    evaluation.finish(metrics, deployed=deployed)
+    evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

@@ -49,10 +49,11 @@ from parts.metrics import Outputs, binary_metrics
 from parts.models import ResNet, binary_probability, described
 from parts.plots import binary_figures
 from parts.root_files import Root
+from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T060210Z"
+RUN_NAME = "h4l_ResNet_20261128T071837Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -158,7 +159,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="bf2257bf510f36a3fffc3ffa1b65cd60dfff7736164996cc27f7100957999f00",
+    parts="00fb7a1edba4e9ab98125100c26a481a446c2cc45c2c1c172f558175fca77534",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -288,8 +289,7 @@ def main(run: Run) -> None:
     metrics = {"validation": tracker.metrics(validated)}
     # The cut is chosen on other events than those it is judged on.
     metrics["test"] = binary_metrics(tested, metrics["validation"]["significance_cut"])
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, binary_uncertainties)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,11 @@ from parts.metrics import Outputs, multiclass_metrics
 from parts.models import MLP, class_probability, described
 from parts.parquet_files import Parquet
 from parts.plots import labelled, multiclass_figures
+from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T055648Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T071838Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -151,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9859b030a0ba6a8bf234c54db05327b53adbb9e9c178c3b941588e4ef31d5a9e",
+    parts="f9a6b244b74fab68a8696eda81f029d794313e77b3f62725a639d6b998fb1881",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -288,8 +289,7 @@ def main(run: Run) -> None:
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated)}
     metrics["test"] = tracker.metrics(tested)
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, multiclass_uncertainties)
 
 
 if __name__ == "__main__":

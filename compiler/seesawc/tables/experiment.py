@@ -9,6 +9,7 @@ from seesawc.tables.values import (
     Count,
     Name,
     PathText,
+    Positive,
     Rule,
     Seed,
     Text,
@@ -109,6 +110,11 @@ class ExperimentTable:
     plot_metrics_n_epoch: Count | Literal["never"] | None = option(
         'Epochs between two sets of plots, or "never". Left out: 5, if there are metrics.'
     )
+    experiment_label: Text | None = option(
+        'What stands above plots on the left, such as "ATLAS Internal": free text.'
+    )
+    energy: Positive | None = option("Energy in the centre of mass, in TeV, shown above plots.")
+    luminosity: Positive | None = option("Integrated luminosity, in 1/fb, shown above plots.")
     tqdm_refresh_rate: Whole = option("Steps between two updates of the bar; 0: no bar.", 20)
 
 

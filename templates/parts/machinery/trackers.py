@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parts.events import Events
+from parts.histories import plot_history
 from parts.input_plots import input_figures
 from parts.machinery.code import KEPT
 from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.tasks import of_all_tasks
-from parts.plots import labelled, plot_history, save_figures
+from parts.plot_labels import write_above
+from parts.plots import DRAFT, FINAL, labelled, save_figures
+from parts.reasons import why_nan
 
 # Enough to compare distributions, few enough to take no time.
 TRAINING_EVENTS_PLOTTED = 100_000
@@ -47,6 +50,7 @@ class Tracker(Callback):
         self.folder = run.plots
         self.code = run.code.digest
         self.dataset = run.script.dataset
+        self.label = run.script.label
         # Not to find out in the end, when they are drawn.
         labelled((), self.dataset.labels)
         self.train = train
@@ -144,7 +148,7 @@ class Tracker(Callback):
         values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
         self.record.write(trainer.global_step, epoch, **values)
         if trainer.is_global_zero and trainer.progress_bar_callback is None:
-            text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            text = ", ".join(with_reason(name, values) for name in values)
             seconds = time.monotonic() - self.began
             print(f"epoch {epoch}/{trainer.max_epochs}: {text} ({seconds:.1f} s)", flush=True)
         if self.validation is not None:
@@ -158,14 +162,23 @@ class Tracker(Callback):
         return cadence is not None and epoch // cadence > self.validated // cadence
 
     def plot(
-        self, module: LightningModule, step: int, epoch: int, validation: Any, name: str = ""
+        self,
+        module: LightningModule,
+        step: int,
+        epoch: int,
+        validation: Any,
+        name: str = "",
+        **shown: float,
     ) -> None:
-        """Have the plots drawn behind the training's back."""
+        """Have the plots drawn behind the training's back; figures are told what is `shown`.
+
+        Those with a name are the last ones, of the best epoch.
+        """
         train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         # What is drawn is what is known now, not what the training adds meanwhile.
-        known = self.record.size()
-        drawing = self.artist.submit(self.draw, train, validation, known, folder)
+        known, best = self.record.size(), epoch if name else None
+        drawing = self.artist.submit(self.draw, train, validation, known, folder, best, shown)
         self.drawings.append((step, epoch, drawing))
         if not name:
             self.drawn = [step, epoch]
@@ -181,18 +194,31 @@ class Tracker(Callback):
         if epoch and f"epoch_{epoch:04d}" not in names:
             self.plot(module, step, epoch, self.predict(module, self.events))
 
-    def draw(self, train: Any, validation: Any, known: int, folder: Path) -> list[Path]:
-        """Draw one set of plots; `known` bytes of the record make the history."""
+    def draw(
+        self,
+        train: Any,
+        validation: Any,
+        known: int,
+        folder: Path,
+        best: int | None,
+        shown: dict[str, float],
+    ) -> list[Path]:
+        """Draw one set of plots; `known` bytes of the record make the history.
+
+        PDFs take more time than PNGs, and are for what is shown to others: once, of the `best`.
+        """
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
-        figures = self.figures(train, validation, caption=caption)
+        figures = self.figures(train, validation, caption=caption, **shown)
         history = self.record.history(known)
-        shown = {n: points for n, points in history.items() if n not in ("lr", "train_loss_step")}
-        figures["history"] = plot_history(shown, caption)
+        curves = {n: c for n, c in history.items() if n == "train_loss" or n.startswith("val_")}
+        if curves:
+            figures["history"] = plot_history(curves, caption, best)
         if folder.name == "test" and self.dataset.classes:
             figures |= input_figures(
                 self.train, self.dataset, f"{self.folder.name}, training events"
             )
-        return save_figures(figures, folder)
+        write_above(figures, self.label)
+        return save_figures(figures, folder, FINAL if best else DRAFT)
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
@@ -236,10 +262,17 @@ class Tracker(Callback):
     def is_kept(self, entry: dict[str, Any]) -> bool:
         """Whether an entry names a file that no later line names again."""
         path = Path(entry.get("artifact", ""))
-        if path.suffix != ".png":
+        if path.suffix not in FINAL:
             # The code that runs; an evaluation names its own files anew.
             return path.parent.name == KEPT
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
+
+
+def with_reason(name: str, values: dict[str, float]) -> str:
+    """Write a value for the line of an epoch, and why there is none."""
+    metrics = {n.removeprefix("val_"): value for n, value in values.items()}
+    why = why_nan(name.removeprefix("val_"), metrics)
+    return f"{name} {values[name]:.4g}" + (f" ({why})" if why else "")
 
 
 def resume_after_training(tracker: Tracker, module: Any, checkpoint: dict[str, Any]) -> None:
