@@ -51,11 +51,12 @@ from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.models import MLP
 from parts.parquet_files import Parquet
+from parts.plot_labels import Label
 
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T071837Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T074030Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -68,6 +69,9 @@ CHECK_EVAL_N_EPOCH = 1
 NUM_SANITY_VAL_STEPS = 0
 CHECK_METRICS_N_EPOCH = 1
 PLOT_METRICS_N_EPOCH = 5
+EXPERIMENT_LABEL = "Toy simulation"
+ENERGY = None
+LUMINOSITY = None
 TQDM_REFRESH_RATE = 20
 
 # Dataset.
@@ -134,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9ca1f35eb4b52e5e2bec8f2850e46ff7ca7bc420a5c2556d3cfa4ef18b76b80c",
+    parts="3886a4ff93681b3b097618b80afccfb266290c0c85aaa270039b1e572b26d996",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -146,6 +150,7 @@ SCRIPT = Script(
     seed=SEED,
     accelerator=ACCELERATOR,
     devices=DEVICES,
+    label=Label(EXPERIMENT_LABEL, ENERGY, LUMINOSITY),
     stage=STAGE,
 )
 

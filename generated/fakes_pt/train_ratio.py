@@ -57,11 +57,12 @@ from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.models import MLP
 from parts.parquet_files import Parquet
+from parts.plot_labels import Label
 
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T071837Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T074030Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -74,6 +75,9 @@ CHECK_EVAL_N_EPOCH = 1
 NUM_SANITY_VAL_STEPS = 0
 CHECK_METRICS_N_EPOCH = 1
 PLOT_METRICS_N_EPOCH = 5
+EXPERIMENT_LABEL = "Toy simulation"
+ENERGY = None
+LUMINOSITY = None
 TQDM_REFRESH_RATE = 20
 
 # Dataset.
@@ -115,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T071837Z-numerator", "f4fd8f6d94a4e053"),
-    "denominator": ("fakes_pt_MLP_20261128T071837Z-denominator", "5bc4738fca4f1630"),
+    "numerator": ("fakes_pt_MLP_20261128T074030Z-numerator", "2e0c9a5edc94d408"),
+    "denominator": ("fakes_pt_MLP_20261128T074030Z-denominator", "768c99de5f02a587"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -161,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="48fb69d63207e75ba1ecb3cc6db94849e9288a2b9aa43621103c2d0a64cea3c0",
+    parts="02cc6b30b0f9f7f35c28e9150f44b5a9fc9216c028f2ed1cbe69a0e13a957ab9",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -173,6 +177,7 @@ SCRIPT = Script(
     seed=SEED,
     accelerator=ACCELERATOR,
     devices=DEVICES,
+    label=Label(EXPERIMENT_LABEL, ENERGY, LUMINOSITY),
     stage=STAGE,
     parents=PARENTS,
 )

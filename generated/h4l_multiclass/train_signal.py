@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T071838Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T074030Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f9a6b244b74fab68a8696eda81f029d794313e77b3f62725a639d6b998fb1881",
+    parts="147905bc96dcc2ad086714b14fdfb4ab7866480b5a4721fd9f26e792a9dbe681",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

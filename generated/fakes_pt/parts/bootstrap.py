@@ -34,7 +34,8 @@ class Replicas:
 
 def replicate(events: int, seed: int) -> Replicas:
     """Draw the replicas of so many events; the same seed draws the same ones."""
-    random = np.random.default_rng(seed)
+    # Not the numbers that events of the same seed may have been made or split with.
+    random = np.random.default_rng([seed, *b"bootstrap"])
     block = random.integers(0, BLOCKS, events)
     counts = random.multinomial(BLOCKS, np.full(BLOCKS, 1 / BLOCKS), REPLICAS)
     return Replicas(block, counts.astype(np.float64))

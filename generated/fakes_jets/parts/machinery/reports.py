@@ -38,7 +38,7 @@ def report(
         for name in values
         if (why := why_nan(name, values))
     ]
-    print("\n".join([*reasons, ""]) if reasons else "", end="")
+    print("".join(f"{reason}\n" for reason in reasons), end="\n" if reasons else "")
     for name, place in places.items():
         print(f"{name:12}{place}")
 

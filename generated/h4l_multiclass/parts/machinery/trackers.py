@@ -31,7 +31,8 @@ TRAINING_EVENTS_PLOTTED = 100_000
 class Tracker(Callback):
     """Records losses, computes metrics and draws plots, each on its own cadence.
 
-    A cadence of n is due at the first validation at or after each n-th epoch; None is never.
+    A cadence of n is due at the first validation at or after each n-th epoch; None is never, and
+    "end" is when the best epoch is known.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Tracker(Callback):
         metrics: Callable[[Any], dict[str, float]],
         figures: Callable[..., dict[str, Figure]],
         check_metrics_n_epoch: int | None,
-        plot_metrics_n_epoch: int | None,
+        plot_metrics_n_epoch: int | str | None,
         log_every_n_steps: int,
     ) -> None:
         self.record = run.record
@@ -157,9 +158,9 @@ class Tracker(Callback):
             self.validated = epoch
         self.values, self.validation = {}, None
 
-    def is_due(self, cadence: int | None, epoch: int) -> bool:
+    def is_due(self, cadence: int | str | None, epoch: int) -> bool:
         """Whether an n-th epoch lies after the last validation, up to this one."""
-        return cadence is not None and epoch // cadence > self.validated // cadence
+        return isinstance(cadence, int) and epoch // cadence > self.validated // cadence
 
     def plot(
         self,
