@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T074030Z-ratio", "1f04138b6fba8871")
+RATIO = ("fakes_pt_MLP_20261128T075654Z-ratio", "f3af92275c1fce58")
 
 # Dataset.
 EVENT_NUMBER = "event"

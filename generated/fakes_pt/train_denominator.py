@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T074030Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T075654Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3886a4ff93681b3b097618b80afccfb266290c0c85aaa270039b1e572b26d996",
+    parts="5e54c6aa59825417c89ef0a39415f5e758b03c8dec7791738c9f124adfe4d3f6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

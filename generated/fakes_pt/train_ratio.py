@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T074030Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T075654Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T074030Z-numerator", "2e0c9a5edc94d408"),
-    "denominator": ("fakes_pt_MLP_20261128T074030Z-denominator", "768c99de5f02a587"),
+    "numerator": ("fakes_pt_MLP_20261128T075654Z-numerator", "16386c935d38de96"),
+    "denominator": ("fakes_pt_MLP_20261128T075654Z-denominator", "61a0d458daa6f38a"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="02cc6b30b0f9f7f35c28e9150f44b5a9fc9216c028f2ed1cbe69a0e13a957ab9",
+    parts="d648175c02736399314a42a9e21af62f600cb83852ebdd5c82cfe35170498cb2",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T074030Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T075654Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="147905bc96dcc2ad086714b14fdfb4ab7866480b5a4721fd9f26e792a9dbe681",
+    parts="b994a749fd03a91f52716a9169a27ba578975b7fe0f5f098b4ec9ab455b8d7df",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

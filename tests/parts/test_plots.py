@@ -133,8 +133,7 @@ def test_history_is_drawn(
 
 def test_history_has_metrics_of_a_kind_on_one_axis_and_marks_the_best_epoch() -> None:
     names = ("train_loss", "val_loss", "val_auc", "val_f1", "val_significance")
-    names += ("val_significance_cut",)
-    history = {name: [(1, 0.5), (2, 0.7)] for name in names}
+    history = {name: [(1, 0.5), (2, 0.7)] for name in (*names, "val_significance_cut")}
     figure = plot_history(history, CAPTION, best=2)
     drawn = [[line.get_label() for line in axes.lines] for axes in figure.get_axes()]
     mark = "best epoch, 2"
@@ -366,7 +365,8 @@ def test_the_words_of_several_classes_are_none_of_signal_and_background() -> Non
 def marked(figure: Figure) -> list[tuple[float, float]]:
     """The points that a plot of significance marks."""
     lines = [line for line in figure.get_axes()[0].lines if line.get_marker() == "o"]
-    return [(float(x), float(y)) for x, y in (np.ravel(line.get_xydata()) for line in lines)]
+    points = [np.ravel(np.asarray(line.get_xydata())) for line in lines]
+    return [(float(point[0]), float(point[1])) for point in points]
 
 
 def test_the_plot_of_significance_marks_the_cut_that_was_used() -> None:

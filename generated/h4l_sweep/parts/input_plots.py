@@ -9,7 +9,7 @@ from parts.datasets import Dataset
 from parts.events import Events
 from parts.inputs import is_missing
 from parts.metrics import is_yield
-from parts.plots import dress, key_below, labelled, new_figure, palette, scale_y, elided
+from parts.plots import dress, elided, key_below, labelled, new_figure, palette, scale_y
 
 # Features of a figure, in rows of four.
 PANELS = 12

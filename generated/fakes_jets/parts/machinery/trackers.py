@@ -178,7 +178,8 @@ class Tracker(Callback):
         train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         # What is drawn is what is known now, not what the training adds meanwhile.
-        known, best = self.record.size(), epoch if name else None
+        known = self.record.size()
+        best = epoch if name else None
         drawing = self.artist.submit(self.draw, train, validation, known, folder, best, shown)
         self.drawings.append((step, epoch, drawing))
         if not name:
