@@ -327,7 +327,8 @@ def test_figures_are_files_by_their_names(tmp_path: Path) -> None:
 
 def colors_of(axes: Axes) -> list[str]:
     """The colours of curves that a legend names."""
-    return [to_hex(line.get_color()) for line in axes.lines if line.get_label()[:1] != "_"]
+    named = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+    return [to_hex(line.get_color()) for line in named]
 
 
 @pytest.mark.parametrize("n_classes", [2, 5, 12])

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from parts.bands import scan
-from parts.plots import plot_confusion, plot_significance
+from parts.plots import plot_confusion
 from tests.runs.experiments import Run, Workshop, events, reading
 from tests.runs.recomputed import (
     Floats,
@@ -218,23 +217,6 @@ def test_the_cut_is_the_best_one_of_validation(noisy: Run, every: pd.DataFrame) 
     ]
     best = max(z for z, effective in scan if effective >= 10)
     assert result["metrics"]["validation"]["significance"] == pytest.approx(best, rel=1e-5)
-
-
-def test_the_plot_of_the_test_marks_the_cut_of_validation(
-    workshop: Workshop, every: pd.DataFrame
-) -> None:
-    """It is drawn anew, with what the network says of the test's events."""
-    run = train(workshop, "marked", FROZEN, {"experiment_config": {"plot_metrics_n_epoch": "end"}})
-    metrics = run.json("metrics.json")["metrics"]
-    part = splits(every)["test"]
-    logit = logits(run, part)[:, 0].double()
-    found = scan(torch.sigmoid(logit).numpy(), part["process"].to_numpy() == 1, yields(part, every))
-    used = metrics["validation"]["significance_cut"], metrics["test"]["significance"]
-    drawn = workshop.folder / "significance.png"
-    figure = plot_significance(found, "signal", "marked, test", used)
-    figure.savefig(drawn, dpi=120)
-    left = workshop.folder / "results" / "toy" / "marked" / "test" / "significance.png"
-    assert drawn.read_bytes() == left.read_bytes()
 
 
 MONITORS = {"val_auc": "max", "val_loss": "min", "val_accuracy": "max", "val_significance": "max"}
