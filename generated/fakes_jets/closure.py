@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T075652Z-ratio", "e68fac8d6315a6a1")
+RATIO = ("fakes_jets_MLP_20261128T081054Z-ratio", "dffdbcddda804104")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T075652Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T081054Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -137,7 +137,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="76c021e0c543f02d26a6311944c5026762a98c5b57369359a8450457cfbf1d20",
+    parts="0bd515cdf41aa6457122f3718578f5ceffdab0d3627090eff2a01c2f5f51bcd0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T075652Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T081054Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T075652Z-numerator", "0639abbd963b9fca"),
-    "denominator": ("fakes_jets_MLP_20261128T075652Z-denominator", "aa15c5baae5fa265"),
+    "numerator": ("fakes_jets_MLP_20261128T081054Z-numerator", "e48e3b2ea1af805f"),
+    "denominator": ("fakes_jets_MLP_20261128T081054Z-denominator", "b12dacd787f0dc70"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c4957adab48b0708972d32edc938dbf02d2a6addb17b991a5c990866530d7313",
+    parts="67238e2c62a2a1d77b6aa4ffb2cfc88c2419cbd8b8bd6bfe57800571980628bb",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T075654Z-ratio", "f3af92275c1fce58")
+RATIO = ("fakes_pt_MLP_20261128T081054Z-ratio", "e35c0408906b226b")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T075654Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T081054Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5e54c6aa59825417c89ef0a39415f5e758b03c8dec7791738c9f124adfe4d3f6",
+    parts="e0471f99de99e66cca340bff541deee4a4737ca87aebb0bfad28d487ccf5ed3b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

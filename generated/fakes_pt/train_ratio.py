@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T075654Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T081054Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T075654Z-numerator", "16386c935d38de96"),
-    "denominator": ("fakes_pt_MLP_20261128T075654Z-denominator", "61a0d458daa6f38a"),
+    "numerator": ("fakes_pt_MLP_20261128T081054Z-numerator", "68149974d84d7df1"),
+    "denominator": ("fakes_pt_MLP_20261128T081054Z-denominator", "17c7d580a7b83df7"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d648175c02736399314a42a9e21af62f600cb83852ebdd5c82cfe35170498cb2",
+    parts="b9b119c7ad25e326add3b978dd477f0b26e66ca9e497a94e12259fd0cbca7c33",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

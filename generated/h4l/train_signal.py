@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T075654Z"
+RUN_NAME = "h4l_ResNet_20261128T081054Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -159,7 +159,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c8095bc46f1680b2a5b96d7705480b5e236aa01168cf0cceb96d6bdabde9d715",
+    parts="f402015ff14da682d74efe77011091b5e05214c8bf0f946db0ad9d447728470d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

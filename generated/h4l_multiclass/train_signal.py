@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T075654Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T081054Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +152,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b994a749fd03a91f52716a9169a27ba578975b7fe0f5f098b4ec9ab455b8d7df",
+    parts="920ae70f8b4998a40aa5af440a2193f050ff3fb0419eed031695671900c52c82",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
