@@ -14,5 +14,5 @@ def png(figure: Figure) -> bytes:
 
 def legends(figure: Figure) -> list[str]:
     """Return the entries of all legends."""
-    found = [axes.get_legend() for axes in figure.get_axes()]
+    found = [*(axes.get_legend() for axes in figure.get_axes()), *figure.legends]
     return [text.get_text() for legend in found if legend for text in legend.get_texts()]

@@ -158,8 +158,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("dropout=DROPOUT,", "dropout=0.0,", "wiring::test_dropout_takes_part_in_training_alone"),
         (
-            'evaluation.record(tested, metrics["test"])',
-            'evaluation.record(validated, metrics["test"])',
+            "evaluation.finish(metrics, validated, tested,",
+            "evaluation.finish(metrics, validated, validated,",
             "wiring::test_the_plots_of_the_test_show_test_events",
         ),
         (
@@ -972,7 +972,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[test]",
         ),
         (
-            "b**2 >= 10 * variance",
+            "b**2 >= LEAST_BACKGROUND * variance",
             "b**2 >= variance",
             "metrics::test_the_scan_counts_the_yields_above_each_cut",
         ),
@@ -1009,7 +1009,26 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "wiring::test_layers_are_normalised_where_that_is_asked_for",
         ),
     ],
+    f"{PARTS}/bootstrap.py": [
+        (
+            "default_rng([seed, ",
+            "default_rng([0, ",
+            "uncertainties::test_the_seed_decides_them_to_the_last_bit",
+        ),
+    ],
+    f"{PARTS}/fake_uncertainties.py": [
+        (
+            "(left * sums + own)",
+            "(sums + own)",
+            "fake_uncertainties::test_uncertainties_are_how_metrics_of_many_samples_differ[0.0]",
+        ),
+    ],
     f"{PARTS}/plots.py": [
+        (
+            "used = None if cut is None else (cut, ",
+            "used = None and (cut, ",
+            "plots::test_the_plot_of_significance_marks_the_cut_that_was_used",
+        ),
         (
             "is_yield(yields.sum(), np.abs(yields).sum())",
             "yields.sum() > 0",
@@ -1021,8 +1040,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "plots::test_weights_that_cancel_but_for_rounding_are_no_yield",
         ),
         (
-            "plot_calibration(cases, validation.loss_weight, caption)",
-            "plot_calibration(cases, weight, caption)",
+            "plot_calibration(named, validation.loss_weight, caption)",
+            "plot_calibration(named, weight, caption)",
             "plots::test_calibration_counts_events_as_the_loss_does",
         ),
         (
@@ -1868,6 +1887,16 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
         ),
         (
+            '(("best_val", "validation"), ',
+            '(("best_val", "test"), ',
+            "trainings::test_an_evaluation_is_recorded_and_drawn_where_plots_are_wished[None]",
+        ),
+        (
+            "shown = {} if cut is None else {",
+            "shown = {} and {",
+            "trainings::test_the_cut_that_validation_has_chosen_is_the_one_that_is_drawn",
+        ),
+        (
             'write_json(folder.path / "metrics.json", said)\n',
             'write_json(folder.path / "metrics.json", said)\n        obey()\n',
             "interruptions::test_a_signal_while_a_run_ends_changes_nothing",
@@ -1924,8 +1953,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "loading::test_a_checkpoint_alone_is_only_tested",
         ),
         (
-            "if self.tracker.plot_metrics_n_epoch is not None:",
-            "if True:",
+            "if self.tracker.plot_metrics_n_epoch is not None:\n            self.draw(",
+            "if True:\n            self.draw(",
             "options::test_metrics_and_plots_never",
         ),
         (

@@ -43,6 +43,7 @@ from parts.density_ratios import DensityRatio, known
 from parts.ensembles import Ensemble, normalisations, poisson_counts
 from parts.estimates import Estimates
 from parts.fake_plots import density_figures
+from parts.fake_uncertainties import density_uncertainties
 from parts.inputs import Embedded, Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, check_densities, read_leptons
 from parts.machinery.launches import Run, Script, launch
@@ -55,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T083545Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T083705Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -137,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e1fe8dc0308ed4642bd48a83bfeaa78514fde4f10e72c5673563ad9a2e938ba8",
+    parts="101c7c9185a82ca33eaeed9ac181bac36a1916229a54a29dfaa103c25f75f9f6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -271,8 +272,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, density_uncertainties)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ from parts.density_ratios import DensityRatio, LogRatio, known
 from parts.ensembles import Ensemble, poisson_counts
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
+from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Embedded, Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
@@ -61,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T083545Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T083705Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T083545Z-numerator", "da9e8cd4884e0e38"),
-    "denominator": ("fakes_jets_MLP_20261128T083545Z-denominator", "5988bdead4ddb9a3"),
+    "numerator": ("fakes_jets_MLP_20261128T083705Z-numerator", "26aa4dce91088ffb"),
+    "denominator": ("fakes_jets_MLP_20261128T083705Z-denominator", "2122e268869edae5"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8a6643e8b6ce78d969fb7128f0b387a82203e2a9585c443bb8bc8dc9f3a25eac",
+    parts="96b3d9a163892f2a3b988b9f27e38f48ac264585cff8c3fa960718e9185abb1b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -323,7 +324,6 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
     deployed = deploy(
         run.code.script.parent,
         run.folder.path,
@@ -331,7 +331,7 @@ def main(run: Run) -> None:
         splits=(train, test),
         dataset=DATASET,
     )
-    evaluation.finish(metrics, deployed=deployed)
+    evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

@@ -42,15 +42,19 @@ from parts.machinery.parents import check_parent_data
 from parts.machinery.places import expand
 from parts.machinery.ratios import finished_ratio
 from parts.parquet_files import Parquet
+from parts.plot_labels import Label
 
 # Experiment.
 EXPERIMENT_NAME = "fakes_pt"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
+EXPERIMENT_LABEL = "Toy simulation"
+ENERGY = None
+LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T083545Z-ratio", "73215f3b9100d54c")
+RATIO = ("fakes_pt_MLP_20261128T083705Z-ratio", "cc81fddd1f762f2b")
 
 # Dataset.
 EVENT_NUMBER = "event"
@@ -115,7 +119,7 @@ def test_closure(again: str) -> int:
         tolerance=TOLERANCE,
         missing=MISSING,
     )
-    return leave(closure, run, plots)
+    return leave(closure, run, plots, label=Label(EXPERIMENT_LABEL, ENERGY, LUMINOSITY))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from parts.density_losses import density_bce, direct_link
 from parts.density_ratios import DensityRatio, known
 from parts.estimates import Estimates
 from parts.fake_plots import density_figures
+from parts.fake_uncertainties import density_uncertainties
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, check_densities, read_leptons
 from parts.machinery.launches import Run, Script, launch
@@ -50,11 +51,12 @@ from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.models import MLP
 from parts.parquet_files import Parquet
+from parts.plot_labels import Label
 
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T083545Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T083705Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -67,6 +69,9 @@ CHECK_EVAL_N_EPOCH = 1
 NUM_SANITY_VAL_STEPS = 0
 CHECK_METRICS_N_EPOCH = 1
 PLOT_METRICS_N_EPOCH = 5
+EXPERIMENT_LABEL = "Toy simulation"
+ENERGY = None
+LUMINOSITY = None
 TQDM_REFRESH_RATE = 20
 
 # Dataset.
@@ -134,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f658b72fc32907870946cfca74ba6b66a2cff93a4597452f7896089a4e8ada3c",
+    parts="25f9b105e56e1b0a32e3842f91c2d526d71f441ed9abe8e637af8ad83d2a0548",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -146,6 +151,7 @@ SCRIPT = Script(
     seed=SEED,
     accelerator=ACCELERATOR,
     devices=DEVICES,
+    label=Label(EXPERIMENT_LABEL, ENERGY, LUMINOSITY),
     stage=STAGE,
 )
 
@@ -258,8 +264,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, density_uncertainties)
 
 
 if __name__ == "__main__":

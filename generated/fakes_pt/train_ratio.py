@@ -46,6 +46,7 @@ from parts.density_losses import density_bce, direct_link
 from parts.density_ratios import DensityRatio, LogRatio, known
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
+from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
@@ -56,11 +57,12 @@ from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.models import MLP
 from parts.parquet_files import Parquet
+from parts.plot_labels import Label
 
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T083545Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T083705Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -73,6 +75,9 @@ CHECK_EVAL_N_EPOCH = 1
 NUM_SANITY_VAL_STEPS = 0
 CHECK_METRICS_N_EPOCH = 1
 PLOT_METRICS_N_EPOCH = 5
+EXPERIMENT_LABEL = "Toy simulation"
+ENERGY = None
+LUMINOSITY = None
 TQDM_REFRESH_RATE = 20
 
 # Dataset.
@@ -114,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T083545Z-numerator", "b92ac87f54ec593a"),
-    "denominator": ("fakes_pt_MLP_20261128T083545Z-denominator", "29df0f096526ced8"),
+    "numerator": ("fakes_pt_MLP_20261128T083705Z-numerator", "e9310140102acafc"),
+    "denominator": ("fakes_pt_MLP_20261128T083705Z-denominator", "656eb8e244780db8"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -161,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="13a98a405c4c2d9481cf81d32551f84ab160c16de328382705760a8a07b9d175",
+    parts="71af5f93aa8537c2ee449cce75a43b2ba18b71436ddaedea18b25e088bde35b1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -173,6 +178,7 @@ SCRIPT = Script(
     seed=SEED,
     accelerator=ACCELERATOR,
     devices=DEVICES,
+    label=Label(EXPERIMENT_LABEL, ENERGY, LUMINOSITY),
     stage=STAGE,
     parents=PARENTS,
 )
@@ -302,7 +308,6 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    evaluation.record(tested, metrics["test"])
     deployed = deploy(
         run.code.script.parent,
         run.folder.path,
@@ -310,7 +315,7 @@ def main(run: Run) -> None:
         splits=(train, test),
         dataset=DATASET,
     )
-    evaluation.finish(metrics, deployed=deployed)
+    evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

@@ -49,10 +49,11 @@ from parts.metrics import Outputs, binary_metrics
 from parts.models import ResNet, binary_probability, described
 from parts.plots import binary_figures
 from parts.root_files import Root
+from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T083545Z"
+RUN_NAME = "h4l_ResNet_20261128T083705Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -159,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="97290097b7c56e741bfde61b5fa73ee9d5408f60350fc786eed72353f45bffba",
+    parts="b91f204414a4b13fc399455aa7e56a9da199b2292b7ab1c7703cac653a1f4b90",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -287,8 +288,7 @@ def main(run: Run) -> None:
     metrics = {"validation": tracker.metrics(validated)}
     # The cut is chosen on other events than those it is judged on.
     metrics["test"] = binary_metrics(tested, metrics["validation"]["significance_cut"])
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, binary_uncertainties)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,11 @@ from parts.metrics import Outputs, multiclass_metrics
 from parts.models import MLP, class_probability, described
 from parts.parquet_files import Parquet
 from parts.plots import labelled, multiclass_figures
+from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T083545Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T083705Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -152,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="05a528d7577b8cfdd36d4489cecf9f479597d54e4d2e14afb4574a27558f1814",
+    parts="7ffefb0510d2241885a15f586f44a3fb314d91284e1af33a5153103d0b5a009d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -287,8 +288,7 @@ def main(run: Run) -> None:
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated)}
     metrics["test"] = tracker.metrics(tested)
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, multiclass_uncertainties)
 
 
 if __name__ == "__main__":

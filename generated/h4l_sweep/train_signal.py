@@ -49,6 +49,7 @@ from parts.metrics import Outputs, binary_metrics
 from parts.models import MLP, ResNet, binary_probability, described
 from parts.parquet_files import Parquet
 from parts.plots import binary_figures
+from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
@@ -59,7 +60,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "a3c446edc09285a5",
+        "script": "d73d364db555a453",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -68,7 +69,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "254b544fb3158883",
+        "script": "45622f87c90db55d",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -78,7 +79,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "a001b1577d462347",
+        "script": "15f067470a1ea3ce",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -88,7 +89,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "5d86d9fc416a0ce9",
+        "script": "f6dc9207919150c4",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -97,7 +98,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "7d1162c6de928e1c",
+        "script": "503e5257eeb83bb0",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -106,7 +107,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "e50094f4c1d43d41",
+        "script": "520ea183ddf891ab",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -116,7 +117,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "d8c66ee645b9be99",
+        "script": "2cccfe0faed655df",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -126,7 +127,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "4a01adc03fcadbbd",
+        "script": "211ae1afa50b3b77",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -134,7 +135,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T083545Z"
+SWEEP = "h4l_sweep_20261128T083706Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -212,7 +213,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="05a528d7577b8cfdd36d4489cecf9f479597d54e4d2e14afb4574a27558f1814",
+    parts="7ffefb0510d2241885a15f586f44a3fb314d91284e1af33a5153103d0b5a009d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -350,8 +351,7 @@ def main(run: Run) -> None:
     metrics = {"validation": tracker.metrics(validated)}
     # The cut is chosen on other events than those it is judged on.
     metrics["test"] = binary_metrics(tested, metrics["validation"]["significance_cut"])
-    evaluation.record(tested, metrics["test"])
-    evaluation.finish(metrics)
+    evaluation.finish(metrics, validated, tested, binary_uncertainties)
 
 
 if __name__ == "__main__":

@@ -150,13 +150,18 @@ def density_metrics(estimates: Estimates) -> dict[str, float]:
     }
 
 
+def ratio_terms(estimates: Estimates) -> Floats:
+    """Terms (event,) whose sums say how far loose events times F are from tight ones."""
+    weight, tight = estimates.loss_weight.mean(axis=1), estimates.label == 1
+    return np.asarray(np.where(tight, weight, -weight * mean_ratio(estimates)))
+
+
 def ratio_metrics(estimates: Estimates) -> dict[str, float]:
     """Metrics of F = tight / loose by name, with the weights of the loss, which leave fakes.
 
     "closure" is loose times F over tight; "chi2" the mean chi2/ndf of the two by variable.
     """
-    weight, tight = estimates.loss_weight.mean(axis=1), estimates.label == 1
-    terms = np.where(tight, weight, -weight * mean_ratio(estimates))
+    terms, tight = ratio_terms(estimates), estimates.label == 1
     return {
         "closure": quotient(-terms[~tight].sum(), terms[tight].sum()),
         "chi2": mean_chi2(estimates, terms),

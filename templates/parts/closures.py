@@ -213,7 +213,10 @@ def summary(closure: Closure) -> str:
         rows.append((title, *cells))
     for name in closure.variables:
         tests = [values[kind]["variables"][name] for kind in KINDS]
-        cells = (f"{t['chi2']:.1f}/{t['ndf']}, p = {t['p_value']:.2g}" for t in tests)
+        cells = (
+            f"{t['chi2']:.1f}/{t['ndf']}, p = {t['p_value']:.2g}" if t["ndf"] else "no events"
+            for t in tests
+        )
         rows.append((f"chi2/ndf by {name}", *cells))
         places = ("{:.3g} to {:.3g}".format(*test["largest_deviation_bin"]) for test in tests)
         pulls = (f"{test['largest_deviation']:+.1f}" for test in tests)
@@ -269,10 +272,10 @@ def draw_yields(axes: Axes, yields: Yields) -> None:
     axes.stairs(neural[0], edges, baseline=mc, color=COLORS[1], **fill, label="fakes, neural")
     axes.stairs(mc, edges, color=COLORS[0], **fill, label="tight MC")
     hatch: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.3", "hatch": "/////"}
-    label = f"MC + fakes, {texts['neural']}"
+    label = f"MC + fakes{texts['neural']}"
     axes.stairs(neural[0] + error, edges, baseline=neural[0] - error, **fill, **hatch, label=label)
     dashed: dict[str, Any] = {"baseline": None, "linestyle": "--", "color": COLORS[2]}
-    label = f"with binned fakes, {texts['binned']}"
+    label = f"with binned fakes{texts['binned']}"
     axes.stairs(binned[0], edges, linewidth=1.5, **dashed, label=label)
     data, variance = yields.data
     marks: dict[str, Any] = {"fmt": "o", "markersize": 4, "color": "black"}

@@ -48,6 +48,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "num_sanity_val_steps": 0,
         "check_metrics_n_epoch": 1,
         "plot_metrics_n_epoch": 5,
+        "experiment_label": None,
+        "energy": None,
+        "luminosity": None,
         "tqdm_refresh_rate": 20,
     },
     "dataset_config": {
@@ -189,7 +192,7 @@ def test_tables_that_are_left_out(tmp_path: Path) -> None:
         (
             table("experiment", check_metrics_n_epoch="never"),
             "experiment_config.plot_metrics_n_epoch",
-            "never",
+            "end",
         ),
         (table("slurm", mail_user="a@b.org"), "slurm_config.mail_type", ("END", "FAIL")),
         (

@@ -170,7 +170,12 @@ def experiment_tables(draw: st.DrawFn, batch: bool) -> Values:
                 "float32_matmul_precision": st.sampled_from(["highest", "high", "medium"]),
                 "log_every_n_steps": st.integers(1, 10**6),
                 "num_sanity_val_steps": st.integers(-1, 9),
-                "plot_metrics_n_epoch": st.one_of(st.integers(1, 9), st.just("never")),
+                "plot_metrics_n_epoch": st.one_of(
+                    st.integers(1, 9), st.sampled_from(["end", "never"])
+                ),
+                "experiment_label": st.sampled_from(["ATLAS Internal", "CMS", "$x$ \\y"]),
+                "energy": st.sampled_from([13, 13.6]),
+                "luminosity": st.sampled_from([140.0, 0.5]),
                 "tqdm_refresh_rate": st.integers(0, 100),
             }
         )

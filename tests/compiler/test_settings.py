@@ -199,6 +199,9 @@ FULL: dict[str, Any] = {
         "comet_api_key": "${COMET_API_KEY}",
         "comet_project_name": "p",
         "save_dir": "logs",
+        "experiment_label": "ATLAS Internal",
+        "energy": 13.6,
+        "luminosity": 140,
     },
     "dataset_config": {
         "logarithmic": ["x"],

@@ -9,16 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from parts.metrics import Floats, Ints, Outputs
+from parts.bands import Scan
+from parts.histories import plot_history
+from parts.metrics import Floats, Ints, Outputs, binary_metrics
 from parts.plots import (
+    FINAL,
     binary_figures,
     density,
     multiclass_figures,
+    new_figure,
     plot_confusion,
-    plot_history,
     plot_scores,
     plot_significance,
     save_figures,
@@ -110,14 +115,34 @@ def test_multiclass_figures_are_drawn(n: int, labels: tuple[int, ...], n_classes
         ({"train_loss": []}, 1),
         ({"train_loss": [(0, 0.7)]}, 1),
         ({"train_loss": [(0, 700.0), (1, 0.7)], "val_loss": [(0, 0.8), (1, -0.1)]}, 1),
-        ({"val_loss": [(0, np.nan), (1, 0.5)], "auc": [(0, np.nan)]}, 2),
-        ({"val_loss": [(1, 0.5)], "auc": [(1, 0.9), (2, 0.95)], "significance": [(1, 3.0)]}, 3),
+        ({"val_loss": [(0, np.nan), (1, 0.5)], "val_auc": [(0, np.nan)]}, 2),
+        ({"val_auc": [(1, 0.9), (2, 0.95)], "val_significance": [(1, 3.0)]}, 2),
+        ({f"val_auc_{name}": [(1, 0.9), (2, 0.95)] for name in range(12)}, 1),
+        ({"val_chi2_data": [(1, 3.0)], "val_chi2_mc": [(1, 1.0)], "val_ratio": [(1, 0.9)]}, 2),
+        ({name: [(1, 0.5)] for name in ("val_loss", "val_auc", "val_ratio", "val_chi2", "x")}, 5),
     ],
 )
-def test_history_is_drawn(history: dict[str, list[tuple[int, float]]], panels: int) -> None:
-    figure = plot_history(history, CAPTION)
+@pytest.mark.parametrize("best", [None, 1])
+def test_history_is_drawn(
+    history: dict[str, list[tuple[int, float]]], panels: int, best: int | None
+) -> None:
+    figure = plot_history(history, CAPTION, best)
     assert png(figure).startswith(b"\x89PNG")
     assert len(figure.get_axes()) == panels
+
+
+def test_history_has_metrics_of_a_kind_on_one_axis_and_marks_the_best_epoch() -> None:
+    names = ("train_loss", "val_loss", "val_auc", "val_f1", "val_significance")
+    history = {name: [(1, 0.5), (2, 0.7)] for name in (*names, "val_significance_cut")}
+    figure = plot_history(history, CAPTION, best=2)
+    drawn = [[line.get_label() for line in axes.lines] for axes in figure.get_axes()]
+    mark = "best epoch, 2"
+    assert drawn == [
+        ["train_loss", "val_loss", mark], ["val_auc", "val_f1", mark],
+        ["val_significance", mark], ["val_significance_cut", mark],
+    ]  # fmt: skip
+    assert all(np.allclose(axes.lines[-1].get_xdata(), 2) for axes in figure.get_axes())
+    assert mark not in legends(plot_history(history, CAPTION))
 
 
 def test_a_loss_over_two_decades_has_a_log_scale() -> None:
@@ -128,13 +153,13 @@ def test_a_loss_over_two_decades_has_a_log_scale() -> None:
 
 def test_legends_say_which_class_is_positive_and_which_is_true() -> None:
     figures = binary_figures(sample(1, 2000), sample(2, 1000), BINARY, CAPTION)
-    assert legends(figures["roc"])[0].startswith("ggH (positive), AUC = 0.")
+    assert legends(figures["roc"])[0].startswith("ggH against qqZZ, AUC = 0.")
     assert [text.split(",")[0] for text in legends(figures["scores"])] == [
         "qqZZ (true)",
         "ggH (true)",
     ]
-    assert "ggH (positive)" in legends(figures["calibration"])
-    assert "P(ggH)" in legends(figures["significance"])[0]
+    assert "ggH" in legends(figures["calibration"])
+    assert "P(ggH)" in legends(figures["significance"])[-1]
     assert figures["scores"].get_axes()[1].get_xlabel() == "P(ggH)"
 
 
@@ -158,7 +183,7 @@ def test_calibration_counts_events_as_the_loss_does() -> None:
 
 
 def test_captions_are_taken_as_they_are() -> None:
-    figure = plot_significance(np.ones(1), np.ones(1), "ggH", r"run_$\x$_1")
+    figure = plot_significance(Scan(*np.ones((3, 1))), "ggH", r"run_$\x$_1")
     assert figure.get_suptitle() == r"run_$\x$_1"
     assert png(figure)
 
@@ -168,8 +193,8 @@ def test_confusion_shows_fractions_of_the_true_class_and_yields() -> None:
     assert [text.get_text() for text in figure.get_axes()[0].texts] == [
         "75.0%\n30",
         "25.0%\n10",
-        "nan%\n0",
-        "nan%\n0",
+        "no yield\n0",
+        "no yield\n0",
     ]
 
 
@@ -181,7 +206,7 @@ def test_weights_that_cancel_but_for_rounding_are_no_yield() -> None:
     assert np.isnan(density(outputs, 1, 1, np.linspace(0, 1, 5))[0]).all()
     matrix = np.array([[0.1 + 0.2, -0.3], [1.0, 1.0]])
     texts = plot_confusion(matrix, BINARY, CAPTION).get_axes()[0].texts
-    assert [text.get_text()[:3] for text in texts] == ["nan", "nan", "50.", "50."]
+    assert [text.get_text()[:3] for text in texts] == ["no ", "no ", "50.", "50."]
 
 
 def test_density_has_unit_area_and_errors_of_signed_weights() -> None:
@@ -240,11 +265,13 @@ import gc
 from io import BytesIO
 from pathlib import Path
 import numpy as np
+from parts.bands import Scan
 from parts.plots import plot_significance
 kept = []
 def draw(n):
     for _ in range(n):
-        figure = plot_significance(np.linspace(0, 1, 50), np.ones(50), "ggH", "")
+        found = Scan(np.linspace(0, 1, 50), np.ones(50), np.ones(50) / 9)
+        figure = plot_significance(found, "ggH", "")
         figure.savefig(BytesIO(), format="png")
         if {leak}:
             kept.append(figure)
@@ -283,9 +310,88 @@ def test_scores_stand_above_their_pulls(n_classes: int) -> None:
 
 
 def test_figures_are_files_by_their_names(tmp_path: Path) -> None:
-    """In a folder that need not be there, and over those of another start."""
+    """In a folder that need not be there, and over those of another start; PDFs at the end."""
+    folder = tmp_path / "new" / "plots"
     for _ in range(2):
         figures = {name: Figure((1, 1)) for name in ("a", "b")}
-        paths = save_figures(figures, tmp_path / "new" / "plots")
-        assert paths == [tmp_path / "new" / "plots" / f"{name}.png" for name in ("a", "b")]
-        assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+        assert save_figures(figures, folder) == [folder / "a.png", folder / "b.png"]
+        assert not list(folder.glob("*.pdf"))
+    written = []
+    for _ in range(2):
+        paths = save_figures({"a": new_figure(2, 2, "x")}, folder, FINAL)
+        assert paths == [folder / "a.png", folder / "a.pdf"]
+        written.append([path.read_bytes() for path in paths])
+    assert written[0] == written[1]
+    assert [content[:4] for content in written[0]] == [b"\x89PNG", b"%PDF"]
+
+
+def colors_of(axes: Axes) -> list[str]:
+    """The colours of curves that a legend names."""
+    named = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+    return [to_hex(line.get_color()) for line in named]
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 12])
+def test_no_colour_stands_for_two_classes_and_no_legend_over_curves(n_classes: int) -> None:
+    """Not those of 12 classes with long names."""
+    names = tuple(f"a class whose name is so long that it is cut, {k}" for k in range(n_classes))
+    outputs = sample(1, 2000, n_classes)
+    if n_classes == 2:
+        figures = binary_figures(outputs, outputs, names[:2], CAPTION)  # type: ignore[arg-type]
+    else:
+        figures = multiclass_figures(outputs, outputs, names, CAPTION)
+    colors = colors_of(figures["roc"].get_axes()[0])
+    assert len(set(colors)) == len(colors) == (2 if n_classes == 2 else n_classes + 1)
+    assert len(set(legends(figures["roc"]))) == len(colors)
+    for name in ("roc", "calibration"):
+        figure = figures[name]
+        png(figure)
+        (legend,) = figure.legends
+        below = legend.get_window_extent()
+        assert all(not below.overlaps(axes.bbox) for axes in figure.get_axes()), name
+        # Nor is it cut off.
+        assert below.x0 >= 0
+        assert below.x1 <= figure.bbox.x1
+    assert_drawn(figures)
+
+
+def test_the_words_of_several_classes_are_none_of_signal_and_background() -> None:
+    outputs = sample(1, 2000, 3)
+    roc = multiclass_figures(outputs, outputs, CLASSES[:3], CAPTION)["roc"]
+    words = [text for axes in roc.get_axes() for text in (axes.get_xlabel(), axes.get_ylabel())]
+    assert not [text for text in words if "signal" in text or "background" in text]
+    assert legends(roc)[0].startswith("ggH against the rest")
+
+
+def marked(figure: Figure) -> list[tuple[float, float]]:
+    """The points that a plot of significance marks."""
+    lines = [line for line in figure.get_axes()[0].lines if line.get_marker() == "o"]
+    points = [np.ravel(np.asarray(line.get_xydata())) for line in lines]
+    return [(float(point[0]), float(point[1])) for point in points]
+
+
+def test_the_plot_of_significance_marks_the_cut_that_was_used() -> None:
+    """As the table has it, not the optimum of the events that are judged."""
+    validation, test = sample(2, 3000), sample(3, 3000)
+    chosen = binary_metrics(validation)
+    cut = chosen["significance_cut"]
+    judged = binary_metrics(test, cut)
+    assert binary_metrics(test)["significance_cut"] != cut
+    own = binary_figures(test, validation, BINARY, CAPTION)["significance"]
+    assert marked(own) == [(cut, chosen["significance"])]
+    used = binary_figures(validation, test, BINARY, CAPTION, cut)["significance"]
+    assert marked(used) == [(cut, judged["significance"])]
+    assert f"chosen by validation: Z = {judged['significance']:.3g}" in legends(used)[-1]
+
+
+@pytest.mark.parametrize("cut", [None, np.nan])
+def test_a_plot_without_significance_says_why(cut: float | None) -> None:
+    figure = binary_figures(sample(1, 99), sample(2, 9), BINARY, CAPTION, cut)["significance"]
+    (text,) = figure.get_axes()[0].texts
+    assert "fewer than 10 effective background events are left at any cut" in text.get_text()
+    assert marked(figure) == []
+
+
+def test_a_fit_without_bins_is_not_shown() -> None:
+    texts = legends(plot_scores(sample(1, 1), sample(2, 1), [1], BINARY, CAPTION))
+    assert texts == ["qqZZ (true)", "ggH (true)"]

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from torch import nn
 
 from parts.losses import bce
-from parts.machinery.reports import constants, report, settings, write_json
+from parts.machinery.reports import constants, measurement, report, settings, write_json
 from parts.models import MLP
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -19,16 +20,39 @@ TEMPLATES = Path(__file__).parents[2] / "templates"
 
 def test_metrics_of_the_splits_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     metrics = {"validation": {"auc": 0.91234, "f1": math.nan}, "test": {"auc": 0.9, "loss": 2}}
-    report(metrics, {"run": Path("/run"), "tracker": None, "plots": "/plots"})
+    errors = {"validation": {"auc": 0.00213, "f1": math.nan}, "test": {"auc": 0.021}}
+    report(metrics, errors, {"run": Path("/run"), "tracker": None, "plots": "/plots"})
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["validation", "test"]
-    assert [line.split() for line in lines[2:5]] == [
-        ["auc", "0.9123", "0.9000"], ["f1", "nan"], ["loss", "2.0000"],
+    assert [line.split("  ") for line in map(squeezed, lines[2:5])] == [
+        ["auc", "0.9123 +- 0.0021", "0.900 +- 0.021"], ["f1", "nan"], ["loss", "2.0000"],
     ]  # fmt: skip
     assert len({len(line) for line in lines[1:5]}) == 1
-    assert [line.split() for line in lines[6:]] == [
+    assert lines[6] == (
+        "f1 of validation is nan: there is a class that events neither belong to nor are taken for"
+    )
+    assert [line.split() for line in lines[8:]] == [
         ["run", "/run"], ["tracker", "None"], ["plots", "/plots"],
     ]  # fmt: skip
+
+
+def squeezed(line: str) -> str:
+    """A line with two spaces between its columns."""
+    return re.sub("  +", "  ", line.strip())
+
+
+@pytest.mark.parametrize(
+    ("value", "uncertainty", "text"),
+    [
+        (0.9134, 0.0021, "0.9134 +- 0.0021"), (20.67, 0.671, "20.67 +- 0.67"),
+        (957.63, 27.7, "958 +- 28"), (0.98864, 0.0008, "0.98864 +- 0.00080"),
+        (0.5, 0.0, "0.5000"), (0.5, math.nan, "0.5000"), (math.nan, math.nan, "nan"),
+    ],
+)  # fmt: skip
+def test_values_are_written_to_the_second_figure_of_their_uncertainty(
+    value: float, uncertainty: float, text: str
+) -> None:
+    assert measurement(value, uncertainty) == text
 
 
 def test_json_has_null_for_what_is_not_finite(tmp_path: Path) -> None:

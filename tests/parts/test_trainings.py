@@ -75,6 +75,14 @@ def classify() -> Classifier:
     )
 
 
+METRICS = {"validation": {"auc": 0.5, "cut": float("nan")}, "test": {"auc": 0.25}}
+
+
+def tenths(outputs: Any, metrics: dict[str, float], seed: int) -> dict[str, float]:
+    """A tenth of an area is its uncertainty."""
+    return {name: value / 10 for name, value in metrics.items() if name == "auc"}
+
+
 def picture(*_: Any, **__: Any) -> dict[str, Figure]:
     return {"score": Figure((1, 1))}
 
@@ -350,14 +358,22 @@ def test_an_evaluation_is_recorded_and_drawn_where_plots_are_wished(
     classifier = classify()
     evaluation = Evaluation(trained, tracker, classifier)
     before = len(entries(trained))
-    evaluation.record(tracker.predict(classifier, events(14)), {"auc": 0.75, "loss": 0.5})
-    first, *drawn = entries(trained)[before:]
-    assert (first["test_auc"], first["test_loss"]) == (0.75, 0.5)
+    outputs = tracker.predict(classifier, events(14))
+    evaluation.finish(METRICS, outputs, outputs, tenths, deployed=trained.folder.path / "deploy")
+    first, *drawn, _ = entries(trained)[before:]
+    found = {n: v for n, v in first.items() if n not in ("step", "epoch", "time")}
+    assert found == {
+        "best_val_auc": 0.5, "best_val_auc_uncertainty": 0.05, "best_val_cut": None,
+        "test_auc": 0.25, "test_auc_uncertainty": 0.025,
+    }  # fmt: skip
     assert (first["step"], first["epoch"]) == (evaluation.step, evaluation.epoch)
-    named = set(trained.record.artifacts()[-len(drawn) :]) if drawn else set()
-    folder = tracker.folder / "test"
-    assert named == ({folder / "score.png", folder / "history.png"} if plots else set())
-    evaluation.finish({"test": {"auc": 0.75}}, deployed=trained.folder.path / "deploy")
+    paths = trained.record.artifacts()[-len(drawn) - 1 : -1] if drawn else []
+    named = {str(path.relative_to(tracker.folder)) for path in paths}
+    assert named == {
+        f"{split}/{name}.{ending}"
+        for split in ("validation", "test") if plots
+        for name in ("score", "history") for ending in ("png", "pdf")
+    }  # fmt: skip
     assert trained.record.artifacts()[-1] == trained.folder.path / "deploy"
 
 
@@ -368,8 +384,25 @@ def test_a_run_that_was_told_to_stop_does_not_end(trained: Run) -> None:
     outputs = tracker.predict(classifier, events(14))
     ASKED.status = 75
     with pytest.raises(StoppedError):
-        evaluation.record(outputs, {"auc": 0.75})
-    assert entries(trained)[-1]["test_auc"] == 0.75
+        evaluation.finish(METRICS, outputs, outputs, tenths)
+    assert entries(trained)[-1]["test_auc"] == 0.25
+    assert not trained.folder.done.exists()
+
+
+def test_the_cut_that_validation_has_chosen_is_the_one_that_is_drawn(trained: Run) -> None:
+    drawn = {}
+
+    def watched(*_: Any, caption: str, cut: float | None = None) -> dict[str, Figure]:
+        drawn[caption.rpartition(" ")[2]] = cut
+        return {}
+
+    tracker, classifier = track(trained, 1), classify()
+    tracker.figures = watched
+    evaluation = Evaluation(trained, tracker, classifier)
+    outputs = tracker.predict(classifier, events(14))
+    cuts = {"significance_cut": 0.375}
+    evaluation.finish({"validation": cuts, "test": cuts}, outputs, outputs, tenths)
+    assert drawn == {"validation": 0.375, "test": 0.375}
 
 
 @pytest.mark.parametrize(("key", "place"), [(None, "mlruns"), ("${TOY_KEY}", "Comet")])
@@ -382,25 +415,25 @@ def test_a_finished_run_says_what_it_found_and_where(
 ) -> None:
     run = begins(comet_api_key=key)
     evaluation = Evaluation(run, track(run), classify())
-    metrics = {"validation": {"auc": 0.5, "cut": float("nan")}, "test": {"auc": 0.25}}
+    outputs = evaluation.tracker.predict(evaluation.classifier, events(14))
     capsys.readouterr()
-    evaluation.finish(metrics, network=run.folder.path / "f.onnx")
+    evaluation.finish(METRICS, outputs, outputs, tenths, network=run.folder.path / "f.onnx")
     left = json.loads((run.folder.path / "metrics.json").read_text())
     assert left == {
         "checkpoint": str(evaluation.best),
         "metrics": {"validation": {"auc": 0.5, "cut": None}, "test": {"auc": 0.25}},
+        "uncertainties": {"validation": {"auc": 0.05}, "test": {"auc": 0.025}},
     }
     assert json.loads(run.folder.done.read_text()) == {
         "script": run.code.identity,
         "checkpoint": evaluation.best.name,
         "sha256": digest(evaluation.best),
     }
-    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[-5:])
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[-4:])
     logs = run.folder.path.parents[1]
     assert shown == {
         "run": str(run.folder.path),
         "checkpoint": str(evaluation.best),
         "network": str(run.folder.path / "f.onnx"),
-        "plots": str(run.plots),
         "tracker": place if key else str(logs / place),
     }

@@ -130,7 +130,7 @@ class Run:
         return {
             f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
             for path in paths
-            if path.suffix == ".png"
+            if path.suffix in (".png", ".pdf")
         }
 
     def checkpoint(self, name: str = "") -> dict[str, Any]:

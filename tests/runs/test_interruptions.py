@@ -87,7 +87,8 @@ def assert_equal(run: Run, straight: Run) -> None:
     """Assert that two runs cannot be told apart."""
     assert run.measured() == straight.measured()
     assert same(run.weights(), straight.weights())
-    assert run.json("metrics.json")["metrics"] == straight.json("metrics.json")["metrics"]
+    for found in ("metrics", "uncertainties"):
+        assert run.json("metrics.json")[found] == straight.json("metrics.json")[found]
     assert run.chosen() == straight.chosen()
     a, b = (r.json("checkpoints/newest.json") for r in (run, straight))
     assert [a[name] for name in ("file", "trained", "best")] == [

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.image import imread
 
 from tests.runs.experiments import EXPERIMENT, Run, Workshop, same
 from tests.runs.starts import Ended
@@ -47,7 +48,7 @@ def cadences(workshop: Workshop) -> Run:
 def never(workshop: Workshop) -> tuple[Run, Ended]:
     """A run without metrics and plots, after a sanity check."""
     changes = experiment(
-        check_metrics_n_epoch="never", plot_metrics_n_epoch=None, num_sanity_val_steps=-1
+        check_metrics_n_epoch="never", plot_metrics_n_epoch="never", num_sanity_val_steps=-1
     )
     ended = workshop.run(workshop.build("never", **changes))
     return workshop.found("never"), ended.done()
@@ -287,17 +288,40 @@ def test_check_metrics_n_epoch(cadences: Run) -> None:
 
 def test_plot_metrics_n_epoch(cadences: Run, workshop: Workshop) -> None:
     folders = {name.split("/")[0] for name in cadences.artifacts()}
-    assert folders == {".code", "epoch_0006", "test"}
+    assert folders == {".code", "epoch_0006", "test", "validation"}
     drawn = workshop.folder / "results" / EXPERIMENT / "cadences"
-    assert {path.name for path in drawn.iterdir()} == {"epoch_0006", "test"}
+    assert {path.name for path in drawn.iterdir()} == {"epoch_0006", "test", "validation"}
 
 
 def test_metrics_and_plots_never(never: tuple[Run, Ended]) -> None:
-    run, _ = never
+    run, ended = never
     assert run.epochs("val_loss") == [1, 2]
-    names = {name for line in run.measured() for name in line if not name.startswith("test_")}
+    evaluated = ("test_", "best_val_")
+    names = {name for line in run.measured() for name in line if not name.startswith(evaluated)}
     assert names == {"step", "epoch", "train_loss", "val_loss", "lr"}
-    assert not [name for name in run.artifacts() if name.endswith(".png")]
+    assert not run.plots()
+    # No folder is named that is not there.
+    assert not re.search("^plots ", ended.output, re.MULTILINE)
+
+
+def test_plots_at_the_end_alone(workshop: Workshop) -> None:
+    """That is what is meant where metrics are never computed, and plots are left out."""
+    labelled = {"experiment_label": "ATLAS Internal", "energy": 13.6, "luminosity": 140.0}
+    written = []
+    for name, options in (
+        ("ending", {"plot_metrics_n_epoch": "end"}),
+        ("unasked", {"check_metrics_n_epoch": "never", "plot_metrics_n_epoch": None}),
+        ("labelled", {"plot_metrics_n_epoch": "end", **labelled}),
+    ):
+        run = workshop.train(name, **experiment(**options))
+        assert {plot.split("/")[0] for plot in run.plots()} == {"validation", "test"}
+        folder = workshop.folder / "results" / EXPERIMENT / name / "test"
+        assert {path.suffix for path in folder.iterdir()} == {".png", ".pdf"}
+        written.append(imread(folder / "roc.png"))
+    plain, _, above = written
+    # What stands above the curves is new, and nothing else of the run.
+    assert plain.shape == above.shape
+    assert (plain != above).any()
 
 
 def test_num_sanity_val_steps(never: tuple[Run, Ended], plain: tuple[Run, Ended]) -> None:

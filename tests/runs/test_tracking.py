@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from parts.machinery.reports import measurement
 from tests.runs.experiments import EXPERIMENT, Run, Workshop, same, wait_for_step
 from tests.runs.starts import Ended
 
@@ -57,16 +58,18 @@ def test_mlflow_holds_the_files(finished: tuple[Run, Ended], workshop: Workshop)
     client = run.client()
     place = Path(client.download_artifacts(entry.info.run_id, ""))
     held = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
-    plots = {
-        f"{n}/{figure}.png" for n in ("epoch_0002", "epoch_0004", "test") for figure in FIGURES
-    } | {"test/inputs.png"}
+    plots = {f"{n}/{figure}.png" for n in ("epoch_0002", "epoch_0004") for figure in FIGURES}
+    final = {f"{n}/{figure}" for n in ("validation", "test") for figure in FIGURES}
+    final |= {"test/inputs"}
+    plots |= {f"{name}.{ending}" for name in final for ending in ("png", "pdf")}
     built = workshop.folder / "generated" / "finished"
     code = [Path("train_signal.py"), Path("resolved.toml")]
     code += [path.relative_to(built) for path in built.glob("parts/**/*.py")]
     assert held - {"code/run"} == plots | {f"code/{path}" for path in code}
     for path in code:
         assert (place / "code" / path).read_bytes() == (built / path).read_bytes()
-    assert all((place / name).read_bytes()[:4] == b"\x89PNG" for name in plots)
+    starts = {".png": b"\x89PNG", ".pdf": b"%PDF"}
+    assert all((place / n).read_bytes().startswith(starts[Path(n).suffix]) for n in plots)
 
 
 def test_the_run_says_what_it_was(finished: tuple[Run, Ended]) -> None:
@@ -86,7 +89,16 @@ def test_the_results_are_told_to_people_and_to_programs(finished: tuple[Run, End
     validation = result["metrics"]["validation"]
     for name, value in validation.items():
         assert value == pytest.approx(run.series(f"val_{name}")[best], rel=1e-6)
-        row = rf"^{name} +{value:.4f} +{result['metrics']['test'][name]:.4f}$"
+        columns = [name]
+        for prefix, split in (("best_val", "validation"), ("test", "test")):
+            value, columns = result["metrics"][split][name], [*columns, rf"{value:.4f}"]
+            assert run.series(f"{prefix}_{name}") == {best: value}
+            if name != "significance_cut":
+                error = result["uncertainties"][split][name]
+                columns[-1] = re.escape(measurement(value, error))
+                assert 0 < error < value / 2
+                assert run.series(f"{prefix}_{name}_uncertainty") == {best: error}
+        row = f"^{' +'.join(columns)}$"
         assert re.search(row, ended.output, re.MULTILINE), row
     for name in ("run", "checkpoint", "plots", "tracker"):
         (place,) = re.findall(rf"^{name} +(/\S+)$", ended.output, re.MULTILINE)
@@ -119,8 +131,9 @@ def test_two_starts_in_two_places_are_equal_bit_for_bit(
     assert same(run.weights(), second.weights())
     assert run.measured() == second.measured()
     assert run.plots() == second.plots()
-    assert len(run.plots()) == 3 * len(FIGURES) + 1
-    assert run.json("metrics.json")["metrics"] == second.json("metrics.json")["metrics"]
+    assert len(run.plots()) == 2 * len(FIGURES) + 2 * (2 * len(FIGURES) + 1)
+    for found in ("metrics", "uncertainties"):
+        assert run.json("metrics.json")[found] == second.json("metrics.json")[found]
     assert run.chosen() == second.chosen()
 
 

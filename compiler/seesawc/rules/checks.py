@@ -65,11 +65,11 @@ def _trackers(spec: Spec, _: Experiment) -> Faults:
             "a Comet project without comet_api_key",
             'comet_api_key = "${COMET_API_KEY}"',
         )
-    if table.check_metrics_n_epoch == "never" and table.plot_metrics_n_epoch not in (None, "never"):
+    if table.check_metrics_n_epoch == "never" and isinstance(table.plot_metrics_n_epoch, int):
         yield Fault(
             (EXPERIMENT, "plot_metrics_n_epoch"),
             'plots need metrics, and check_metrics_n_epoch is "never"',
-            'plot_metrics_n_epoch = "never", or a number for check_metrics_n_epoch',
+            'plot_metrics_n_epoch = "end" or "never", or a number for check_metrics_n_epoch',
         )
 
 

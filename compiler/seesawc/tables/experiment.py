@@ -9,6 +9,7 @@ from seesawc.tables.values import (
     Count,
     Name,
     PathText,
+    Positive,
     Rule,
     Seed,
     Text,
@@ -106,9 +107,15 @@ class ExperimentTable:
     check_metrics_n_epoch: Count | Literal["never"] = option(
         'Epochs between two computations of the tracker\'s metrics, or "never".', 1
     )
-    plot_metrics_n_epoch: Count | Literal["never"] | None = option(
-        'Epochs between two sets of plots, or "never". Left out: 5, if there are metrics.'
+    plot_metrics_n_epoch: Count | Literal["end", "never"] | None = option(
+        'Epochs between two sets of plots. "end": only those of the best epoch, at the end.'
+        ' "never": none. Left out: 5, or "end" where metrics are computed never.'
     )
+    experiment_label: Text | None = option(
+        'What stands above plots on the left, such as "ATLAS Internal": free text.'
+    )
+    energy: Positive | None = option("Energy in the centre of mass, in TeV, shown above plots.")
+    luminosity: Positive | None = option("Integrated luminosity, in 1/fb, shown above plots.")
     tqdm_refresh_rate: Whole = option("Steps between two updates of the bar; 0: no bar.", 20)
 
 
@@ -121,12 +128,12 @@ class ExperimentSettings(ExperimentTable):
     tracker_path: str
     devices: int | tuple[int, ...] | Literal["auto"]
     precision: Precision
-    plot_metrics_n_epoch: int | Literal["never"]
+    plot_metrics_n_epoch: int | Literal["end", "never"]
 
 
 def resolve(table: ExperimentTable, architecture: str, timestamp: str) -> ExperimentSettings:
     """Fill the names, places and cadence that the author left open."""
-    plots: int | Literal["never"] = "never" if table.check_metrics_n_epoch == "never" else 5
+    plots: int | Literal["end"] = "end" if table.check_metrics_n_epoch == "never" else 5
     return ExperimentSettings(
         **unchanged(table, ExperimentSettings),
         run_name=table.run_name or f"{table.experiment_name}_{architecture}_{timestamp}",

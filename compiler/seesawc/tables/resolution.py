@@ -22,6 +22,7 @@ COSMETIC = {
     "run_name", "save_dir", "tracker_path", "comet_api_key", "comet_project_name",
     "log_every_n_steps", "plot_metrics_n_epoch", "tqdm_refresh_rate", "experiment_name",
     "save_every_n_minutes", "tolerance", "binned", "labels", "class_labels",
+    "experiment_label", "energy", "luminosity",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from seesawc.tables import signatures
 from seesawc.tables.dataset import TABLES, Dataset, Sample, label_of, reader_of, used_derived
+from seesawc.tables.experiment import ExperimentSettings
 from seesawc.tables.fakes import Fakes
 from seesawc.tables.model import tests_everything
 from seesawc.tables.resolution import Experiment, fakes_columns
@@ -65,6 +66,7 @@ def _common(experiment: Experiment) -> dict[str, Any]:
     scaled = data.numerical and data.scaling != "none"
     return {
         "experiment": settings,
+        "labelled_plots": _labels_plots(settings),
         "stage": experiment.stage,
         "dataset": data,
         "model": model,
@@ -86,6 +88,11 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "learnt": Verbatim("train"),
         "parents": [],
     }
+
+
+def _labels_plots(settings: ExperimentSettings) -> bool:
+    texts = (settings.experiment_label, settings.energy, settings.luminosity)
+    return any(text is not None for text in texts)
 
 
 def _is_test_only(experiment: Experiment) -> bool:
@@ -114,6 +121,7 @@ def _signal(experiment: Experiment) -> dict[str, Any]:
         "loss": Verbatim(loss),
         "link": Verbatim("binary_probability" if binary else "class_probability"),
         "metrics": Verbatim(metrics),
+        "uncertainties": Verbatim(f"{kind}_uncertainties"),
         "figures": Verbatim(f"{kind}_figures"),
         "class_texts": Verbatim(
             "labelled(CLASSES, CLASS_LABELS)" if data.class_labels else "CLASSES"
@@ -159,6 +167,7 @@ def _stage(experiment: Experiment, before: tuple[Experiment, ...]) -> dict[str, 
         "learnt": Verbatim("learnt" if vary or clipped else "train"),
         "varied_events": Verbatim("learnt" if clipped else "train"),
         "metrics": Verbatim("ratio_metrics" if ratio else "density_metrics"),
+        "uncertainties": Verbatim("ratio_uncertainties" if ratio else "density_uncertainties"),
     }
 
 

@@ -23,7 +23,7 @@ from parts.binnings import (
 from parts.estimates import Estimates, mean_ratio, subtraction
 from parts.leptons import Leptons
 from parts.metrics import Floats, is_yield
-from parts.plots import COLORS, dress, new_figure, scale_y
+from parts.plots import COLORS, dress, fit_text, key_below, new_figure, scale_y
 
 # Each has a figure of its own.
 VARIABLES_DRAWN = 8
@@ -57,9 +57,8 @@ def log_y(axes: Axes, values: Floats, headroom: float) -> None:
 
 
 def chi2_text(difference: Floats, variance: Floats) -> str:
-    """Say chi2/ndf in a legend."""
-    chi2, ndf = chi2_and_ndf(difference, variance)
-    return rf"$\chi^2$/ndf = {chi2:.1f}/{ndf}"
+    """Say chi2/ndf in a legend, after a name."""
+    return fit_text(*chi2_and_ndf(difference, variance))
 
 
 def draw_ratio(panel: Axes, x: Floats, ratio: Floats, error: Floats, **marks: Any) -> None:
@@ -94,7 +93,7 @@ def plot_comparisons(comparisons: list[Comparison], caption: str) -> Figure:
         shown = [sums]
         for index, (name, terms) in enumerate(comparison.lines.items()):
             color, line = COLORS[index], sums - terms[0]
-            legend = f"{name}, {chi2_text(*terms)}"
+            legend = f"{name}{chi2_text(*terms)}"
             axes.stairs(line, edges, baseline=None, color=color, linewidth=1.5, label=legend)
             x = centers(edges, 0.2 * index - 0.1 * (len(comparison.lines) - 1))
             draw_ratio(panel, x, line / size, np.sqrt(terms[1]) / np.abs(size), color=color)
@@ -141,17 +140,20 @@ def plot_distributions(
             (line, line_error), (points, error) = (unit_area(*each, edges) for each in kind)
             filled = (line_error > 0) & (error > 0)
             pull = (points - line) / np.where(filled, np.hypot(line_error, error), np.nan)
-            chi2 = rf"$\chi^2$/ndf = {np.nansum(pull**2):.1f}/{max(filled.sum() - 1, 0)}"
+            fit = fit_text(np.nansum(pull**2), filled.sum() - 1)
             axes.stairs(line, edges, color=colors[name], linewidth=1.5)
             marks = {"fmt": "o", "markersize": 4, "color": colors[name]}
-            axes.errorbar(centers(edges), points, error, **marks, label=f"{name}, {chi2}")
+            axes.errorbar(centers(edges), points, error, **marks, label=f"{name}{fit}")
             pulls.errorbar(centers(edges), pull, **marks)
             drawn += [line, points]
         scale_x(axes, edges)
         scale_y(axes, np.array(drawn), headroom=0.2 + 0.08 * len(kinds))
         limit = max(3, *np.abs(pulls.get_ylim()))
         pulls.set_ylim(-limit, limit)
-        key = {"title": "line: training events, points: held-out events", "loc": "upper center"}
+        key: dict[str, Any] = {
+            "title": "line: training events, points: held-out events",
+            "loc": "upper center",
+        }
         dress(axes, "", "normalised to unit area", **key)
         axes.tick_params(labelbottom=False)
         dress(pulls, xlabel, "pull")
@@ -260,7 +262,8 @@ def plot_fake_factor(
     if known.size:
         axes.set_ylim(0, 1.5 * known.max())
     scale_x(axes, edges)
-    dress(axes, name, "fake factor F", loc="upper left")
+    dress(axes, name, "fake factor F", legend=False)
+    key_below(figure, axes)
     return figure
 
 

@@ -9,7 +9,7 @@ from parts.datasets import Dataset
 from parts.events import Events
 from parts.inputs import is_missing
 from parts.metrics import is_yield
-from parts.plots import COLORS, dress, labelled, new_figure, scale_y
+from parts.plots import dress, elided, key_below, labelled, new_figure, palette, scale_y
 
 # Features of a figure, in rows of four.
 PANELS = 12
@@ -40,7 +40,8 @@ def input_figures(events: Events, dataset: Dataset, caption: str) -> dict[str, F
         for index, axes in zip(drawn, grid, strict=False):
             values, here = columns[index].double().numpy(), there[index]
             draw_feature(axes, values[here], label[here], weight[here], classes)
-            dress(axes, texts[index], "normalised to unit area")
+            dress(axes, texts[index], "normalised to unit area", legend=False)
+        key_below(figure, figure.axes[0])
         for unused in list(figure.axes)[len(drawn) :]:
             unused.remove()
         page = first // PANELS
@@ -58,7 +59,7 @@ def draw_feature(
     """Draw a feature's density for each class; a class without yield has none."""
     edges = feature_edges(values)
     drawn = [np.ones(1)]
-    for index, name in enumerate(classes):
+    for index, (name, color) in enumerate(zip(classes, palette(len(classes)), strict=True)):
         true = label == index
         # What lies outside counts in the outer bins.
         inside = np.clip(values[true], edges[0], edges[-1])
@@ -66,9 +67,9 @@ def draw_feature(
         if not is_yield(yields.sum(), np.abs(yields).sum()):
             continue
         density = yields / yields.sum() / np.diff(edges)
-        axes.stairs(density, edges, color=COLORS[index % len(COLORS)], label=name, linewidth=1.5)
+        axes.stairs(density, edges, color=color, label=elided(name), linewidth=1.5)
         drawn.append(density)
-    scale_y(axes, np.concatenate(drawn[1:] or drawn), headroom=0.1 + 0.08 * len(classes))
+    scale_y(axes, np.concatenate(drawn[1:] or drawn), headroom=0.1)
 
 
 def feature_edges(values: NDArray[np.float64], bins: int = 40) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 # Signed weights whose sum is less than this share of their sizes cancel: what is left is rounding.
 ROUNDING = 1e-9
+# Effective events, (sum w)^2 / sum w^2, of background that a cut must leave to be judged.
+LEAST_BACKGROUND = 10
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,14 @@ def significance_scan(
 ) -> tuple[Floats, Floats]:
     """Asimov significance of score >= cut, the cuts at quantiles of the positive events' scores.
 
-    NaN where fewer than 10 effective background events, (sum w)^2 / sum w^2, are left.
+    NaN where too little background is left: see `LEAST_BACKGROUND`.
     """
     grid = np.linspace(0, 1, n_cuts, endpoint=False)
     cuts = np.unique(np.quantile(score[positive], grid)) if positive.any() else np.zeros(1)
     rows = np.array([weight * positive, weight * ~positive, weight**2 * ~positive])
     s, b, variance = sums_above(score, rows, cuts)
-    return cuts, asimov_significance(s, np.where((b > 0) & (b**2 >= 10 * variance), b, np.nan))
+    enough = (b > 0) & (b**2 >= LEAST_BACKGROUND * variance)
+    return cuts, asimov_significance(s, np.where(enough, b, np.nan))
 
 
 def best_significance(score: Floats, positive: Bools, weight: Floats) -> tuple[float, float]:
@@ -122,18 +125,22 @@ def best_significance(score: Floats, positive: Bools, weight: Floats) -> tuple[f
     return float(significances[best]), float(cuts[best])
 
 
+def significance_above(score: Floats, positive: Bools, weight: Floats, cut: float) -> float:
+    """Asimov significance of score >= cut; NaN without a positive background yield there."""
+    s, b, size = (
+        row @ (score >= cut)
+        for row in (weight * positive, weight * ~positive, np.abs(weight * ~positive))
+    )
+    return float(asimov_significance(np.array(s), np.where(is_yield(b, size), b, np.nan)))
+
+
 def binary_metrics(outputs: Outputs, cut: float | None = None) -> dict[str, float]:
     """Metrics by name; class 1 is the positive class. Without `cut`, the best one is sought."""
     score, positive, weight = outputs.probability[:, 1], outputs.label == 1, outputs.weight
     if cut is None:
         significance, cut = best_significance(score, positive, weight)
     else:
-        s, b, size = (
-            row @ (score >= cut)
-            for row in (weight * positive, weight * ~positive, np.abs(weight * ~positive))
-        )
-        background = np.where(is_yield(b, size), b, np.nan)
-        significance = float(asimov_significance(np.array(s), background))
+        significance = significance_above(score, positive, weight, cut)
     return {
         "auc": auc(score, positive, weight),
         "average_precision": average_precision(score, positive, weight),

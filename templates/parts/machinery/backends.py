@@ -499,7 +499,7 @@ def artifacts(entries: list[dict[str, Any]]) -> list[tuple[Path, str]]:
 
 def shown_in(path: Path) -> str:
     """Return the place of an artifact: plots by their epoch, the code, and what the run leaves."""
-    if path.suffix == ".png":
+    if path.suffix in (".png", ".pdf"):
         return path.parent.name
     if path.is_dir():
         return "code" if path.parent.name == KEPT else path.name

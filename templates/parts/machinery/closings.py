@@ -11,7 +11,8 @@ from parts.machinery.exits import DONE, obey
 from parts.machinery.ratios import network_of
 from parts.machinery.reports import write_json
 from parts.metrics import Floats
-from parts.plots import save_figures
+from parts.plot_labels import Label, write_above
+from parts.plots import FINAL, save_figures
 
 # It does not close.
 FAILED_TO_CLOSE = 5
@@ -26,13 +27,21 @@ def factors_of(run: Path, leptons: Leptons, features: Sequence[str]) -> Floats:
     return member_factors(network_of(run), events)
 
 
-def leave(closure: Closure, run: Path, plots: Path, labels: tuple[str, ...] = ()) -> int:
+def leave(
+    closure: Closure,
+    run: Path,
+    plots: Path,
+    labels: tuple[str, ...] = (),
+    label: Label | None = None,
+) -> int:
     """Write closure.json into a run, draw the plots, print a table; return the exit status.
 
-    `labels` are what plots call the variables.
+    `labels` are what plots call the variables, `label` is what stands above them.
     """
     obey()
     write_json(run / "closure.json", closure.values())
-    save_figures(closure_figures(closure, f"{run.name}, test leptons", labels), plots)
+    figures = closure_figures(closure, f"{run.name}, test leptons", labels)
+    write_above(figures, label)
+    save_figures(figures, plots, FINAL)
     print(f"\n{summary(closure)}\n\nnumbers     {run / 'closure.json'}\nplots       {plots}")
     return DONE if closure.passed else FAILED_TO_CLOSE

@@ -58,6 +58,7 @@ from parts.machinery.reports import settings
 from parts.machinery.runs import RunFolder
 from parts.machinery.sweeps import train_all
 from parts.machinery.trained_events import SAME, described_events, events_of
+from parts.plot_labels import Label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,8 @@ class Script:
     accelerator: str | None = None
     devices: int | list[int] | str = "auto"
     fingerprints: dict[str, str] = field(default_factory=dict)
+    # What stands above plots, besides the run's name.
+    label: Label | None = None
     # `${NAME}`, which holds it; without one, MLflow is the tracker.
     comet_api_key: str | None = None
     comet_project_name: str | None = None

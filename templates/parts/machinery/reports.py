@@ -1,25 +1,54 @@
 """What a run ends with: a table for the reader, and a file for programs."""
 
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from parts.machinery.places import write_atomically
+from parts.nan_reasons import why_nan
+
+Metrics = Mapping[str, Mapping[str, float]]
 
 
-def report(metrics: dict[str, dict[str, float]], places: dict[str, Path | str | None]) -> None:
-    """Print metrics (split, name) side by side, and where to look."""
-    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
-    width = max(map(len, names))
-    print(f"\n{'':{width}}  " + "".join(f"{split:>12}" for split in metrics))
-    for name in names:
-        row = (values.get(name) for values in metrics.values())
-        print(f"{name:{width}}  " + "".join(f"{'' if v is None else f'{v:.4f}':>12}" for v in row))
+def report(
+    metrics: Metrics, uncertainties: Metrics, places: Mapping[str, Path | str | None]
+) -> None:
+    """Print metrics (split, name) side by side, why one is nan, and where to look."""
+    rows = [["", *metrics]]
+    for name in dict.fromkeys(name for values in metrics.values() for name in values):
+        cells = (
+            measurement(values[name], uncertainties.get(split, {}).get(name, math.nan))
+            if name in values
+            else ""
+            for split, values in metrics.items()
+        )
+        rows.append([name, *cells])
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     print()
+    for title, *row in rows:
+        columns = zip(row, others, strict=True)
+        print(f"{title:{first}}" + "".join(f"{cell:>{width + 2}}" for cell, width in columns))
+    print()
+    reasons = [
+        f"{name} of {split} is nan: {why}"
+        for split, values in metrics.items()
+        for name in values
+        if (why := why_nan(name, values))
+    ]
+    print("".join(f"{reason}\n" for reason in reasons), end="\n" if reasons else "")
     for name, place in places.items():
         print(f"{name:12}{place}")
+
+
+def measurement(value: float, uncertainty: float) -> str:
+    """Write a value to four decimals, or to the second figure of its uncertainty."""
+    if not uncertainty > 0:
+        return f"{value:.4f}"
+    decimals = max(0, 1 - math.floor(math.log10(uncertainty)))
+    return f"{value:.{decimals}f} +- {uncertainty:.{decimals}f}"
 
 
 # Of a script's constants, what is no setting.

@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -176,22 +177,67 @@ class Evaluation:
             check_score(content)
         self.worsening = worsening(content) if checkpoint is None else ""
 
-    def record(self, outputs: Any, metrics: dict[str, float]) -> None:
-        """Record and draw what the test split says."""
-        test = {f"test_{name}": value for name, value in metrics.items()}
-        self.run.record.write(self.step, self.epoch, **test)
+    def finish(
+        self,
+        metrics: dict[str, dict[str, float]],
+        validated: Any,
+        tested: Any,
+        uncertainties: Callable[[Any, dict[str, float], int], dict[str, float]],
+        **places: Path,
+    ) -> None:
+        """Record and draw what validation and test say, mark the run as done, and print it all.
+
+        `metrics` are by split and name, `places` what the run leaves besides. `validated` is None
+        where all events are there to test.
+        """
+        errors = {
+            split: uncertainties(outputs, metrics[split], self.run.seed.number)
+            for split, outputs in (("validation", validated), ("test", tested))
+            if outputs is not None
+        }
+        self.record(metrics, errors)
         if self.tracker.plot_metrics_n_epoch is not None:
-            self.tracker.plot(self.classifier, self.step, self.epoch, outputs, "test")
+            self.draw(validated, tested, metrics["test"])
         self.tracker.settle()
         # The last place to stop at: from here on the run ends, whatever signals come.
         obey()
+        self.end(metrics, errors, places)
 
-    def finish(self, metrics: dict[str, dict[str, float]], **places: Path) -> None:
-        """Mark the run as done, with `places` that it leaves; print metrics and where to look."""
+    def record(
+        self, metrics: dict[str, dict[str, float]], uncertainties: dict[str, dict[str, float]]
+    ) -> None:
+        """Record what the best epoch's validation and the test say, with uncertainties."""
+        found = {}
+        for prefix, split in (("best_val", "validation"), ("test", "test")):
+            for name, value in metrics.get(split, {}).items():
+                found[f"{prefix}_{name}"] = value
+                if name in uncertainties[split]:
+                    found[f"{prefix}_{name}_uncertainty"] = uncertainties[split][name]
+        self.run.record.write(self.step, self.epoch, **found)
+
+    def draw(self, validated: Any, tested: Any, metrics: dict[str, float]) -> None:
+        """Have the last plots drawn, also as PDF: of the best epoch's validation, and of the test.
+
+        Where a cut was chosen by validation, both show that one.
+        """
+        cut = metrics.get("significance_cut")
+        shown = {} if cut is None else {"cut": cut}
+        for name, outputs in (("validation", validated), ("test", tested)):
+            if outputs is None:
+                continue
+            self.tracker.plot(self.classifier, self.step, self.epoch, outputs, name, **shown)
+
+    def end(
+        self,
+        metrics: dict[str, dict[str, float]],
+        uncertainties: dict[str, dict[str, float]],
+        places: dict[str, Path],
+    ) -> None:
+        """Mark the run as done; print metrics and where to look."""
         folder = self.run.folder
         for path in places.values():
             self.run.record.write(self.step, self.epoch, artifact=self.run.record.named(path))
-        said = {"checkpoint": str(self.best), "metrics": metrics}
+        said = {"checkpoint": str(self.best), "metrics": metrics, "uncertainties": uncertainties}
         if self.run.script.checkpoint_events != SAME:
             said["checkpoint_events"] = self.run.script.checkpoint_events
         write_json(folder.path / "metrics.json", said)
@@ -202,8 +248,10 @@ class Evaluation:
         }
         write_json(folder.done, done)
         tracker = folder.store if self.run.script.comet_api_key is None else "Comet"
-        shown = {"run": folder.path, "checkpoint": self.best, **places}
-        report(metrics, {**shown, "plots": self.tracker.folder, "tracker": tracker})
+        shown: dict[str, Path | str] = {"run": folder.path, "checkpoint": self.best, **places}
+        if self.tracker.plot_metrics_n_epoch is not None:
+            shown["plots"] = self.tracker.folder
+        report(metrics, uncertainties, {**shown, "tracker": tracker})
         if self.worsening:
             print(self.worsening)
 

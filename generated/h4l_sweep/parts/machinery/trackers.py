@@ -17,12 +17,15 @@ from torch import Tensor
 
 from parts.batches import Batches
 from parts.events import Events
+from parts.histories import plot_history
 from parts.input_plots import input_figures
 from parts.machinery.code import KEPT
 from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.tasks import of_all_tasks
-from parts.plots import labelled, plot_history, save_figures
+from parts.nan_reasons import why_nan
+from parts.plot_labels import write_above
+from parts.plots import DRAFT, FINAL, labelled, save_figures
 
 # Enough to compare distributions, few enough to take no time.
 TRAINING_EVENTS_PLOTTED = 100_000
@@ -31,7 +34,8 @@ TRAINING_EVENTS_PLOTTED = 100_000
 class Tracker(Callback):
     """Records losses, computes metrics and draws plots, each on its own cadence.
 
-    A cadence of n is due at the first validation at or after each n-th epoch; None is never.
+    A cadence of n is due at the first validation at or after each n-th epoch; None is never, and
+    "end" is when the best epoch is known.
     """
 
     def __init__(
@@ -43,13 +47,14 @@ class Tracker(Callback):
         metrics: Callable[[Any], dict[str, float]],
         figures: Callable[..., dict[str, Figure]],
         check_metrics_n_epoch: int | None,
-        plot_metrics_n_epoch: int | None,
+        plot_metrics_n_epoch: int | str | None,
         log_every_n_steps: int,
     ) -> None:
         self.record = run.record
         self.folder = run.plots
         self.code = run.code.digest
         self.dataset = run.script.dataset
+        self.label = run.script.label
         # Not to find out in the end, when they are drawn.
         labelled((), self.dataset.labels)
         self.train = train
@@ -177,7 +182,7 @@ class Tracker(Callback):
         rate = {} if due else {"lr": self.rate}
         self.record.write(trainer.global_step, epoch, **values, **rate)
         if trainer.is_global_zero and trainer.progress_bar_callback is None:
-            text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            text = ", ".join(with_reason(name, values) for name in values)
             seconds = time.monotonic() - self.began
             print(f"epoch {epoch}/{trainer.max_epochs}: {text} ({seconds:.1f} s)", flush=True)
         if self.validation is not None:
@@ -186,21 +191,31 @@ class Tracker(Callback):
             self.validated = epoch
         self.values, self.validation = {}, None
 
-    def is_due(self, cadence: int | None, epoch: int) -> bool:
+    def is_due(self, cadence: int | str | None, epoch: int) -> bool:
         """Whether an n-th epoch lies after the last validation, up to this one."""
-        return cadence is not None and epoch // cadence > self.validated // cadence
+        return isinstance(cadence, int) and epoch // cadence > self.validated // cadence
 
     def plot(
-        self, module: LightningModule, step: int, epoch: int, validation: Any, name: str = ""
+        self,
+        module: LightningModule,
+        step: int,
+        epoch: int,
+        validation: Any,
+        name: str = "",
+        **shown: float,
     ) -> None:
-        """Have the plots drawn behind the training's back."""
+        """Have the plots drawn behind the training's back; figures are told what is `shown`.
+
+        Those with a name are the last ones, of the best epoch.
+        """
         # An evaluation is of the network as it is used later: in full precision.
         with nullcontext() if name else self.precision():
             train = self.predict(module, self.train, TRAINING_EVENTS_PLOTTED)
         folder = self.folder / (name or f"epoch_{epoch:04d}")
         # What is drawn is what is known now, not what the training adds meanwhile.
         known = self.record.size()
-        drawing = self.artist.submit(self.draw, train, validation, known, folder)
+        best = epoch if name else None
+        drawing = self.artist.submit(self.draw, train, validation, known, folder, best, shown)
         self.drawings.append((step, epoch, drawing))
         if not name:
             self.drawn = [step, epoch]
@@ -220,18 +235,31 @@ class Tracker(Callback):
                 )
             self.plot(module, step, epoch, self.outputs(**validation))
 
-    def draw(self, train: Any, validation: Any, known: int, folder: Path) -> list[Path]:
-        """Draw one set of plots; `known` bytes of the record make the history."""
+    def draw(
+        self,
+        train: Any,
+        validation: Any,
+        known: int,
+        folder: Path,
+        best: int | None,
+        shown: dict[str, float],
+    ) -> list[Path]:
+        """Draw one set of plots; `known` bytes of the record make the history.
+
+        PDFs take more time than PNGs, and are for what is shown to others: once, of the `best`.
+        """
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
-        figures = self.figures(train, validation, caption=caption)
+        figures = self.figures(train, validation, caption=caption, **shown)
         history = self.record.history(known)
-        shown = {n: points for n, points in history.items() if n not in ("lr", "train_loss_step")}
-        figures["history"] = plot_history(shown, caption)
-        if folder.name == "test" and self.dataset.classes:
+        curves = {n: c for n, c in history.items() if n == "train_loss" or n.startswith("val_")}
+        if curves:
+            figures["history"] = plot_history(curves, caption, best)
+        if folder.name == "test" and self.dataset.classes and len(self.train.label):
             figures |= input_figures(
                 self.train, self.dataset, f"{self.folder.name}, training events"
             )
-        return save_figures(figures, folder)
+        write_above(figures, self.label)
+        return save_figures(figures, folder, FINAL if best else DRAFT)
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
@@ -276,10 +304,17 @@ class Tracker(Callback):
     def is_kept(self, entry: dict[str, Any]) -> bool:
         """Whether an entry names a file that no later line names again."""
         path = Path(entry.get("artifact", ""))
-        if path.suffix != ".png":
+        if path.suffix not in FINAL:
             # The code that runs; an evaluation names its own files anew.
             return path.parent.name == KEPT
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
+
+
+def with_reason(name: str, values: dict[str, float]) -> str:
+    """Write a value for the line of an epoch, and why there is none."""
+    metrics = {n.removeprefix("val_"): value for n, value in values.items()}
+    why = why_nan(name.removeprefix("val_"), metrics)
+    return f"{name} {values[name]:.4g}" + (f" ({why})" if why else "")
 
 
 def resume_after_training(
