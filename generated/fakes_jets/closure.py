@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T083705Z-ratio", "ed5c6a9ac647e1c8")
+RATIO = ("fakes_jets_MLP_20261128T084827Z-ratio", "827f2dd22b70ba2f")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T083705Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T084827Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="101c7c9185a82ca33eaeed9ac181bac36a1916229a54a29dfaa103c25f75f9f6",
+    parts="ffea5ec8ea86955d802482b442ff7d1ab262f54a6f7e38ddbf6aae807efdeb90",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

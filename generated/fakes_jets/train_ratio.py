@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T083705Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T084827Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T083705Z-numerator", "26aa4dce91088ffb"),
-    "denominator": ("fakes_jets_MLP_20261128T083705Z-denominator", "2122e268869edae5"),
+    "numerator": ("fakes_jets_MLP_20261128T084827Z-numerator", "f261b7b23064f0ef"),
+    "denominator": ("fakes_jets_MLP_20261128T084827Z-denominator", "0dd40df804701359"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="96b3d9a163892f2a3b988b9f27e38f48ac264585cff8c3fa960718e9185abb1b",
+    parts="b9da5b4a24c36bac951414135c336904e18ade075dd82a896678ac0bde6132f1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T083705Z-ratio", "cc81fddd1f762f2b")
+RATIO = ("fakes_pt_MLP_20261128T084828Z-ratio", "467b0a74dbd2b989")
 
 # Dataset.
 EVENT_NUMBER = "event"

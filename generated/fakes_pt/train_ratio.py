@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T083705Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T084828Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T083705Z-numerator", "e9310140102acafc"),
-    "denominator": ("fakes_pt_MLP_20261128T083705Z-denominator", "656eb8e244780db8"),
+    "numerator": ("fakes_pt_MLP_20261128T084828Z-numerator", "8d50b22aefc66a25"),
+    "denominator": ("fakes_pt_MLP_20261128T084828Z-denominator", "e530ee89c7cba4ad"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="71af5f93aa8537c2ee449cce75a43b2ba18b71436ddaedea18b25e088bde35b1",
+    parts="88ee4bcce961dd6a8a89f5ce0b4d17ba8e56d9680b78395163f833fb0f5ac35e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

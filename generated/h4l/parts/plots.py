@@ -12,6 +12,7 @@ from matplotlib.mathtext import MathTextParser
 
 from parts.bands import Roc, Scan, roc, scan
 from parts.machinery.exits import RefusedError
+from parts.metric_remarks import NO_CUT
 from parts.metrics import (
     Bools,
     Floats,
@@ -20,7 +21,6 @@ from parts.metrics import (
     is_yield,
     significance_above,
 )
-from parts.nan_reasons import NO_CUT
 
 # Ten colours told apart with impaired colour vision too: M. A. Petroff, arXiv:2107.02270.
 COLORS = color_sequences["petroff10"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from parts.machinery.places import write_atomically
-from parts.nan_reasons import why_nan
+from parts.metric_remarks import remark
 
 Metrics = Mapping[str, Mapping[str, float]]
 
@@ -16,7 +16,7 @@ Metrics = Mapping[str, Mapping[str, float]]
 def report(
     metrics: Metrics, uncertainties: Metrics, places: Mapping[str, Path | str | None]
 ) -> None:
-    """Print metrics (split, name) side by side, why one is nan, and where to look."""
+    """Print metrics (split, name) side by side, what is odd about one, and where to look."""
     rows = [["", *metrics]]
     for name in dict.fromkeys(name for values in metrics.values() for name in values):
         cells = (
@@ -33,10 +33,10 @@ def report(
         print(f"{title:{first}}" + "".join(f"{cell:>{width + 2}}" for cell, width in columns))
     print()
     reasons = [
-        f"{name} of {split} is nan: {why}"
+        f"{name} of {split} is {values[name]:.4g}: {why}"
         for split, values in metrics.items()
         for name in values
-        if (why := why_nan(name, values))
+        if (why := remark(name, values))
     ]
     print("".join(f"{reason}\n" for reason in reasons), end="\n" if reasons else "")
     for name, place in places.items():

@@ -23,7 +23,7 @@ from parts.machinery.code import KEPT
 from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.tasks import of_all_tasks
-from parts.nan_reasons import why_nan
+from parts.metric_remarks import remark
 from parts.plot_labels import write_above
 from parts.plots import DRAFT, FINAL, labelled, save_figures
 
@@ -182,7 +182,7 @@ class Tracker(Callback):
         rate = {} if due else {"lr": self.rate}
         self.record.write(trainer.global_step, epoch, **values, **rate)
         if trainer.is_global_zero and trainer.progress_bar_callback is None:
-            text = ", ".join(with_reason(name, values) for name in values)
+            text = ", ".join(with_remark(name, values) for name in values)
             seconds = time.monotonic() - self.began
             print(f"epoch {epoch}/{trainer.max_epochs}: {text} ({seconds:.1f} s)", flush=True)
         if self.validation is not None:
@@ -310,11 +310,11 @@ class Tracker(Callback):
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
 
 
-def with_reason(name: str, values: dict[str, float]) -> str:
-    """Write a value for the line of an epoch, and why there is none."""
+def with_remark(name: str, values: dict[str, float]) -> str:
+    """Write a value for the line of an epoch, and what is odd about it."""
     metrics = {n.removeprefix("val_"): value for n, value in values.items()}
-    why = why_nan(name.removeprefix("val_"), metrics)
-    return f"{name} {values[name]:.4g}" + (f" ({why})" if why else "")
+    said = remark(name.removeprefix("val_"), metrics)
+    return f"{name} {values[name]:.4g}" + (f" ({said})" if said else "")
 
 
 def resume_after_training(

@@ -1,4 +1,4 @@
-"""Why a metric has no value, in words: name and metrics of a split -> a reason."""
+"""Why a metric has no value, or one without a meaning: name and metrics of a split -> words."""
 
 import math
 from collections.abc import Mapping
@@ -19,12 +19,17 @@ REASONS = {
     "ratio": "there are no weighted data",
     "closure": "there are no weighted tight leptons",
 }
+# What is a share of something, as long as no weights are negative.
+SHARES = ("auc", "average_precision", "accuracy", "f1")
+BEYOND = "not from 0 to 1, where negative weights prevail: it means nothing"
 
 
-def why_nan(name: str, metrics: Mapping[str, float]) -> str | None:
-    """Return why a metric of a split is NaN; nothing if it is a number."""
-    if not math.isnan(metrics[name]):
-        return None
+def remark(name: str, metrics: Mapping[str, float]) -> str | None:
+    """Return why a metric of a split is NaN, or means nothing; None where all is well."""
+    value = metrics[name]
+    if not math.isnan(value):
+        share = name in SHARES or name.startswith("auc_")
+        return BEYOND if share and not 0 <= value <= 1 else None
     if name == "significance":
         return NO_CUT if math.isnan(metrics.get("significance_cut", math.nan)) else NO_BACKGROUND
     return REASONS.get(name) or REASONS.get(name.partition("_")[0]) or "it is not defined here"
