@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T084827Z-ratio", "827f2dd22b70ba2f")
+RATIO = ("fakes_jets_MLP_20261128T085642Z-ratio", "20971c3ef2a6f619")
 
 # Dataset.
 EVENT_NUMBER = "event"

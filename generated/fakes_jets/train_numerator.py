@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T084827Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T085642Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ffea5ec8ea86955d802482b442ff7d1ab262f54a6f7e38ddbf6aae807efdeb90",
+    parts="afe22e6d267fea64f68f8eb3f2c78103ed397b875726757a3b08efb1801af349",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

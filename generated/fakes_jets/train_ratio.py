@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T084827Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T085642Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T084827Z-numerator", "f261b7b23064f0ef"),
-    "denominator": ("fakes_jets_MLP_20261128T084827Z-denominator", "0dd40df804701359"),
+    "numerator": ("fakes_jets_MLP_20261128T085642Z-numerator", "5c7f6b74ccf09e42"),
+    "denominator": ("fakes_jets_MLP_20261128T085642Z-denominator", "42cc535cc0fb28fc"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b9da5b4a24c36bac951414135c336904e18ade075dd82a896678ac0bde6132f1",
+    parts="2cf6949be08709cb4597925f2315f8b8368cf492a9b58387a5809027f672d2e5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T084828Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T085643Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T084828Z-numerator", "8d50b22aefc66a25"),
-    "denominator": ("fakes_pt_MLP_20261128T084828Z-denominator", "e530ee89c7cba4ad"),
+    "numerator": ("fakes_pt_MLP_20261128T085643Z-numerator", "0fabf637f07dd0a8"),
+    "denominator": ("fakes_pt_MLP_20261128T085643Z-denominator", "25a2396abedfc532"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="88ee4bcce961dd6a8a89f5ce0b4d17ba8e56d9680b78395163f833fb0f5ac35e",
+    parts="4a5942f284a22289e3014ede748f825164db7487333ceba29da0b4cc9319be57",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

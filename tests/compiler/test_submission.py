@@ -378,7 +378,7 @@ def test_rerun_without_slurm_prints_what_goes_on_here(
     monkeypatch.chdir("specs")
     assert seesawc("rerun", SPEC.name).stdout == f"python ../{FOLDER}/train_signal.py\n"
     monkeypatch.chdir(project)
-    mark(NAME, done="{}")
+    mark(NAME, done=DONE)
     assert seesawc("rerun", str(SPEC)).stdout == "nothing to run again: 1 done\n"
 
 
@@ -399,8 +399,8 @@ def test_rerun_of_a_sweep_without_slurm_names_points(monkeypatch: pytest.MonkeyP
     mark(runs[1].name, ended_json='{"status": 3}')
     failed = seesawc("rerun", "--failed", str(SPEC)).stdout
     assert failed == f"{script} --point {runs[1].index}\n"
-    mark(runs[0].name, done="{}")
-    mark(runs[1].name, done="{}")
+    mark(runs[0].name, done=DONE)
+    mark(runs[1].name, done=DONE)
     assert seesawc("rerun", str(SPEC)).stdout == f"{script} --point 2\n"
 
 
@@ -492,10 +492,10 @@ def test_a_compiled_spec_needs_its_variables_once_each() -> None:
 
 def test_other_attempts_are_shown_and_not_started_again(project: Path) -> None:
     line = json.dumps({"step": 9, "epoch": 4, "time": 1.0, "val_loss": 0.25}) + "\n"
-    mark(f"{NAME}+b", metrics_jsonl=line, done="{}")
+    mark(f"{NAME}+b", metrics_jsonl=line, done=DONE)
     mark(f"{NAME}+a+2", ended_json='{"status": 3}')
-    mark(f"other+{NAME}", done="{}")
-    mark(f"{NAME}2+b", done="{}")
+    mark(f"other+{NAME}", done=DONE)
+    mark(f"{NAME}2+b", done=DONE)
     stand_in("sbatch", "exit 1")
     logs = project / "logs" / "h4l"
     assert seesawc("status", "--sort", "index", str(SPEC)).stdout == (
@@ -518,7 +518,7 @@ def test_other_attempts_are_shown_and_not_started_again(project: Path) -> None:
 def test_attempts_at_points_of_a_sweep_stand_by_their_points() -> None:
     rows, _ = listing.rows(SPEC, sweep(3).compiled)
     for name in ("run-0+x", "run-2+x", "run-2+y"):
-        mark(name, done="{}")
+        mark(name, done=DONE)
     both = listing.order(rows + listing.attempts(Path("logs/h4l"), rows), "index", "min")
     assert [(row.run.index, row.again) for row in both] == [
         (0, ""), (0, "x"), (1, ""), (2, ""), (2, "x"), (2, "y"),
@@ -527,21 +527,21 @@ def test_attempts_at_points_of_a_sweep_stand_by_their_points() -> None:
 
 
 def test_runs_that_the_spec_no_longer_names_are_pointed_at(project: Path) -> None:
-    mark("h4l_MLP_20000101T000000Z", done="{}")
+    mark("h4l_MLP_20000101T000000Z", done=DONE)
     mark("h4l_MLP_20000102T000000Z", ended_json='{"status": 1}')
     found = seesawc("status", str(SPEC))
     assert found.stderr == (
         f"warning: {project}/logs/h4l has other runs, of other builds or specs: 1 done, 1 refused"
         " (h4l_MLP_20000101T000000Z, h4l_MLP_20000102T000000Z)\n"
     )
-    mark(NAME, done="{}")
+    mark(NAME, done=DONE)
     assert seesawc("status", str(SPEC)).stderr == ""
 
 
 def test_a_run_begun_from_another_folder_is_pointed_at(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark(NAME, done="{}")
+    mark(NAME, done=DONE)
     monkeypatch.delenv("ANALYSIS_ML_LOGS_DIR")
     assert seesawc("status", str(SPEC)).stdout.endswith(f"{project}/logs/h4l/{NAME}\n")
     elsewhere = project / "elsewhere" / "deep"

@@ -27,6 +27,7 @@ NEEDED = {
     "parts/grammar.py",
     "parts/machinery/__init__.py",
     "parts/machinery/exits.py",
+    "parts/machinery/notes.py",
     "parts/machinery/parents.py",
     "parts/machinery/places.py",
     "parts/machinery/ratios.py",

@@ -67,13 +67,18 @@ def test_comet_has_the_plots_and_the_code(
     text = files["messages.json"].decode()
     for name in ("epoch_0002/roc.png", "test/scores.png", "train_signal.py", "resolved.toml"):
         assert name in text, name
-    assert sum(content[:4] == b"\x89PNG" for content in files.values()) == 13
+    # Those of an epoch, and the last ones of validation and test, these as PDF, too.
+    pngs, pdfs = (
+        sum(content.startswith(kind) for content in files.values())
+        for kind in (b"\x89PNG", b"%PDF")
+    )
+    assert (pngs, pdfs) == (19, 13)
     # And nothing else: Comet itself would take any source code that it finds.
     kinds = [message["upload_type"] for message in messages(files) if "upload_type" in message]
     parts = list((workshop.folder / "generated" / "comet").glob("parts/**/*.py"))
     assert len(parts) > 20
     # Besides, the script, what it was compiled from, and which run they are of.
-    assert sorted(kinds) == ["asset"] * (3 + len(parts)) + ["visualization"] * 13
+    assert sorted(kinds) == ["asset"] * (3 + len(parts) + pdfs) + ["visualization"] * pngs
 
 
 def test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent(
@@ -101,7 +106,8 @@ def test_comet_takes_no_settings_of_the_machine(
     archived: tuple[Run, Ended, dict[str, bytes]],
 ) -> None:
     _, _, files = archived
-    text = b"".join(files.values()).decode(errors="replace")
+    # What it says itself; the code that it keeps may speak of such places.
+    text = b"".join(files[f"{name}.json"] for name in ("messages", "experiment")).decode()
     assert '"run_name"' in text
     for word in ("gitpatch", "/proc/", str(Path.cwd() / "compiler")):
         assert word not in text

@@ -49,8 +49,12 @@ def test_a_checkpoint_alone_is_only_tested(two: Run, workshop: Workshop) -> None
     run = workshop.train("tested", **spec(best, experiment_config={"plot_metrics_n_epoch": 1}))
     assert run.json("metrics.json") == two.json("metrics.json")
     assert not [*(run.path / "checkpoints").glob("*.ckpt")]
-    assert {name for line in run.measured() for name in line} - {"step", "epoch"} == {
-        f"test_{name}" for name in run.json("metrics.json")["metrics"]["test"]
+    metrics = run.json("metrics.json")["metrics"]
+    recorded = {name for line in run.measured() for name in line} - {"step", "epoch"}
+    assert {name for name in recorded if not name.endswith("_uncertainty")} == {
+        f"{prefix}_{name}"
+        for prefix, split in (("best_val", "validation"), ("test", "test"))
+        for name in metrics[split]
     }
     (entry,) = run.entries()
     assert entry.info.status == "FINISHED"

@@ -14,14 +14,14 @@ from uuid import uuid4
 
 from parts.machinery.reasons import masked_reason
 
-NAME = "mlflow.db"
+STORE_FILE = "mlflow.db"
 # Where MLflow keeps files: of an experiment, or of one of its runs.
 PLACE = re.compile(r"(?:file:/|/).*/mlruns/artifacts/([^/]+(?:/[^/]+/artifacts)?)")
 # Seconds after which nobody is still making a store.
 ABANDONED = 3600.0
 
 
-def address(folder: Path, name: str = NAME) -> str:
+def address(folder: Path, name: str = STORE_FILE) -> str:
     """Return the address of a SQLite file in a folder."""
     path = folder / name
     # MLflow and SQLAlchemy take these for parts of an address, each in its own way.
@@ -45,10 +45,10 @@ def initialised_store(folder: Path) -> str:
     """
     from mlflow import MlflowClient
 
-    place = folder / NAME
+    place = folder / STORE_FILE
     folder.mkdir(parents=True, exist_ok=True)
     if not place.exists():
-        new = f".{NAME}.{uuid4().hex}"
+        new = f".{STORE_FILE}.{uuid4().hex}"
         try:
             uri = address(folder, new)
             MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
@@ -63,7 +63,7 @@ def initialised_store(folder: Path) -> str:
 
 def remove_left(folder: Path, new: str) -> None:
     """Remove a store that was made on the side, and those of processes that were killed."""
-    for path in folder.glob(f".{NAME}.*"):
+    for path in folder.glob(f".{STORE_FILE}.*"):
         with suppress(FileNotFoundError):
             if path.name.startswith(new) or time.time() - path.stat().st_mtime > ABANDONED:
                 path.unlink()
@@ -79,7 +79,7 @@ def put_right(folder: Path) -> None:
         ("experiments", "experiment_id", "artifact_location"),
         ("runs", "run_uuid", "artifact_uri"),
     )
-    with closing(sqlite3.connect(folder / NAME, timeout=30)) as store, store:
+    with closing(sqlite3.connect(folder / STORE_FILE, timeout=30)) as store, store:
         for table, key, column in columns:
             rows = store.execute(f"SELECT {key}, {column} FROM {table}").fetchall()  # noqa: S608
             found = [(PLACE.fullmatch(place or ""), row, place) for row, place in rows]
@@ -99,9 +99,9 @@ def check(folder: Path) -> None:
 def advice(error: BaseException, folder: Path) -> str:
     """Return why a store cannot be used, with the commands that MLflow names, for this store."""
     said = masked_reason(error)
-    store = shlex.quote(f"sqlite:///{folder / NAME}")
+    store = shlex.quote(f"sqlite:///{folder / STORE_FILE}")
     if "<database_uri>" in said:
         return said.replace("<database_uri>", store)
     if "locate revision" in said:
-        return f"{said}: {folder / NAME} is of a newer MLflow than the one that is installed"
+        return f"{said}: {folder / STORE_FILE} is of a newer MLflow than the one that is installed"
     return said
