@@ -1,7 +1,7 @@
 """What is allowed in a spec, and seldom meant: features that give it away, idle parameters."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 
 from attrs import evolve
 
@@ -16,16 +16,22 @@ from seesawc.tables.spec import Spec
 from seesawc.tables.training import Training
 
 
-def warnings(source: Source, spec: Spec, trained: Iterable[Experiment]) -> tuple[Diagnostic, ...]:
+def warnings(source: Source, spec: Spec, trained: Sequence[Experiment]) -> tuple[Diagnostic, ...]:
     """Return what there is to warn of, once for all trainings of a spec."""
     found: dict[Fault, None] = {}
-    for each in trained:
-        data, training = each.dataset_config, each.training_config
-        found |= dict.fromkeys(
-            [*_weights(data), *_definitions(data), *_idle(training), *_overruled(spec, training)]
-        )
+    # Of a sweep, most points have the same samples and features.
+    for data in {_looked_at(each.dataset_config): each.dataset_config for each in trained}.values():
+        found |= dict.fromkeys([*_weights(data), *_definitions(data)])
+    for training in (each.training_config for each in trained):
+        found |= dict.fromkeys([*_idle(training), *_overruled(spec, training)])
     faults = (source.fault(each.key, each.message, each.hint) for each in found)
     return tuple(sorted((evolve(f, severity="warning") for f in faults), key=place_in_file))
+
+
+def _looked_at(data: Dataset) -> Hashable:
+    """Return all that warnings of a dataset depend on."""
+    derived = tuple(data.derived.items())
+    return data.samples, data.classes, data.numerical, data.categorical, derived
 
 
 def _features(data: Dataset) -> Iterator[tuple[str, Key]]:
@@ -91,20 +97,21 @@ def _idle(training: Training) -> Faults:
 
 def _overruled(spec: Spec, training: Training) -> Faults:
     """Warn of what an optimizer is given, and a schedule that cycles it overrules."""
-    scheduler = training.scheduler
-    if scheduler is None or scheduler.scheduler_name not in ("OneCycleLR", "CyclicLR"):
+    if training.scheduler is None:
         return
-    name, params = scheduler.scheduler_name, scheduler.scheduler_params
+    name, params = training.scheduler.scheduler_name, training.scheduler.scheduler_params
+    known = signatures.schedulers()[name]
+    if not known.parameter("max_lr"):
+        return
     key = (TRAINING, "optimizer", "optimizer_params")
     # A default that stands in no spec is nothing that somebody has asked for.
     given = spec.training_config.optimizer.optimizer_params
-    start = {"OneCycleLR": "max_lr / div_factor", "CyclicLR": "base_lr"}[name]
+    start = "base_lr" if known.parameter("base_lr") else "max_lr / div_factor"
     if "lr" in given:
         hint = f"leave it out: the rate begins at {start}"
         yield Fault((*key, "lr"), f"lr has no effect: {name} has rates of its own", hint)
-    cycles = params.get("cycle_momentum", True)
     for momentum, what in (("momentum", "momentum"), ("betas", "the first of betas")):
-        if momentum in given and cycles:
+        if momentum in given and signatures.cycles_momentum(known, params):
             hint = "leave it out, or set cycle_momentum = false"
             message = f"{what} has no effect: {name} cycles it from base_momentum to max_momentum"
             yield Fault((*key, momentum), message, hint)

@@ -146,8 +146,7 @@ def check_pair(
     scheduler: Signature, scheduler_params: Mapping[str, object], optimizer: Signature
 ) -> str | None:
     """Return why this scheduler cannot drive this optimizer, or None if it can."""
-    cycles = scheduler.parameter("cycle_momentum") and scheduler_params.get("cycle_momentum", True)
-    if not cycles:
+    if not cycles_momentum(scheduler, scheduler_params):
         return None
     if optimizer.name == "RMSprop" and _first(scheduler_params.get("max_momentum")) == 0:
         return (
@@ -159,6 +158,13 @@ def check_pair(
     return (
         f"{scheduler.name} cycles the momentum and {optimizer.name} has none: "
         "set cycle_momentum = false, or take an optimizer with momentum or betas"
+    )
+
+
+def cycles_momentum(scheduler: Signature, params: Mapping[str, object]) -> bool:
+    """Whether a scheduler drives the optimizer's momentum, besides its learning rate."""
+    return scheduler.parameter("cycle_momentum") is not None and bool(
+        params.get("cycle_momentum", True)
     )
 
 
