@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T085642Z-ratio", "20971c3ef2a6f619")
+RATIO = ("fakes_jets_MLP_20261128T094049Z-ratio", "ca8530a42d72a73a")
 
 # Dataset.
 EVENT_NUMBER = "event"

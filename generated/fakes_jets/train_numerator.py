@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T085642Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T094049Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="afe22e6d267fea64f68f8eb3f2c78103ed397b875726757a3b08efb1801af349",
+    parts="e7679238b4edc2908371d47acbb3c6a0a596e4d1d919d0a8385b8516163aafe4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T085642Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T094049Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T085642Z-numerator", "5c7f6b74ccf09e42"),
-    "denominator": ("fakes_jets_MLP_20261128T085642Z-denominator", "42cc535cc0fb28fc"),
+    "numerator": ("fakes_jets_MLP_20261128T094049Z-numerator", "cb18519afdc3467f"),
+    "denominator": ("fakes_jets_MLP_20261128T094049Z-denominator", "d848dc0e27f2d852"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2cf6949be08709cb4597925f2315f8b8368cf492a9b58387a5809027f672d2e5",
+    parts="fe8c1d186d96a736306470e49bfd53325b10a81e0fda443ef71e7da738c3e7c3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T085643Z-ratio", "5da55f801f3f16b7")
+RATIO = ("fakes_pt_MLP_20261128T094050Z-ratio", "88866782899ea5d5")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T085643Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T094050Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2cbd1726a33be6be22b65a2611e76553a05fcf99a8aee55ff9ea458bcb45f753",
+    parts="f6a854c29f6c6c00a7286a9998064b340ded527114fb5ef425d41d2127a10ce5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T085643Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T094050Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T085643Z-numerator", "0fabf637f07dd0a8"),
-    "denominator": ("fakes_pt_MLP_20261128T085643Z-denominator", "25a2396abedfc532"),
+    "numerator": ("fakes_pt_MLP_20261128T094050Z-numerator", "85060a074e19ee17"),
+    "denominator": ("fakes_pt_MLP_20261128T094050Z-denominator", "53ea2f5702d5203b"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4a5942f284a22289e3014ede748f825164db7487333ceba29da0b4cc9319be57",
+    parts="34bf12cde5345e79427ba604826deba9fe1ee1d7fccf351e5676a663b43cf893",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

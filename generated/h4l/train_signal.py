@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T085643Z"
+RUN_NAME = "h4l_ResNet_20261128T094050Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fd456a2c28c2b0db6e174c874bf96090861c166195c2172074c3b0f4603e41e0",
+    parts="3e9a058884ef737daa28130e8f5f10f3f42005b927c5a011ff1a2649a200a93c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

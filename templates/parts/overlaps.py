@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from parts.datasets import Dataset, Selected
+from parts.files import data_digest, inside
 from parts.machinery.exits import RefusedError
-from parts.machinery.places import digest
 from parts.readers import quoted
 
 
@@ -95,13 +95,17 @@ class Overlaps:
 def contents(paths: Sequence[Path]) -> dict[Path, tuple[int, str]]:
     """Return what tells files apart by what they hold: the size, and a digest where it is needed.
 
-    Only files of one size are read for that, and not those that are one file under two names.
+    Only files of one size are read for that, and not those that are one file under two names. A
+    folder holds what its files hold.
     """
-    stats = {path: path.stat() for path in paths}
-    sizes = Counter(
-        size for size, _ in {(each.st_size, (each.st_dev, each.st_ino)) for each in stats.values()}
-    )
+    stats = {path: [each.stat() for each in inside(path)] for path in paths}
+    sizes = {path: sum(each.st_size for each in found) for path, found in stats.items()}
+    different = {
+        (sizes[path], tuple((each.st_dev, each.st_ino) for each in found))
+        for path, found in stats.items()
+    }
+    alike = Counter(size for size, _ in different)
     return {
-        path: (each.st_size, digest(path) if sizes[each.st_size] > 1 else "")
-        for path, each in stats.items()
+        path: (size, "".join(map(data_digest, inside(path))) if alike[size] > 1 else "")
+        for path, size in sizes.items()
     }

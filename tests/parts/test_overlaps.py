@@ -15,6 +15,7 @@ from parts.arrays import read_arrays
 from parts.csv_files import Csv
 from parts.datasets import Dataset, Sample
 from parts.machinery.exits import RefusedError
+from parts.parquet_files import Parquet
 from parts.root_files import Root
 
 N = 100
@@ -126,3 +127,24 @@ def test_a_column_that_tells_the_class_may_tell_it_other_than_another_sample(tab
 def test_fakes_take_no_event_as_data_and_as_monte_carlo(table: Path) -> None:
     with pytest.raises(RefusedError, match=r"100 events .* MC in qq, data in gg"):
         read(*two(table, None, None), classes=())
+
+
+def write_folder(folder: Path, first: int) -> Path:
+    """Write two files of ten events each into a folder."""
+    folder.mkdir()
+    for part in range(2):
+        numbers = np.arange(first + 10 * part, first + 10 * part + 10)
+        frame = pd.DataFrame({"event": numbers, "x": numbers / 7})
+        frame.to_parquet(folder / f"{part}.parquet", index=False)
+    return folder
+
+
+def test_folders_are_the_same_by_what_their_files_hold(tmp_path: Path) -> None:
+    one, other = (write_folder(tmp_path / name, first) for name, first in (("a", 0), ("b", 20)))
+    samples = [
+        Sample(path.name, (str(path),), Parquet(), label) for label, path in enumerate((one, other))
+    ]
+    read(*samples)
+    again = shutil.copytree(one, tmp_path / "c")
+    with pytest.raises(RefusedError, match=r"20 events .* B in a, S in c"):
+        read(samples[0], Sample("c", (str(again),), Parquet(), 1))

@@ -22,13 +22,6 @@ class SampleYield:
     squares: float = 0.0  # of weights
     negative: int = 0  # events of negative weight
 
-    def add(self, weight: NDArray[np.float64]) -> None:
-        """Add events (event,)."""
-        self.events += len(weight)
-        self.total += float(weight.sum())
-        self.squares += float(weight @ weight)
-        self.negative += int(np.count_nonzero(weight < 0))
-
     @property
     def effective(self) -> float:
         """The number of events of weight 1 that would be as precise: (sum w)^2 / sum w^2."""
@@ -44,12 +37,18 @@ class SampleYields:
 
     def add(self, sample: Sample, events: Selected, kept: NDArray[np.bool_] | None = None) -> None:
         """Count some events of a sample, or those of them that are `kept` (event,)."""
-        for label in np.unique(events.label).tolist():
-            chosen = events.label == label
-            if kept is not None:
-                chosen &= kept
-            of_class = self.found.setdefault((sample.name, label), SampleYield(sample.name, label))
-            of_class.add(events.weight[chosen])
+        label, weight = events.label, events.weight
+        if kept is not None:
+            label, weight = label[kept], weight[kept]
+        counts = np.bincount(label)
+        totals, squares = (np.bincount(label, each) for each in (weight, weight**2))
+        negative = np.bincount(label[weight < 0], minlength=len(counts))
+        for index in np.flatnonzero(counts).tolist():
+            of_class = self.found.setdefault((sample.name, index), SampleYield(sample.name, index))
+            of_class.events += int(counts[index])
+            of_class.total += float(totals[index])
+            of_class.squares += float(squares[index])
+            of_class.negative += int(negative[index])
 
     def lines(self) -> list[str]:
         """Return a table, and what is remarkable about a sample."""
