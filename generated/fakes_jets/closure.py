@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T094049Z-ratio", "ca8530a42d72a73a")
+RATIO = ("fakes_jets_MLP_20261128T094050Z-ratio", "75969fc220f29b5d")
 
 # Dataset.
 EVENT_NUMBER = "event"

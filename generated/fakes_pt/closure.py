@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T094050Z-ratio", "88866782899ea5d5")
+RATIO = ("fakes_pt_MLP_20261128T094050Z-ratio", "14342b3c71d906a0")
 
 # Dataset.
 EVENT_NUMBER = "event"

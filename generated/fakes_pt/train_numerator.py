@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f6a854c29f6c6c00a7286a9998064b340ded527114fb5ef425d41d2127a10ce5",
+    parts="8f6c1c53ae1b5cc9306e9df3edf53729616d1a22b0d1658cdd26a0b7ef99e421",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

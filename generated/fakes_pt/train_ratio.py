@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T094050Z-numerator", "85060a074e19ee17"),
-    "denominator": ("fakes_pt_MLP_20261128T094050Z-denominator", "53ea2f5702d5203b"),
+    "numerator": ("fakes_pt_MLP_20261128T094050Z-numerator", "08d6e169d6747321"),
+    "denominator": ("fakes_pt_MLP_20261128T094050Z-denominator", "62177616290cf4b0"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="34bf12cde5345e79427ba604826deba9fe1ee1d7fccf351e5676a663b43cf893",
+    parts="13f47a61c9a5c01732b5d99a871f6a9a1a05ba0a8de72b1b8944634e9cb1d1ed",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3e9a058884ef737daa28130e8f5f10f3f42005b927c5a011ff1a2649a200a93c",
+    parts="63275b9ee20e38ed4d7ce8fe371dd46385c63d91b560db6ada53c9936a324d40",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T094050Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T094051Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b3cfca6df67bcd408e934fc0e61619f5ef1a4bbbaa3b2be4495b32eb9178344a",
+    parts="cceae6951c4ff7232488c004bbc7f89b51272ebaeabf03395c7230297d550d8a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -76,9 +76,8 @@ def test_unseen_events_are_all_tested(trained: Run, workshop: Workshop, other: s
     assert list(metrics["metrics"]) == ["test"]
     # The cut is that of the training's validation, and not sought on what is tested.
     content = torch.load(best(trained), weights_only=True)
-    assert (
-        metrics["metrics"]["test"]["significance_cut"] == content["metrics"]["val_significance_cut"]
-    )
+    validated = content["callbacks"]["Continuation"]["validated"]["values"]
+    assert metrics["metrics"]["test"]["significance_cut"] == validated["val_significance_cut"]
     (entry,) = run.entries()
     assert entry.data.params["checkpoint_events"] == "unseen"
     assert entry.data.tags["checkpoint_events"] == "unseen"

@@ -72,3 +72,18 @@ def test_negative_weights_may_be_left_out_of_training(
     assert f"{(frame.weight < 0).mean():.1%}"[:2] in ended.output
     words = {"drop": "left out of the loss", "absolute": "taken by their absolute value"}[way]
     assert f"weights are negative: {words}" in ended.output
+
+
+def test_a_metric_that_is_nan_in_every_epoch_keeps_no_run_from_its_end(workshop: Workshop) -> None:
+    """Too few background events count to judge a significance; that says nothing of the loss."""
+    frame = events(401)
+    few = (frame.process == 0) & (frame.index % 10 != 0)
+    workshop.write(frame.assign(weight=np.where(few, 1e-6, 1.0)), "few_count")
+    script = workshop.build(
+        "nowhere", **reading("few_count"), training_config={"monitor": "val_significance"}
+    )
+    ended = workshop.run(script)
+    assert ended.status == 0, ended
+    run = workshop.found("nowhere")
+    assert set(run.series("val_significance").values()) == {None}
+    assert min(run.series("val_loss").values()) > 0

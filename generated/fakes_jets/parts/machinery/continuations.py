@@ -188,6 +188,13 @@ def tell(
         print(f"  the warm-up of {warmup['epochs']:g} epochs is over by then")
 
 
+def last_metrics(content: dict[str, Any]) -> dict[str, float]:
+    """Return the metrics of a checkpoint's last validation; none if it does not say."""
+    state = content.get("callbacks", {}).get("Continuation", {})
+    values: dict[str, float] = state.get("validated", {}).get("values", {})
+    return values
+
+
 def worsening(content: dict[str, Any]) -> str:
     """Return what to say of the best checkpoint of a run that began with a better one, or ""."""
     state = content["callbacks"].get("Continuation", {})

@@ -24,7 +24,7 @@ ASSERTIONS = (
 
 
 class TrainedEvents(Callback):
-    """Has checkpoints say which events they were trained on, and how good they are."""
+    """Has checkpoints say which events they were trained on."""
 
     def __init__(self, events: Sequence[Any]) -> None:
         self.events = list(events)
@@ -34,8 +34,6 @@ class TrainedEvents(Callback):
     ) -> None:
         """Add plain values, beside what the module says that it knows."""
         checkpoint["events"] = self.events
-        metrics = trainer.callback_metrics.items()
-        checkpoint["metrics"] = {name: float(value) for name, value in metrics}
 
 
 def described_events(dataset: Dataset, digests: Mapping[str, Sequence[str]]) -> dict[str, Any]:

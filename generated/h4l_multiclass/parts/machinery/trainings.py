@@ -25,7 +25,7 @@ from parts.machinery.checkpoints import (
     load_into,
     newest,
 )
-from parts.machinery.continuations import Continuation, worsening
+from parts.machinery.continuations import Continuation, last_metrics, worsening
 from parts.machinery.exits import RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.machines import cluster
@@ -116,9 +116,7 @@ class Training:
             if trainer.is_global_zero:
                 self.check_space(classifier)
             if self.start_from is not None:
-                self.go_on_from(self.start_from, trainer.max_epochs or 0)
-                begun = load(self.start_from)
-                self.continuation.begin(trainer, classifier, self.start_from, begun)
+                self.go_on_from(self.start_from, trainer, classifier)
         if self.resume is not None and is_trained(folder.checkpoints, self.resume):
             # Only the evaluation is missing, and plots that a killed start did not come to.
             if trainer.is_global_zero:
@@ -139,10 +137,12 @@ class Training:
         size = sum(p.numel() * p.element_size() for p in classifier.parameters())
         check_space(self.run.folder, (3 + self.save_top_k) * 3 * size)
 
-    def go_on_from(self, checkpoint: Path, max_epochs: int) -> None:
+    def go_on_from(self, checkpoint: Path, trainer: Trainer, classifier: Classifier) -> None:
         """Go on from another run's checkpoint; raises `RefusedError` if nothing is left to do."""
-        if (done := load(checkpoint)["epoch"] + 1) >= max_epochs:
-            raise RefusedError(f"{checkpoint} has had {done} of {max_epochs} epochs")
+        content = load(checkpoint)
+        if (done := content["epoch"] + 1) >= (trainer.max_epochs or 0):
+            raise RefusedError(f"{checkpoint} has had {done} of {trainer.max_epochs} epochs")
+        self.continuation.begin(trainer, classifier, checkpoint, content)
         self.resume = checkpoint
 
 
@@ -172,7 +172,7 @@ class Evaluation:
         content = load_into(classifier, self.best)
         self.step, self.epoch = content["global_step"], content["epoch"] + 1
         # Of other events than those that are tested; nan if nobody has sought it.
-        self.cut = float(content.get("metrics", {}).get("val_significance_cut", math.nan))
+        self.cut = last_metrics(content).get("val_significance_cut", math.nan)
         if checkpoint is None:
             check_score(content)
         self.worsening = worsening(content) if checkpoint is None else ""
@@ -257,9 +257,11 @@ class Evaluation:
 
 
 def check_score(checkpoint: dict[str, Any]) -> None:
-    """Raise `RefusedError` if the best epoch's loss was one that no epoch is chosen by."""
-    scores = (state.get("current_score") for state in checkpoint["callbacks"].values())
-    if any(score is not None and math.isinf(score) for score in scores):
+    """Raise `RefusedError` if the best epoch was chosen by a loss that no epoch is chosen by."""
+    states = checkpoint["callbacks"].values()
+    # Another metric is infinite there where it is nan.
+    by_loss = any("best_k_models" in s and s["monitor"] == "val_loss" for s in states)
+    if by_loss and math.isinf(last_metrics(checkpoint).get("val_loss", 0.0)):
         raise RefusedError(
             "no epoch has a val_loss that positive weights could give: negative weights prevail;"
             ' negative_weights = "drop" or "absolute" trains without them, and another monitor'
