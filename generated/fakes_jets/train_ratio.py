@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T094050Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T094051Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T094050Z-numerator", "01953b5cc8fdc32b"),
-    "denominator": ("fakes_jets_MLP_20261128T094050Z-denominator", "14dc83f537f4eec0"),
+    "numerator": ("fakes_jets_MLP_20261128T094051Z-numerator", "838b6eae8ac90e02"),
+    "denominator": ("fakes_jets_MLP_20261128T094051Z-denominator", "41aa60b81c75777e"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fd8264b18ba0293fff7356eab32c68efb3cd629c860a8ba8f619ace5d6371826",
+    parts="023ee7f334bb09be40c185292f686a4df3f4c2f795b287f8f4c2a5605fa3b59c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T094050Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T094051Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8f6c1c53ae1b5cc9306e9df3edf53729616d1a22b0d1658cdd26a0b7ef99e421",
+    parts="f56ba49b4ddd6fecdc9781cae1e081caada918b4482210aa9ab96bb667127598",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

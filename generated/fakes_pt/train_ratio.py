@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T094050Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T094051Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T094050Z-numerator", "08d6e169d6747321"),
-    "denominator": ("fakes_pt_MLP_20261128T094050Z-denominator", "62177616290cf4b0"),
+    "numerator": ("fakes_pt_MLP_20261128T094051Z-numerator", "747139777a8189dc"),
+    "denominator": ("fakes_pt_MLP_20261128T094051Z-denominator", "19b59035278531e6"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="13f47a61c9a5c01732b5d99a871f6a9a1a05ba0a8de72b1b8944634e9cb1d1ed",
+    parts="425179790db8ca94a9fcf036401b39cdbc14fa73c308ab8dc16f7b7e5a981e89",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cceae6951c4ff7232488c004bbc7f89b51272ebaeabf03395c7230297d550d8a",
+    parts="a6e8171046c9d2811415cedc84bf19665c8a9ead0c55bd585ab221adab789145",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -113,11 +113,14 @@ def fit_text(chi2: float, ndf: int) -> str:
     return rf", $\chi^2$/ndf = {chi2:.1f}/{ndf}" if ndf > 0 else ""
 
 
-def dress(axes: Axes, xlabel: str, ylabel: str, legend: bool = True, **look: Any) -> None:
-    """Labels at the ends, ticks inwards on all sides, and a legend of what is labelled."""
+def dress(
+    axes: Axes, xlabel: str, ylabel: str, legend: bool = True, minor: bool = True, **look: Any
+) -> None:
+    """Labels at the ends, ticks inwards on all sides, `minor` ones too, and a legend."""
     axes.set_xlabel(xlabel, loc="right")
     axes.set_ylabel(ylabel, loc="top")
-    axes.minorticks_on()
+    if minor:
+        axes.minorticks_on()
     axes.tick_params(which="both", direction="in", top=True, right=True)
     if legend and axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9, title_fontsize=9, borderaxespad=1, **look)
