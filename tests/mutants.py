@@ -1943,8 +1943,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "loading::test_a_continued_run_equals_a_straight_one[last]",
         ),
         (
-            ") >= max_epochs:\n",
-            ") > max_epochs:\n",
+            ") >= (trainer.max_epochs or 0):\n",
+            ") > (trainer.max_epochs or 0):\n",
             "loading::test_nothing_is_left_to_continue[last]",
         ),
         (
