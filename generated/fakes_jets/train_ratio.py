@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T094051Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T102900Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T094051Z-numerator", "838b6eae8ac90e02"),
-    "denominator": ("fakes_jets_MLP_20261128T094051Z-denominator", "41aa60b81c75777e"),
+    "numerator": ("fakes_jets_MLP_20261128T102900Z-numerator", "fcd74b3636e1cdcb"),
+    "denominator": ("fakes_jets_MLP_20261128T102900Z-denominator", "3e503cd3cfeb6026"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="023ee7f334bb09be40c185292f686a4df3f4c2f795b287f8f4c2a5605fa3b59c",
+    parts="ebf2b557e7bf5e60bd4ad0d2554cdd40fdacbd686db11d7f83c8bea30007e0ac",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T094051Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T102901Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f56ba49b4ddd6fecdc9781cae1e081caada918b4482210aa9ab96bb667127598",
+    parts="cdae2a420a941ab47940bda744533a8ce18eaaaf7e5a66d8d2404cf5f19844dd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -1,12 +1,15 @@
 """Splits are stable for ever: an event's own number says which one it is for."""
 
+import json
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parts.splits import assign
+from parts import splits
+from parts.splits import Fold, assign, fold_numbers, parts_of_all, plain_split, split_of
 
 
 def test_hashes_are_what_they_have_always_been() -> None:
@@ -38,3 +41,34 @@ def test_more_training_events_are_taken_from_the_other_splits_only(number: int) 
 def test_all_events_are_trained_on_if_asked() -> None:
     keys = np.arange(10_000, dtype=np.uint64)[:, None]
     assert not assign(keys, (1.0, 0.0, 0.0)).any()
+
+
+@pytest.mark.parametrize("folds", [3, 5, 10])
+def test_every_event_is_tested_once_validated_once_and_trained_on_otherwise(folds: int) -> None:
+    keys = np.arange(10_000, dtype=np.uint64)[:, None]
+    found = np.array([assign(keys, Fold(number, folds)) for number in range(folds)])
+    assert ((found == 2).sum(axis=0) == 1).all()
+    assert ((found == 1).sum(axis=0) == 1).all()
+    assert ((found == 0).sum(axis=0) == folds - 2).all()
+    # A fold is tested by its own training, and validated by the one before.
+    number = fold_numbers(keys, folds)
+    assert (found.argmax(axis=0) == number).all()
+    assert ((found == 1).argmax(axis=0) == (number - 1) % folds).all()
+    for part, share in enumerate(parts_of_all(Fold(0, folds))):
+        assert abs((found[0] == part).mean() - share) < 0.015
+
+
+def test_folds_are_what_they_have_always_been() -> None:
+    keys = np.arange(8, dtype=np.uint64)[:, None]
+    # The shares above, times 5.
+    assert fold_numbers(keys, 5)[:4].tolist() == [4, 2, 2, 0]
+
+
+def test_a_share_that_rounds_up_is_in_the_last_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "shares", lambda keys: np.full(len(keys), 1 - 2.0**-53))
+    assert fold_numbers(np.zeros((2, 1), np.uint64), 5).tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("split", [(0.5, 0.25, 0.25), Fold(2, 5)])
+def test_a_split_survives_json(split: splits.Split) -> None:
+    assert split_of(json.loads(json.dumps(plain_split(split)))) == split

@@ -17,7 +17,7 @@ from parts.metrics import is_yield
 from parts.readers import quoted
 from parts.sample_yields import SampleYields
 from parts.separations import deciding
-from parts.splits import SPLITS
+from parts.splits import SPLITS, Split, parts_of_all
 
 
 @dataclass(frozen=True)
@@ -133,20 +133,20 @@ def loss_factors(
     return np.full(len(classes), len(weight) / totals.sum())
 
 
-def check_splits(splits: Sequence[Arrays], shares: Sequence[float], classes: Sequence[str]) -> None:
+def check_splits(splits: Sequence[Arrays], split: Split, classes: Sequence[str]) -> None:
     """Print events and yields of each split; raises `RefusedError` where a class has none.
 
     A split that has no share of the events has none.
     """
     if len(classes) == 2:
         print(f"signal: {classes[1]}, background: {classes[0]}")
-    for name, split, part in zip(SPLITS, splits, shares, strict=True):
+    for name, events, part in zip(SPLITS, splits, parts_of_all(split), strict=True):
         if not part:
             continue
-        counts = np.bincount(split.label, minlength=len(classes))
+        counts = np.bincount(events.label, minlength=len(classes))
         yields, sizes = (
-            np.bincount(split.label, weight, len(classes))
-            for weight in (split.weight, np.abs(split.weight))
+            np.bincount(events.label, weight, len(classes))
+            for weight in (events.weight, np.abs(events.weight))
         )
         text = [f"{c} {n} ({y:.4g})" for c, n, y in zip(classes, counts, yields, strict=True)]
         print(f"{name}: {', '.join(text)} events (sum of weights)")

@@ -16,6 +16,7 @@ from parts.expressions import ExpressionError
 from parts.grammar import parse
 from parts.machinery.exits import RefusedError, obey
 from parts.readers import Reader, listed, quoted
+from parts.splits import Split
 
 # Events that are looked at together: what of them is in use stays in a processor's cache.
 EVENTS_AT_ONCE = 2**13
@@ -47,8 +48,8 @@ class Dataset:
     # What stands for a value of a numerical feature that does not exist.
     missing: float | None = None
     event_number: str | None = None
-    # Shares of training, validation and test, by a hash of what names an event.
-    split: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    # Which of training, validation and test an event is for, by a hash of what names it.
+    split: Split = (0.6, 0.2, 0.2)
     # Expressions by name.
     derived: Mapping[str, str] = field(default_factory=dict)
     # In the order of their labels; leptons have none.

@@ -11,6 +11,7 @@ from parts.datasets import Dataset
 from parts.grammar import parse, with_origins
 from parts.machinery.checkpoints import load
 from parts.machinery.exits import RefusedError
+from parts.splits import plain_split
 
 # What a spec may say of a checkpoint's events: they are those of the training; they have its event
 # numbers, and with that its split; none of them was trained on.
@@ -44,7 +45,7 @@ def described_events(dataset: Dataset, digests: Mapping[str, Sequence[str]]) -> 
         used += parse(sample.selection).references if sample.selection else ()
     derived = [name for name in with_origins(used, dataset.derived) if name in dataset.derived]
     return {
-        "split": list(dataset.split),
+        "split": plain_split(dataset.split),
         "event_number": dataset.event_number,
         # What names an event that has no number.
         "features": [] if dataset.event_number else named,

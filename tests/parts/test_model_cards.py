@@ -1,0 +1,79 @@
+"""A model card is written into a file's metadata, and read back as it was."""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from parts.cracks import Crack
+from parts.model_cards import CardSample, ModelCard, card_of, written_card
+from parts.ranges import Seen
+from parts.splits import Fold
+
+CARD = ModelCard(
+    gives="probability",
+    numerical=("pt", "eta"),
+    categorical=("n_jets",),
+    missing=-999.0,
+    derived={"ht": "pt + pt2"},
+    seen=Seen({"pt": (1.0, 2.0), "eta": None}, ("eta",), {"n_jets": (0, 2)}, ("pt",)),
+    classes=("background", "signal"),
+    labels={"pt": "$p_T$"},
+    class_labels={},
+    event_number="event",
+    split=(0.6, 0.2, 0.2),
+    samples=(CardSample("ggH", "process == 1", "weight", None),),
+    crack=None,
+    run="h4l_MLP",
+    script="abc",
+    precision="32-true",
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"split": Fold(1, 5)},
+        {"gives": "fake_factor", "crack": Crack("eta", 1.37, 1.52), "classes": ()},
+        {"missing": None, "event_number": None, "samples": ()},
+    ],
+)
+def test_a_card_survives_json(changes: dict[str, Any]) -> None:
+    card = replace(CARD, **changes)
+    assert card_of(written_card(card)) == card
+
+
+def test_nan_may_stand_for_what_is_missing() -> None:
+    found = card_of(written_card(replace(CARD, missing=math.nan)))
+    assert found.missing is not None
+    assert math.isnan(found.missing)
+
+
+@pytest.mark.parametrize("name", ModelCard.__dataclass_fields__)
+def test_a_card_that_lacks_something_is_none(name: str) -> None:
+    said = written_card(CARD)
+    del said[name]
+    with pytest.raises(KeyError):
+        card_of(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gives", "logits"),
+        ("numerical", 3),
+        ("missing", "much"),
+        ("seen", {}),
+        ("split", [1, 2]),
+        ("split", {"number": 1}),
+        ("samples", [{"name": "a"}]),
+        ("crack", {"eta": 1}),
+    ],
+)
+def test_a_foreign_card_is_none(name: str, value: object) -> None:
+    said = written_card(CARD) | {name: json.dumps(value)}
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        card_of(said)
