@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -62,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T104341Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T110618Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T104341Z-numerator", "3ee2f4111d920c34"),
-    "denominator": ("fakes_jets_MLP_20261128T104341Z-denominator", "474d9eaf871bad91"),
+    "numerator": ("fakes_jets_MLP_20261128T105029Z-numerator", "09c84c73727a8d7a"),
+    "denominator": ("fakes_jets_MLP_20261128T105029Z-denominator", "43840f68ef41a6d3"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2832f36e0e0de18763cc269fbffc880302b86f5247ace8f5fc6812621d92dfd1",
+    parts="a29dcd3866ebf50b3d77d22189c3d52f454abdf8b523474b369487461232d9e6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -62,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T104341Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T110618Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T104341Z-numerator", "193e2cd7c4f072ac"),
-    "denominator": ("fakes_pt_MLP_20261128T104341Z-denominator", "2c93e4fd3ee44f7c"),
+    "numerator": ("fakes_pt_MLP_20261128T105030Z-numerator", "9a758ff2a5180d28"),
+    "denominator": ("fakes_pt_MLP_20261128T105030Z-denominator", "b4c4f43dedf71a6b"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4eca6296fff896a1d3a781a4f95e8a4251010060db851c6aa105a29032436063",
+    parts="032e13f99f6017bf2d6cbb35a0b633e9a3f4e3a9633b644f04a4152aff5586d3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
