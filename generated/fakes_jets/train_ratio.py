@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T102900Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T103749Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T102900Z-numerator", "fcd74b3636e1cdcb"),
-    "denominator": ("fakes_jets_MLP_20261128T102900Z-denominator", "3e503cd3cfeb6026"),
+    "numerator": ("fakes_jets_MLP_20261128T103749Z-numerator", "8b25b1e56271d29a"),
+    "denominator": ("fakes_jets_MLP_20261128T103749Z-denominator", "b28642946bd3668a"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,

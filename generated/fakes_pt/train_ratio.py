@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T102901Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T103749Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T102901Z-numerator", "904deb34e52f5ed3"),
-    "denominator": ("fakes_pt_MLP_20261128T102901Z-denominator", "eae44dcaad78d7a0"),
+    "numerator": ("fakes_pt_MLP_20261128T103749Z-numerator", "0fccd78f6b0363c5"),
+    "denominator": ("fakes_pt_MLP_20261128T103749Z-denominator", "7b48fe41412431c4"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
