@@ -25,7 +25,7 @@ BUDGETS = {
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_scripts_keep_to_their_budgets(spec: Path, tmp_path: Path) -> None:
     found = pipeline.compile_spec(spec, tmp_path / spec.stem)
-    points = len(found.runs) if found.experiment.sweep_config else 0
+    points = len(found.runs) if found.experiment.has_points else 0
     budgets = {**BUDGETS, "train_signal.py": PLAIN + POINT * points}
     lengths = {n: text.count("\n") for n, text in found.files.items() if n in budgets}
     assert lengths

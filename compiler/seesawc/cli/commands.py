@@ -178,7 +178,7 @@ def _write(folder: Path, compiled: pipeline.Compiled, force: bool) -> str:
     if changed and left:
         _warn(left)
     run_name = compiled.experiment.experiment_config.run_name
-    sweep = f"{len(compiled.runs)} points, " if compiled.experiment.sweep_config else ""
+    sweep = f"{len(compiled.runs)} points, " if compiled.experiment.has_points else ""
     return f"{'wrote' if changed else 'unchanged:'} {folder} ({sweep}run {run_name})"
 
 

@@ -1,7 +1,8 @@
 """Checked spec -> what its files hold, in a few lines; or all faults that only they can show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from parts.datasets import Dataset, EventsError, selected
 from parts.machinery.exits import RefusedError
 from parts.overlaps import Overlaps
 from parts.sample_yields import SampleYields
-from parts.splits import SPLITS, assign
+from parts.splits import SPLITS, Fold, assign, fold_numbers
 from seesawc.data.datasets import read_dataset
 from seesawc.diagnostics import CompileError
 from seesawc.reading.source import Key
@@ -38,15 +39,20 @@ def check(checked: Checked) -> tuple[str, ...]:
     """
     trained = checked.stages or tuple(each for _, each in checked.points) or (checked.experiment,)
     base = Path(checked.source.path).absolute().parent
+    every_fold = checked.experiment.dataset_config.every_fold
     seen: list[Dataset] = []
     lines: dict[str, None] = {}
     faults, told = [], set()
     for experiment in trained:
         dataset = read_dataset(experiment)
+        folds = checked.experiment.dataset_config.folds if every_fold else None
+        if folds is not None:
+            # The events are the same, whichever fold is tested.
+            dataset = replace(dataset, split=Fold(0, folds))
         if dataset in seen:
             continue
         seen.append(dataset)
-        found = _found(experiment, dataset, base)
+        found = _found(dataset, base, folds)
         lines |= dict.fromkeys(found.lines)
         for problem in found.problems:
             key = _key(checked, problem.option)
@@ -76,13 +82,17 @@ def _key(checked: Checked, option: Option) -> Key:
     return (DATASET, *option)
 
 
-def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
-    """Look at types first, then at events; with wrong types there are none to look at."""
+def _found(dataset: Dataset, base: Path, folds: int | None) -> Found:
+    """Look at types first, then at events; with wrong types there are none to look at.
+
+    Events are counted by their split, or by `folds` if each of these is tested.
+    """
     data = look(dataset, base)
     if data.problems:
         return Found(data.notes, data.problems)
     lines, problems = [*data.notes], list[Problem]()
-    counts = np.zeros((len(SPLITS), max(len(dataset.classes), 2)), dtype=np.int64)
+    divisions = SPLITS if folds is None else [f"fold {number}" for number in range(folds)]
+    counts = np.zeros((len(divisions), max(len(dataset.classes), 2)), dtype=np.int64)
     overlaps, yields = Overlaps(dataset, data.files), SampleYields(dataset)
     for index, sample in enumerate(dataset.samples):
         # Without an event number, all features say of which split an event is.
@@ -95,7 +105,10 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
                     overlaps.look(index, events)
                     yields.add(sample, events)
                     finite &= bool(np.isfinite(events.weight).all())
-                    places = assign(events.keys, dataset.split)
+                    if folds is None:
+                        places = assign(events.keys, dataset.split)
+                    else:
+                        places = fold_numbers(events.keys, folds)
                     np.add.at(counts, (places, events.label), 1)
         except RefusedError as error:
             message = str(error).removeprefix(f"{sample.name}: ")
@@ -118,13 +131,26 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
         else:
             lines.append(f"warning: {text}")
     if not problems:
-        problems += _empty(dataset, counts)
+        problems += _empty(dataset, divisions, counts)
+        if folds is not None:
+            lines += _of_folds(dataset, divisions, counts)
     return Found(tuple(lines), tuple(problems))
 
 
-def _empty(dataset: Dataset, counts: NDArray[np.int64]) -> Iterator[Problem]:
-    """Yield classes without events in a split; `counts` is (split, class)."""
-    for name, of_split in zip(SPLITS, counts, strict=True):
+def _of_folds(
+    dataset: Dataset, folds: Sequence[str], counts: NDArray[np.int64]
+) -> Iterator[str]:
+    """Yield how many events of each class a fold has; `counts` is (fold, class)."""
+    for name, of_fold in zip(folds, counts, strict=True):
+        events = zip(dataset.classes, of_fold, strict=False)
+        yield f"{name}: {', '.join(f'{label} {count}' for label, count in events)} events"
+
+
+def _empty(
+    dataset: Dataset, divisions: Sequence[str], counts: NDArray[np.int64]
+) -> Iterator[Problem]:
+    """Yield classes without events in a split or a fold; `counts` is (division, class)."""
+    for name, of_split in zip(divisions, counts, strict=True):
         for label, count in zip(dataset.classes, of_split, strict=False):
             if not count:
                 yield Problem(("samples",), name, f"class {label} has no events")

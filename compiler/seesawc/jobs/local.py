@@ -24,7 +24,7 @@ def commands(
     if compiled.experiment.task == "fakes":
         return [["train_fakes", str(spec)]]
     script = ["python", str(folder / SCRIPT)]
-    if compiled.experiment.sweep_config is None:
+    if not compiled.experiment.has_points:
         return [script]
     undone = [row for row in rows if row.progress.state != "done"]
     if len(undone) > 1 and len(missing) == len(undone):

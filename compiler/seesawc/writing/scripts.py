@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from seesawc.package import templates, versions
 from seesawc.tables.resolution import Experiment, numbers
 from seesawc.writing import imports, outlines, outputs, parts, resolved, settings, variants
+from seesawc.writing.combinations import Combination
 from seesawc.writing.literals import Verbatim
 from seesawc.writing.outlines import Outline, outline
 from seesawc.writing.parts import Part
@@ -17,8 +18,7 @@ from seesawc.writing.render import open_templates
 from seesawc.writing.runs import PlannedRun
 from seesawc.writing.settings import TRAINED, Group
 
-SCRIPT, CLOSURE, APPLY = "train_signal.py", "closure.py", "apply.py"
-COMBINE = "combine.py"
+SCRIPT, CLOSURE, APPLY, COMBINE = "train_signal.py", "closure.py", "apply.py", "combine.py"
 # What reads the command line of a script that has points.
 TRAINING, COMBINING = "parse_sweep_arguments", "parse_combining"
 TABLE = {"POINTS", "POINT", "ARGUMENTS"}
@@ -26,13 +26,13 @@ TABLE = {"POINTS", "POINT", "ARGUMENTS"}
 DECISIVE = ("torch", "lightning", "numpy")
 # The block that names a run, and says where things lie.
 PLACES = "SCRIPT"
+# The title of what is combined.
+FOLDED = "The trainings that are combined: the run of each fold, and the digest of its script."
 
 
 def stage_script(stage: str) -> str:
     """Return the name of a stage's script."""
     return f"train_{stage}.py"
-
-FOLDED = "The trainings that are combined: the run of each fold, and the digest of its script."
 
 
 @frozen
@@ -91,10 +91,11 @@ class Scripts:
     ) -> tuple[Script, tuple[dict[str, Any], ...]]:
         """Return the script of a sweep, and what its record says of the points."""
         each, digests, name = [], [], found.experiment_config.run_name
+        folds = found.dataset_config.folds if found.dataset_config.every_fold else None
         for point in points:
             own = outline(point)
             digests.append(self._alone(own).digest)
-            docstring, body = self._filled(own, sweep=True)
+            docstring, body = self._filled(own, sweep=True, folds=folds)
             used = imports.free_names(body)
             each.append(([_named(group.used(used), name) for group in own.groups], body))
         merged = variants.merge(each)
@@ -167,9 +168,15 @@ class Scripts:
     def _alone(self, outline: Outline) -> Script:
         return self._compose(outline, outline.groups, self._filled(outline))
 
-    def _filled(self, outline: Outline, *, sweep: bool = False) -> tuple[str, str]:
-        """Return docstring and body: all but what follows from the names that the body uses."""
-        values = {**outline.values, **self.places, "parts": parts.UNKNOWN, "points": sweep}
+    def _filled(
+        self, outline: Outline, *, sweep: bool = False, folds: int | None = None
+    ) -> tuple[str, str]:
+        """Return docstring and body: all but what follows from the names that the body uses.
+
+        `folds` is how many of them are tested by the points of the sweep.
+        """
+        own = {"parts": parts.UNKNOWN, "points": sweep, "folds": folds}
+        values = {**outline.values, **self.places, **own}
         docstring, end, body = self.templates.render(outline.template, values).partition('\n"""\n')
         return (docstring + end).strip(), body.strip()
 
