@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T103749Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T104236Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T103749Z-numerator", "8b25b1e56271d29a"),
-    "denominator": ("fakes_jets_MLP_20261128T103749Z-denominator", "b28642946bd3668a"),
+    "numerator": ("fakes_jets_MLP_20261128T104236Z-numerator", "1cb2ce109dd693a4"),
+    "denominator": ("fakes_jets_MLP_20261128T104236Z-denominator", "dbd8d723d7e3fefb"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ebf2b557e7bf5e60bd4ad0d2554cdd40fdacbd686db11d7f83c8bea30007e0ac",
+    parts="8aef4b4d7406cc5511451778be030d20b545b7594f6684408aade8d978d7c6e8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T103749Z-ratio", "75ea4ac58def1462")
+RATIO = ("fakes_pt_MLP_20261128T104237Z-ratio", "254dc31e92765815")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T103749Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T104237Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T103749Z-numerator", "0fccd78f6b0363c5"),
-    "denominator": ("fakes_pt_MLP_20261128T103749Z-denominator", "7b48fe41412431c4"),
+    "numerator": ("fakes_pt_MLP_20261128T104237Z-numerator", "7bf5cb2fed95b606"),
+    "denominator": ("fakes_pt_MLP_20261128T104237Z-denominator", "de3866659a79584d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="251db0e22c10b39dc2866abb64358b6e9bf62ad18dff2269f80cfca280ddce6f",
+    parts="dadbd6df60f858ea0b836330fee589220b7e4a14576c42cebc78e9a55c89f329",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

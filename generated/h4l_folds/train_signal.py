@@ -60,18 +60,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "db687a4ad264d379"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "273044a37e82bf0f"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "01290eae98831eb7"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "8e2123ae818b4717"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "afb8e648856dd149"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "b1258ba9e3b8166b"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "dc0767b7720cd812"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "6cf31ef97bb2de96"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9e7664a681ca7309"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "5ebc3098c75c8c37"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T103749Z"
+SWEEP = "h4l_MLP_20261128T104237Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -157,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3a393bfd3c68d115fc9ae6c838c61c46aef98c86f9d6695bdbc9adabfbde7619",
+    parts="d63ca81d037bbfcca4bf660ecd8e29e1e91e8f2d95b090aa55b97c4804fc461b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -319,7 +319,7 @@ def test_a_class_whose_weights_cancel_is_refused(cancelling: list[float]) -> Non
     none = np.zeros((5, 0))
     train = Arrays(none, none.astype(int), label, weight, label > 1, none.astype(np.uint64))
     with pytest.raises(RefusedError, match="training weights of class S add up to"):
-        loss_factors(train, ("B", "S"), True, True)
+        loss_factors(train.label, train.weight, ("B", "S"), True, True)
     with pytest.raises(RefusedError, match="train: class S has 3 events with weights of sum"):
         check_splits([train] * 3, (0.6, 0.2, 0.2), ("B", "S"))
 

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from seesawc.package import templates, versions
 from seesawc.tables.resolution import Experiment, numbers
 from seesawc.writing import imports, outlines, outputs, parts, resolved, settings, variants
+from seesawc.writing.combinations import Combination
 from seesawc.writing.literals import Verbatim
 from seesawc.writing.outlines import Outline, outline
 from seesawc.writing.parts import Part
@@ -18,13 +19,15 @@ from seesawc.writing.runs import PlannedRun
 from seesawc.writing.settings import TRAINED, Group
 
 SCRIPT, CLOSURE, APPLY, COMBINE = "train_signal.py", "closure.py", "apply.py", "combine.py"
-# What every script of a sweep uses besides, and what its outline defines.
-COMMAND_LINE = {"Any", "parse_sweep_arguments"}
+# What reads the command line of a script that has points.
+TRAINING, COMBINING = "parse_sweep_arguments", "parse_combining"
 TABLE = {"POINTS", "POINT", "ARGUMENTS"}
 # Others change no numbers.
 DECISIVE = ("torch", "lightning", "numpy")
 # The block that names a run, and says where things lie.
 PLACES = "SCRIPT"
+# The title of what is combined.
+FOLDED = "The trainings that are combined: the run of each fold, and the digest of its script."
 
 
 def stage_script(stage: str) -> str:
@@ -106,6 +109,33 @@ class Scripts:
             for run, code, point in zip(runs, digests, points, strict=True)
         )
 
+    def combining(self, name: str, combinations: Sequence[Combination]) -> Script:
+        """Return the script that combines folds; each combination is a point of it.
+
+        `name` is that of the sweep.
+        """
+        several = len(combinations) > 1
+        each = []
+        for combination in combinations:
+            own = f"{name}-{combination.identity}" if several else name
+            known = {
+                "SPEC_FOLDER": self.spec_folder,
+                "COMBINED": f"{own}-combined",
+                "RUNS": combination.runs,
+            }
+            outline = _with(outlines.combining(combination.trained), Group(FOLDED, known))
+            docstring, body = self._filled(outline, sweep=several)
+            used = imports.free_names(body)
+            each.append(([group.used(used) for group in outline.groups], body))
+        if not several:
+            return self._alone(outline)
+        merged = variants.merge(each)
+        table = [
+            (combination.identity, {"point": combination.summary, **row})
+            for combination, row in zip(combinations, merged.rows, strict=True)
+        ]
+        return self._compose(outline, merged.groups, (docstring, merged.body), table, COMBINING)
+
     def stages(
         self, found: Experiment, trained: tuple[Experiment, ...]
     ) -> tuple[dict[str, Script], tuple[dict[str, Any], ...]]:
@@ -156,13 +186,14 @@ class Scripts:
         groups: Sequence[Group],
         text: tuple[str, str],
         points: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        parse: str = TRAINING,
     ) -> Script:
         """Put a script together: docstring, imports, the constants that its body uses, the body."""
         docstring, body = text
         names, used = _used(groups, body)
         if points:
             cells = (v for _, row in points for v in row.values() if isinstance(v, Verbatim))
-            names |= COMMAND_LINE | imports.free_names("\n".join(dict.fromkeys(cells)))
+            names |= {"Any", parse} | imports.free_names("\n".join(dict.fromkeys(cells)))
         block = imports.block(names, self.homes)
         needed = self._parts(names)
         whole = self.templates.render(
@@ -172,6 +203,7 @@ class Scripts:
                 "requirements": [Verbatim(line) for line in requirements(outline, needed, block)],
                 "imports": Verbatim(block),
                 "points": points,
+                "parse": Verbatim(parse),
                 "settings": Verbatim(settings.render(used)),
                 "body": Verbatim(body.replace(parts.UNKNOWN, parts.digest(needed))),
             },

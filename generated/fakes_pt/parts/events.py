@@ -63,8 +63,8 @@ def read_splits(
     first = next(split for split in splits if len(split.label))
     trained = replace(first, weight=treated(first.weight, negative_weights))
     learnt, judged = (
-        loss_factors(train, classes, use_mc_weights, use_class_weights)
-        for train in (trained, first)
+        loss_factors(each.label, each.weight, classes, use_mc_weights, use_class_weights)
+        for each in (trained, first)
     )
     # Each split stands for all events: its yields, class by class, are those of all splits.
     yields = np.array([np.bincount(s.label, s.weight, len(classes)) for s in splits])
@@ -115,16 +115,19 @@ def in_tensors(
 
 
 def loss_factors(
-    train: Arrays, classes: Sequence[str], use_mc_weights: bool, use_class_weights: bool
+    label: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    classes: Sequence[str],
+    use_mc_weights: bool,
+    use_class_weights: bool,
 ) -> NDArray[np.float64]:
     """Return by what weights of the loss exceed an event's own (class,); raises `RefusedError`.
 
-    Over training events they have mean 1; signs stay, and classes count equally if asked.
+    Over training events, whose `label` and `weight` these are (event,), they have mean 1; signs
+    stay, and classes count equally if asked.
     """
-    weight = train.weight if use_mc_weights else np.ones_like(train.weight)
-    totals, sizes = (
-        np.bincount(train.label, part, len(classes)) for part in (weight, np.abs(weight))
-    )
+    weight = weight if use_mc_weights else np.ones_like(weight)
+    totals, sizes = (np.bincount(label, part, len(classes)) for part in (weight, np.abs(weight)))
     for name, total, size in zip(classes, totals, sizes, strict=True):
         if not is_yield(total, size):
             raise RefusedError(f"the training weights of class {name} add up to {total:g}")
