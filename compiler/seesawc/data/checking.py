@@ -21,7 +21,6 @@ from seesawc.diagnostics import CompileError
 from seesawc.reading.source import Key
 from seesawc.rules.faults import DATASET, FAKES
 from seesawc.rules.trainings import Checked
-from seesawc.tables.resolution import Experiment
 
 
 @frozen
@@ -137,9 +136,7 @@ def _found(dataset: Dataset, base: Path, folds: int | None) -> Found:
     return Found(tuple(lines), tuple(problems))
 
 
-def _of_folds(
-    dataset: Dataset, folds: Sequence[str], counts: NDArray[np.int64]
-) -> Iterator[str]:
+def _of_folds(dataset: Dataset, folds: Sequence[str], counts: NDArray[np.int64]) -> Iterator[str]:
     """Yield how many events of each class a fold has; `counts` is (fold, class)."""
     for name, of_fold in zip(folds, counts, strict=True):
         events = zip(dataset.classes, of_fold, strict=False)
