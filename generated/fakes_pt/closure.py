@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T104237Z-ratio", "254dc31e92765815")
+RATIO = ("fakes_pt_MLP_20261128T104412Z-ratio", "bbd4cfc369cd6613")
 
 # Dataset.
 EVENT_NUMBER = "event"

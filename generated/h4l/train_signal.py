@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T104237Z"
+RUN_NAME = "h4l_ResNet_20261128T104412Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d63ca81d037bbfcca4bf660ecd8e29e1e91e8f2d95b090aa55b97c4804fc461b",
+    parts="b550b0e10e98d444b6463c0d45b2ed8ee40dc30d5f111800ced864fbd8fd0b07",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

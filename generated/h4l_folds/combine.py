@@ -18,10 +18,7 @@ stopped by a signal.
 #     "cramjam==2.14.0",
 #     "matplotlib==3.11.2",
 #     "numpy==2.4.6",
-#     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
-#     "torch==2.13.0",
 #     "tqdm==4.70.1",
 #     "uproot==5.7.7",
 # ]
@@ -53,13 +50,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T104237Z-combined"
+COMBINED = "h4l_MLP_20261128T104412Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T104237Z-240b89d968", "b1258ba9e3b8166b"),
-    ("h4l_MLP_20261128T104237Z-05e813b890", "dc0767b7720cd812"),
-    ("h4l_MLP_20261128T104237Z-2623f5482e", "6cf31ef97bb2de96"),
-    ("h4l_MLP_20261128T104237Z-137351cf1e", "9e7664a681ca7309"),
-    ("h4l_MLP_20261128T104237Z-88f4baaecf", "5ebc3098c75c8c37"),
+    ("h4l_MLP_20261128T104412Z-240b89d968", "f0de6d9424705e17"),
+    ("h4l_MLP_20261128T104412Z-05e813b890", "892e90566c019068"),
+    ("h4l_MLP_20261128T104412Z-2623f5482e", "d75f0d7f27aaf386"),
+    ("h4l_MLP_20261128T104412Z-137351cf1e", "8a92fe6c5dfd51bc"),
+    ("h4l_MLP_20261128T104412Z-88f4baaecf", "dd2530fdfe68900a"),
 )
 
 # Dataset. The last of two classes is the signal.

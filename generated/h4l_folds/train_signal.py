@@ -60,18 +60,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "b1258ba9e3b8166b"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "dc0767b7720cd812"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "6cf31ef97bb2de96"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9e7664a681ca7309"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "5ebc3098c75c8c37"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "f0de6d9424705e17"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "892e90566c019068"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "d75f0d7f27aaf386"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "8a92fe6c5dfd51bc"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "dd2530fdfe68900a"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T104237Z"
+SWEEP = "h4l_MLP_20261128T104412Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -157,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d63ca81d037bbfcca4bf660ecd8e29e1e91e8f2d95b090aa55b97c4804fc461b",
+    parts="b550b0e10e98d444b6463c0d45b2ed8ee40dc30d5f111800ced864fbd8fd0b07",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T104237Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T104412Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ae3f3463cadf210b5650f34a0522d70fba745b4f92c5dae597d68fb8722f0500",
+    parts="1f431e4d113c4b50fe7fde5f82d8b1d3df62f14c610daa46d9e558b1e6a1dcfa",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from parts.arrays import Arrays
-from parts.events import loss_factors
+from parts.loss_weights import loss_factors
 from parts.machinery.exits import RefusedError, obey
 from parts.metrics import Floats, Outputs
 from parts.model_cards import ModelCard, card_of

@@ -15,7 +15,8 @@ from parts.arrays import Arrays
 from parts.csv_files import Csv
 from parts.data_checks import find_data
 from parts.datasets import Dataset, Sample
-from parts.events import Events, check_splits, loss_factors, read_splits
+from parts.events import Events, check_splits, read_splits
+from parts.loss_weights import loss_factors
 from parts.machinery.exits import RefusedError
 from parts.parquet_files import Parquet
 from parts.readers import Reader, quoted
