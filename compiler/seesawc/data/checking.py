@@ -1,8 +1,9 @@
 """Checked spec -> what its files hold, in a few lines; or all faults that only they can show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -29,6 +30,15 @@ class Found:
 
     lines: tuple[str, ...]
     problems: tuple[Problem, ...]
+
+
+@frozen
+class Division:
+    """What events are counted by: splits, or folds, and which of them each event is in."""
+
+    names: tuple[str, ...]
+    # Of keys (event, key), the place in `names` (event,).
+    places: Callable[[NDArray[np.uint64]], NDArray[np.int64]]
 
 
 def check(checked: Checked) -> tuple[str, ...]:
@@ -90,8 +100,8 @@ def _found(dataset: Dataset, base: Path, folds: int | None) -> Found:
     if data.problems:
         return Found(data.notes, data.problems)
     lines, problems = [*data.notes], list[Problem]()
-    divisions = SPLITS if folds is None else [f"fold {number}" for number in range(folds)]
-    counts = np.zeros((len(divisions), max(len(dataset.classes), 2)), dtype=np.int64)
+    division = _division(dataset, folds)
+    counts = np.zeros((len(division.names), max(len(dataset.classes), 2)), dtype=np.int64)
     overlaps, yields = Overlaps(dataset, data.files), SampleYields(dataset)
     for index, sample in enumerate(dataset.samples):
         # Without an event number, all features say of which split an event is.
@@ -104,11 +114,7 @@ def _found(dataset: Dataset, base: Path, folds: int | None) -> Found:
                     overlaps.look(index, events)
                     yields.add(sample, events)
                     finite &= bool(np.isfinite(events.weight).all())
-                    if folds is None:
-                        places = assign(events.keys, dataset.split)
-                    else:
-                        places = fold_numbers(events.keys, folds)
-                    np.add.at(counts, (places, events.label), 1)
+                    np.add.at(counts, (division.places(events.keys), events.label), 1)
         except RefusedError as error:
             message = str(error).removeprefix(f"{sample.name}: ")
             # What readers refuse is said of the files.
@@ -130,24 +136,29 @@ def _found(dataset: Dataset, base: Path, folds: int | None) -> Found:
         else:
             lines.append(f"warning: {text}")
     if not problems:
-        problems += _empty(dataset, divisions, counts)
+        problems += _empty(dataset, division, counts)
         if folds is not None:
-            lines += _of_folds(dataset, divisions, counts)
+            lines += _of_folds(dataset, division, counts)
     return Found(tuple(lines), tuple(problems))
 
 
-def _of_folds(dataset: Dataset, folds: Sequence[str], counts: NDArray[np.int64]) -> Iterator[str]:
+def _division(dataset: Dataset, folds: int | None) -> Division:
+    if folds is None:
+        return Division(SPLITS, partial(assign, split=dataset.split))
+    names = tuple(f"fold {number}" for number in range(folds))
+    return Division(names, partial(fold_numbers, folds=folds))
+
+
+def _of_folds(dataset: Dataset, folds: Division, counts: NDArray[np.int64]) -> Iterator[str]:
     """Yield how many events of each class a fold has; `counts` is (fold, class)."""
-    for name, of_fold in zip(folds, counts, strict=True):
+    for name, of_fold in zip(folds.names, counts, strict=True):
         events = zip(dataset.classes, of_fold, strict=False)
         yield f"{name}: {', '.join(f'{label} {count}' for label, count in events)} events"
 
 
-def _empty(
-    dataset: Dataset, divisions: Sequence[str], counts: NDArray[np.int64]
-) -> Iterator[Problem]:
-    """Yield classes without events in a split or a fold; `counts` is (division, class)."""
-    for name, of_split in zip(divisions, counts, strict=True):
+def _empty(dataset: Dataset, division: Division, counts: NDArray[np.int64]) -> Iterator[Problem]:
+    """Yield classes without events in a split or a fold; `counts` is (split, class)."""
+    for name, of_split in zip(division.names, counts, strict=True):
         for label, count in zip(dataset.classes, of_split, strict=False):
             if not count:
                 yield Problem(("samples",), name, f"class {label} has no events")

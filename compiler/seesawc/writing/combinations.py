@@ -7,6 +7,7 @@ from attrs import evolve, frozen
 
 from seesawc.reading.sweep import Point
 from seesawc.tables.resolution import Experiment
+from seesawc.writing.runs import PlannedCombination, PlannedRun
 
 
 @frozen
@@ -17,24 +18,41 @@ class Combination:
     identity: str
     # Its values in so many words.
     summary: str
+    # What it is combined to, and the run of each fold in order.
+    planned: PlannedCombination
     trained: Experiment
-    # Of each fold in order: the run, and as much of its script's digest as one compares by eye.
-    runs: tuple[tuple[str, str], ...]
+    # Of each of these runs, as much of its script's digest as one compares by eye.
+    digests: tuple[str, ...]
+
+
+def combined_name(name: str, identity: str = "") -> str:
+    """Return the name of what is combined: of one of several, by identity; `name` is the sweep's.
+
+    It is also where the job that combines them keeps its log.
+    """
+    return f"{name}-{identity}-combined" if identity else f"{name}-combined"
 
 
 def combinations(
-    points: Sequence[Point], trained: Sequence[Experiment], rows: Sequence[Mapping[str, Any]]
+    name: str,
+    points: Sequence[Point],
+    runs: Sequence[PlannedRun],
+    trained: Sequence[Experiment],
+    rows: Sequence[Mapping[str, Any]],
 ) -> Iterator[Combination]:
     """Yield what is combined, in the order of the points, of which the folds are the last axis.
 
-    `trained` and `rows` are what each point trains, and what the record says of it.
+    `name` is that of the sweep; `trained` and `rows` are what each point trains, and what the
+    record says of it.
     """
     folds = trained[0].dataset_config.folds
     assert folds is not None, "each point is a fold"
     for start in range(0, len(points), folds):
         of_all = slice(start, start + folds)
         whole = Point(start // folds, points[start].choices[:-1])
+        own = combined_name(name, whole.identity if len(points) > folds else "")
+        planned = PlannedCombination(own, whole.values, tuple(runs[of_all]))
         data = evolve(trained[start].dataset_config, fold=None)
-        runs = tuple((row["run_name"], row["script"][:16]) for row in rows[of_all])
         found = evolve(trained[start], dataset_config=data)
-        yield Combination(whole.identity, whole.summary, found, runs)
+        digests = tuple(row["script"][:16] for row in rows[of_all])
+        yield Combination(whole.identity, whole.summary, planned, found, digests)

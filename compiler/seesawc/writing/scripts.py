@@ -109,19 +109,18 @@ class Scripts:
             for run, code, point in zip(runs, digests, points, strict=True)
         )
 
-    def combining(self, name: str, combinations: Sequence[Combination]) -> Script:
-        """Return the script that combines folds; each combination is a point of it.
-
-        `name` is that of the sweep.
-        """
+    def combining(self, combinations: Sequence[Combination]) -> Script:
+        """Return the script that combines folds; each combination is a point of it."""
         several = len(combinations) > 1
         each = []
         for combination in combinations:
-            own = f"{name}-{combination.identity}" if several else name
+            planned, digests = combination.planned, combination.digests
             known = {
                 "SPEC_FOLDER": self.spec_folder,
-                "COMBINED": f"{own}-combined",
-                "RUNS": combination.runs,
+                "COMBINED": planned.name,
+                "RUNS": tuple(
+                    (r.name, code) for r, code in zip(planned.runs, digests, strict=True)
+                ),
             }
             outline = _with(outlines.combining(combination.trained), Group(FOLDED, known))
             docstring, body = self._filled(outline, sweep=several)
