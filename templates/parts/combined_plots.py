@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from parts.bands import Roc, roc, scan
 from parts.combinations import Combined
+from parts.metric_remarks import NO_CUT
 from parts.metrics import Floats, Outputs, confusion_matrix
 from parts.plots import (
     CLASSES_WITHIN,
@@ -151,6 +152,9 @@ def plot_cuts_of_folds(combined: Combined, signal: str, caption: str) -> Figure:
     if np.isfinite(significance):
         text = f"each fold above its own: Z = {significance:.3g}"
         axes.axhline(significance, color=COLORS[2], linewidth=1.2, label=text)
+    else:
+        text = f"no significance: in a fold\n{NO_CUT}"
+        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
     scale_y(axes, found.significances, headroom=0.1)
     dress(axes, f"cut on P({signal})", "Asimov significance Z", legend=False)
     key_below(figure, axes, ncols=1)
