@@ -1,4 +1,4 @@
-"""Networks of a cross-validation whose scores are known by construction, and runs that hold them."""
+"""Networks of a cross-validation whose scores are known by construction, and their runs."""
 
 import json
 from dataclasses import replace
