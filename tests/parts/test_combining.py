@@ -53,8 +53,15 @@ class Place:
     def leave(self, found: Combined) -> int:
         figure = new_figure(3, 3, "named-combined")
         figure.subplots()
-        places = {"folder": self.folder, "plots": self.plots, "source": self.source}
-        return leave_combined(found, self.trained(), {"roc": figure}, **places, label=Label("Toys"))
+        return leave_combined(
+            found,
+            self.trained(),
+            {"roc": figure},
+            folder=self.folder,
+            plots=self.plots,
+            source=self.source,
+            label=Label("Toys"),
+        )
 
     def numbers(self) -> bytes:
         return (self.folder / "metrics.json").read_bytes()
