@@ -118,7 +118,7 @@ def points(source: Source, spec: Spec) -> tuple[Point, ...]:
     if count > MOST:
         message = f"the sweep has {count} points"
         raise CompileError(source.fault((TABLE,), message, f"at most {MOST}", "key"))
-    if not (grid or explicit or table.seeds or _asks_for_folds(source)):
+    if not (grid or explicit or table.seeds or data.every_fold or _asks_for_folds(source)):
         hint = "seeds, [sweep_config.grid] or [[sweep_config.points]]"
         raise CompileError(source.fault((TABLE,), "a sweep of nothing", hint, "key"))
     chosen = [*(product(*grid) if grid or not explicit else ()), *explicit]
@@ -127,7 +127,7 @@ def points(source: Source, spec: Spec) -> tuple[Point, ...]:
 
 
 def _asks_for_folds(source: Source) -> bool:
-    """Whether there are folds, or would be if what they are said to be were right."""
+    """Whether there would be folds, if what is said of them were right."""
     data = source.data.get(FOLDS[0])
     return isinstance(data, dict) and "folds" in data and "fold" not in data
 

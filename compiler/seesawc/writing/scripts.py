@@ -114,13 +114,11 @@ class Scripts:
         several = len(combinations) > 1
         each = []
         for combination in combinations:
-            planned, digests = combination.planned, combination.digests
+            names = (run.name for run in combination.planned.runs)
             known = {
                 "SPEC_FOLDER": self.spec_folder,
-                "COMBINED": planned.name,
-                "RUNS": tuple(
-                    (r.name, code) for r, code in zip(planned.runs, digests, strict=True)
-                ),
+                "COMBINED": combination.planned.name,
+                "RUNS": tuple(zip(names, combination.digests, strict=True)),
             }
             outline = _with(outlines.combining(combination.trained), Group(FOLDED, known))
             docstring, body = self._filled(outline, sweep=several)
