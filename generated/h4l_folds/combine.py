@@ -17,6 +17,7 @@ stopped by a signal.
 #     "awkward==2.14.0",
 #     "cramjam==2.14.0",
 #     "matplotlib==3.11.2",
+#     "mlflow==3.17.2",
 #     "numpy==2.4.6",
 #     "onnxruntime==1.32.0",
 #     "tqdm==4.70.1",

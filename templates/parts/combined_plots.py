@@ -1,6 +1,7 @@
 """Figures of a cross-validation: of all events, with each fold's own curve behind."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ from parts.plots import (
 )
 
 # What is of a single fold.
-BEHIND = {"linewidth": 0.6, "alpha": 0.5, "zorder": 1}
+BEHIND: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.5, "zorder": 1}
 
 
 def combined_binary_figures(

@@ -1,4 +1,4 @@
-"""Networks of a cross-validation whose scores are known by construction, and runs that hold them."""
+"""Networks of a cross-validation whose scores are known by construction, and their runs."""
 
 import json
 from dataclasses import replace
@@ -17,8 +17,7 @@ TEST = {"auc": 0.8, "significance_cut": 0.5}
 
 def sigmoid_network(slope: float, card: ModelCard) -> bytes:
     """Return the file of [1 - s, s], s = sigmoid(slope * x) of the only feature x."""
-    event = ["event", 1]
-    given = helper.make_tensor_value_info("numerical", TensorProto.FLOAT, event)
+    given = helper.make_tensor_value_info("numerical", TensorProto.FLOAT, ["event", 1])
     gives = helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["event", 2])
     constants = [
         helper.make_tensor("slope", TensorProto.FLOAT, [1], [slope]),

@@ -1,4 +1,4 @@
-"""What folds say together: their events are judged as those of one classifier, cuts fold by fold."""
+"""What folds say together: events are judged as those of one classifier, cuts fold by fold."""
 
 import math
 from dataclasses import replace
@@ -72,7 +72,8 @@ def test_networks_whose_scores_do_not_mean_the_same_are_worse_together_than_each
 
 def test_the_spread_is_the_standard_deviation_of_the_tests() -> None:
     folds = [some_fold(seed, 50) for seed in range(3)]
-    tests = [binary_metrics(each, 0.5) | {"auc": auc} for each, auc in zip(folds, (0.7, 0.8, 0.9))]
+    areas = (0.7, 0.8, 0.9)
+    tests = [binary_metrics(each, 0.5) | {"auc": a} for each, a in zip(folds, areas, strict=True)]
     table = combine_binary(folds, tests).table()
     assert list(table) == ["all events", "mean of folds", "spread"]
     assert table["mean of folds"]["auc"] == pytest.approx(0.8)

@@ -1,12 +1,14 @@
 """Figures of a cross-validation: of all events, with each fold's own curve behind."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from parts.bands import Roc, roc, scan
 from parts.combinations import Combined
+from parts.metric_remarks import NO_CUT
 from parts.metrics import Floats, Outputs, confusion_matrix
 from parts.plots import (
     CLASSES_WITHIN,
@@ -24,7 +26,7 @@ from parts.plots import (
 )
 
 # What is of a single fold.
-BEHIND = {"linewidth": 0.6, "alpha": 0.5, "zorder": 1}
+BEHIND: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.5, "zorder": 1}
 
 
 def combined_binary_figures(
@@ -151,6 +153,9 @@ def plot_cuts_of_folds(combined: Combined, signal: str, caption: str) -> Figure:
     if np.isfinite(significance):
         text = f"each fold above its own: Z = {significance:.3g}"
         axes.axhline(significance, color=COLORS[2], linewidth=1.2, label=text)
+    else:
+        text = f"no significance: in a fold\n{NO_CUT}"
+        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
     scale_y(axes, found.significances, headroom=0.1)
     dress(axes, f"cut on P({signal})", "Asimov significance Z", legend=False)
     key_below(figure, axes, ncols=1)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from parts.combinations import Combined
 from parts.machinery.arguments import shown
+from parts.machinery.combined_records import Comet, tell_tracker
 from parts.machinery.deployments import write_deployment
 from parts.machinery.exits import DONE, RefusedError, obey
 from parts.machinery.fold_runs import TrainedFold, attempt
@@ -34,8 +35,9 @@ def leave_combined(
     plots: Path,
     source: Path,
     label: Label | None = None,
+    comet: Comet = None,
 ) -> int:
-    """Write metrics, plots and networks, print a table; return the exit status.
+    """Write metrics, plots and networks, print a table, tell the tracker; return the exit status.
 
     `folder` gets the metrics, and deploy/, with what `source` has to apply the networks; `label`
     is what stands above plots.
@@ -43,15 +45,19 @@ def leave_combined(
     obey()
     with kept_from_others(folder):
         networks = {f"model_{n}.onnx": each.network.read_bytes() for n, each in enumerate(trained)}
+        numbers = folder / COMBINED_METRICS
+        before = numbers.read_bytes() if numbers.is_file() else None
         # Whoever finds it finds all that it tells of.
-        (folder / COMBINED_METRICS).unlink(missing_ok=True)
+        numbers.unlink(missing_ok=True)
         deployed = write_deployment(source, folder, networks)
         write_above(figures, label)
-        save_figures(figures, plots, FINAL)
+        pictures = save_figures(figures, plots, FINAL)
         obey()
-        write_json(folder / COMBINED_METRICS, plain_values(combined, trained, networks))
-    places = {"numbers": folder / COMBINED_METRICS, "deployed": deployed, "plots": plots}
-    report(combined.table(), {"all events": combined.uncertainties}, places)
+        write_json(numbers, plain_values(combined, trained, networks))
+        places = {"numbers": numbers, "deployed": deployed, "plots": plots}
+        report(combined.table(), {"all events": combined.uncertainties}, places)
+        is_new = numbers.read_bytes() != before
+        tell_tracker(folder, combined, trained, pictures, comet, is_new)
     return DONE
 
 
