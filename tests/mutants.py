@@ -48,6 +48,8 @@ FILES = {
     "apply": "tests/test_apply.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
+    "cross_validation": "tests/runs/test_folds.py",
+    "slurm_folds": "tests/slurm/test_folds.py",
 }
 
 
@@ -83,6 +85,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "split=(TRAIN, VALIDATION, TEST)",
             "split=(VALIDATION, TRAIN, TEST)",
             "wiring::test_the_split_has_the_shares_that_are_asked_for",
+        ),
+        (
+            "split=Fold(FOLD, FOLDS)",
+            "split=Fold((FOLD + 1) % FOLDS, FOLDS)",
+            "cross_validation::test_every_fold_is_tested_by_the_training_that_has_not_seen_it",
         ),
     ],
     "templates/train_signal.py.jinja": [
@@ -332,9 +339,19 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "templates/submit.sh.jinja": [
         (
-            '--dependency="afterok:',
-            '--dependency="afterany:',
+            '--dependency="afterok:${jobs[0]}:',
+            '--dependency="afterany:${jobs[0]}:',
             "chains::test_a_ratio_whose_parent_fails_never_starts",
+        ),
+        (
+            '--dependency="afterok:${jobs[0]}" ',
+            '--dependency="afterany:${jobs[0]}" ',
+            "slurm_folds::test_folds_by_hand_from_anywhere",
+        ),
+        (
+            "[[ $word == --array=* ]] ||",
+            "true &&",
+            "slurm_folds::test_folds_by_hand_from_anywhere",
         ),
         (
             "trap undo EXIT\n",
@@ -2080,8 +2097,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/writing/settings.py": [
         (
-            '{"TRAIN, VALIDATION, TEST": (split',
-            '{"VALIDATION, TRAIN, TEST": (split',
+            'else {NAMES: (split.train, split.validation',
+            'else {NAMES: (split.validation, split.train',
             "wiring::test_the_split_has_the_shares_that_are_asked_for",
         ),
         (
@@ -2258,6 +2275,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/rules/checks.py": [
         (
+            "table.fold >= table.folds",
+            "table.fold > table.folds",
+            "diagnostics::test_every_mistake_is_drawn_where_it_stands[dataset-fold-of-more]",
+        ),
+        (
             "table.comet_project_name is not None and table",
             "False and table",
             "diagnostics::test_every_mistake_is_drawn_where_it_stands[experiment-comet-project]",
@@ -2379,7 +2401,63 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "cli::test_a_signal_to_train_fakes_is_the_stages_and_ends_what_comes_after_it",
         ),
     ],
+    f"{COMPILER}/jobs/closings.py": [
+        (
+            'row.run.index not in indices and row.progress.state != "done"',
+            "row.run.index not in indices",
+            "closings::test_what_combines_waits_for_the_jobs_of_earlier_submissions",
+        ),
+        (
+            "if not each),",
+            "if False),",
+            "closings::test_rerun_trains_what_is_missing_and_combines_then",
+        ),
+        (
+            'if any(row.progress.state != "done" for row in rows):',
+            "if False:",
+            "slurm_folds::test_folds_are_trained_side_by_side_and_combined_then",
+        ),
+        (
+            "if begun:",
+            "if begun and False:",
+            "closings::test_rerun_trains_what_is_missing_and_combines_then",
+        ),
+    ],
+    f"{COMPILER}/writing/combinations.py": [
+        (
+            "len(points) > folds else",
+            "len(points) < folds else",
+            "folds::test_a_limit_alone_is_no_sweep_of_nothing_where_there_are_folds",
+        ),
+        (
+            "points[start].choices[:-1]",
+            "points[start].choices",
+            "folds::test_folds_come_after_grid_points_and_seeds",
+        ),
+    ],
+    f"{COMPILER}/writing/batch.py": [
+        (
+            '"goes_on": False,',
+            '"goes_on": job.requeue,',
+            "folds::test_what_combines_is_one_task_without_a_gpu",
+        ),
+        (
+            "slurm_config=of_one_task(job)",
+            "slurm_config=job",
+            "folds::test_what_combines_is_one_task_without_a_gpu",
+        ),
+    ],
     f"{COMPILER}/jobs/submission.py": [
+        (
+            "after = (*jobs, *(waiting.jobs if waiting else ()))",
+            "after = jobs[:1]",
+            "closings::test_folds_of_divided_arrays_are_combined_after_all_of_them",
+        ),
+        (
+            "if len(parts) > 1 or (waiting and waiting.jobs):",
+            "if False:",
+            "closings::test_folds_of_divided_arrays_are_combined_after_all_of_them",
+        ),
         (
             'f"{job}_{run.index - self.array.begin}"',
             'f"{job}_{run.index}"',
@@ -2446,6 +2524,16 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{COMPILER}/reading/sweep.py": [
+        (
+            "for seed in seeds for fold in folds)",
+            "for fold in folds for seed in seeds)",
+            "folds::test_folds_come_after_grid_points_and_seeds",
+        ),
+        (
+            "elif key == FOLD:",
+            "elif key == FOLDS:",
+            "diagnostics::test_every_mistake_is_drawn_where_it_stands[sweep-fold]",
+        ),
         (
             "json.dumps(self.values,",
             "json.dumps([self.index, self.values],",

@@ -143,16 +143,19 @@ def test_what_combines_waits_for_members_of_earlier_arrays(repository: Repositor
 def test_folds_by_hand_from_anywhere(repository: Repository, tmp_path: Path) -> None:
     folder = repository.build("by_hand", **FOLDS)
     repository.stand_in("python", SAYS)
-    ended = subprocess.run(
-        ["bash", str(folder / "submit.sh"), "--partition=short", "--array=0,2"],
-        cwd=tmp_path,
-        env=repository.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    jobs = dict(line.split() for line in ended.stdout.splitlines())
-    assert list(jobs) == ["trainings", "combine"]
+    with repository.cluster.full():
+        ended = subprocess.run(
+            ["bash", str(folder / "submit.sh"), "--partition=short", "--array=0,2"],
+            cwd=tmp_path,
+            env=repository.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        jobs = dict(line.split() for line in ended.stdout.splitlines())
+        assert list(jobs) == ["trainings", "combine"]
+        depends = repository.cluster.job(jobs["combine"])["Dependency"]
+        assert re.findall(r"after\w+:\d+", depends) == [f"afterok:{jobs['trainings']}"]
     last = combining(repository, "by_hand", jobs["combine"])
     assert last.completed()["Partition"] == "short"
     assert "ArrayTaskId" not in last.ended()
