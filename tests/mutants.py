@@ -2097,8 +2097,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/writing/settings.py": [
         (
-            'else {NAMES: (split.train, split.validation',
-            'else {NAMES: (split.validation, split.train',
+            "else {NAMES: (split.train, split.validation",
+            "else {NAMES: (split.validation, split.train",
             "wiring::test_the_split_has_the_shares_that_are_asked_for",
         ),
         (
@@ -2427,7 +2427,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "len(points) > folds else",
             "len(points) < folds else",
-            "folds::test_a_limit_alone_is_no_sweep_of_nothing_where_there_are_folds",
+            "folds::test_folds_come_after_grid_points_and_seeds",
         ),
         (
             "points[start].choices[:-1]",
