@@ -206,9 +206,18 @@ def submit(spec: Path, array: str | None, test_only: bool) -> None:
         if test_only:
             _estimate("text", job, chosen)
         else:
-            rows, _ = listing.rows(spec, job.compiled)
-            combines = bool(job.compiled.combined)
-            _submit(job, chosen, closings.waiting(rows, chosen, slurm.queued) if combines else None)
+            _submit(job, chosen, _closing(job, chosen))
+
+
+def _closing(job: submission.Submission, chosen: Sequence[PlannedRun]) -> Waiting | None:
+    """Return what the combination of folds waits for besides these runs; None without folds."""
+    if job.closing is None:
+        return None
+    rows, _ = listing.rows(job.spec, job.compiled)
+    found = closings.waiting(rows, chosen, slurm.queued)
+    if found.note:
+        _warn(found.note)
+    return found
 
 
 @main.command()
@@ -289,7 +298,7 @@ def rerun(spec: Path, failed: bool, now: bool) -> None:
         combined = closings.combined(spec, compiled)
         closing, silent = closings.due(combined, rows, missing, ask)
         warning = warning or silent
-        for text in filter(None, (note, warning)):
+        for text in filter(None, (note, warning, closing.note if closing else "")):
             _warn(text)
         if waiting:
             click.echo(f"{waiting} more in SLURM's queue", err=True)
@@ -334,8 +343,6 @@ def _submit(
     if files := submission.uncommitted(job):
         _warn(f"not as in git's last commit: {', '.join(files)}")
     found = submission.submit(job, chosen, waiting)
-    if waiting is not None and waiting.lacking:
-        _warn(waiting.note)
     for warning in found.warnings:
         _warn(warning)
     members = job.members(chosen) if chosen else None

@@ -38,7 +38,9 @@ class Waiting:
 
     @property
     def note(self) -> str:
-        """What is to be said where runs are lacking."""
+        """What is to be said where runs are lacking; nothing where none is."""
+        if not self.lacking:
+            return ""
         runs = arrays.compress(run.index for run in self.lacking)
         return f"folds are not combined after them: runs {runs} are neither done nor in the queue"
 
