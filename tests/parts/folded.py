@@ -41,9 +41,9 @@ def sigmoid_network(slope: float, card: ModelCard) -> bytes:
 
 
 def fold_card(run: str, fold: Fold) -> ModelCard:
-    features = {"numerical": ("x",), "categorical": (), "derived": {}}
     seen = Seen({"x": (-9.0, 9.0)}, (), {}, ())
-    return replace(CARD, **features, seen=seen, run=run, split=fold)
+    card = replace(CARD, numerical=("x",), categorical=(), derived={}, seen=seen)
+    return replace(card, run=run, split=fold)
 
 
 def finished_fold(folder: Path, fold: Fold, slope: float = 1.0, script: str = SCRIPT) -> Path:
