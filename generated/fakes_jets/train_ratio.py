@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T110618Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111937Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T105029Z-numerator", "09c84c73727a8d7a"),
-    "denominator": ("fakes_jets_MLP_20261128T105029Z-denominator", "43840f68ef41a6d3"),
+    "numerator": ("fakes_jets_MLP_20261128T111937Z-numerator", "941813de77dccac3"),
+    "denominator": ("fakes_jets_MLP_20261128T111937Z-denominator", "23313423e6ad4cec"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a29dcd3866ebf50b3d77d22189c3d52f454abdf8b523474b369487461232d9e6",
+    parts="450cb46fbb6eb9b169fdc814376a8295dc00dd33cfa1d0aeec3226efea349d19",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T110618Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111938Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T105030Z-numerator", "9a758ff2a5180d28"),
-    "denominator": ("fakes_pt_MLP_20261128T105030Z-denominator", "b4c4f43dedf71a6b"),
+    "numerator": ("fakes_pt_MLP_20261128T111938Z-numerator", "f981a155a9fb34e4"),
+    "denominator": ("fakes_pt_MLP_20261128T111938Z-denominator", "92d4ccc1c2b41902"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="032e13f99f6017bf2d6cbb35a0b633e9a3f4e3a9633b644f04a4152aff5586d3",
+    parts="bcf5461857c3e087c7ca84f9aa13c914a5df80e7348428a17426387160b66edd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

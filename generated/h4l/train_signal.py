@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T110618Z"
+RUN_NAME = "h4l_ResNet_20261128T111938Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ab1489cb9fbd6252e803807bce6f5193531fd5077c93e0638bad647717f5e6fd",
+    parts="45e63ab5c73f0d62aa303157cb9a8fb7ee714c82afa14ab52e356d0d2ecbc144",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -63,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "aeb123985a12dc7d",
+        "script": "d77e85f033cb9948",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -72,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "ce81082f2a00ddce",
+        "script": "f4082b68c86f6e48",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -82,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "db1d7912b17d35d4",
+        "script": "0e6206063e8526e6",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -92,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "7ce9fff1538008f5",
+        "script": "95c294d5e63027c1",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -101,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "4a787c38b05cbae0",
+        "script": "786ded26f459afa4",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -110,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "f63dfae256e80326",
+        "script": "981a4b763f80b920",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -120,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "d86c95ff98b0cf81",
+        "script": "61ee25a5aa9ceee9",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -130,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "6c897c5bbea3b6e1",
+        "script": "77b0650642a00b9d",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -138,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T110618Z"
+SWEEP = "h4l_sweep_20261128T111938Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -216,7 +216,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b6e09e29f77743fc293fc0d6b572c0d230c40124b7dd4f65562912c489b8ae85",
+    parts="ebfdfebd1f87506b78c75c2cb5ec813901a8437e88837459a9c955e75607fd75",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
