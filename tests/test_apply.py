@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from parts.cracks import Crack
 from parts.datasets import Dataset
-from parts.events import Events
-from parts.machinery.deployments import deploy, needed_files
+from parts.machinery.deployments import needed_files, write_deployment
+from parts.machinery.ratios import NETWORK
+from tests.parts.exported import exported_factor
 from tests.runs.starts import Ended
 
 ROOT = Path(__file__).parents[1]
@@ -45,11 +46,6 @@ spec_folder = "../../specs"
 """
 
 
-def events() -> Events:
-    """Ten, of pt between 1 and 2."""
-    return Events(torch.rand(10, 1) + 1, torch.empty(10, 0).long(), *[torch.ones(10)] * 3)
-
-
 class Log(nn.Module):
     """Of two members: F is pt and twice pt."""
 
@@ -60,14 +56,10 @@ class Log(nn.Module):
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A deployed fake factor."""
-    return deploy(
-        TEMPLATES,
-        tmp_path_factory.mktemp("run"),
-        Log(),
-        splits=(events(), events()),
-        dataset=Dataset((), ("pt",)),
-        crack=Crack("eta", 1.37, 1.52),
-    )
+    features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
+    crack = Crack("eta", 1.37, 1.52)
+    network = exported_factor(Log(), features, Dataset((), ("pt",)), crack)
+    return write_deployment(TEMPLATES, tmp_path_factory.mktemp("run"), {NETWORK: network})
 
 
 @pytest.fixture
@@ -198,7 +190,7 @@ def test_in_the_folder_of_the_spec_it_is_the_network_of_the_run(
 
 
 def test_a_network_that_it_is_told_of(generated: Path, tmp_path: Path) -> None:
-    place = tmp_path / "logs" / "tests" / "named-ratio" / "deploy" / "fake_factor.onnx"
+    place = tmp_path / "logs" / "tests" / "named-ratio" / "deploy" / "model.onnx"
     (generated / "resolved.toml").unlink()
     for told in (place, place.parent):
         words = ("in.parquet", "out.parquet", "--network", told)
@@ -220,14 +212,14 @@ def test_a_ratio_that_is_not_trained_is_refused(generated: Path, tmp_path: Path)
     run = tmp_path / "logs" / "tests" / "named-ratio"
     script = generated / "apply.py"
     (run / "deploy").rename(tmp_path / "away")
-    refused(tmp_path, script, f"cannot read {run / 'deploy' / 'fake_factor.onnx'}")
+    refused(tmp_path, script, f"cannot read {run / 'deploy' / 'model.onnx'}")
     done = json.loads((run / "done").read_text())
     (run / "done").write_text(json.dumps(done | {"script": "xyz"}))
     refused(tmp_path, script, "trained by another train_ratio.py (xyz, needed is abc)")
     (run / "done").unlink()
     refused(tmp_path, script, f"the ratio has not finished: {run}; train_ratio.py comes first")
     (generated / "resolved.toml").unlink()
-    refused(tmp_path, script, f"neither fake_factor.onnx nor resolved.toml is in {generated}")
+    refused(tmp_path, script, f"neither model.onnx nor resolved.toml is in {generated}")
 
 
 def test_files_that_cannot_be_used_are_refused(deployed: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@
 adds the columns fake_factor and fake_factor_spread. Loose data then enter with weight * F, loose
 Monte Carlo with -weight * F.
 
-The network is what PLACE says, fake_factor.onnx or a folder that has it. Else it is the one beside
+The network is what PLACE says, model.onnx or a folder that has it. Else it is the one beside
 this file, or that of the run which the resolved.toml beside this file is about. The folder deploy/
 of that run has all that is needed and works wherever it is copied to.
 
@@ -76,7 +76,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("events", type=Path, help="Parquet file with a column for each feature")
     parser.add_argument("out", type=Path, help="Parquet file to write")
-    parser.add_argument("--network", metavar="PLACE", help="fake_factor.onnx, or a folder with it")
+    parser.add_argument("--network", metavar="PLACE", help="model.onnx, or a folder with it")
     return parser.parse_args()
 
 

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T102901Z"
+RUN_NAME = "h4l_ResNet_20261128T104342Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3a393bfd3c68d115fc9ae6c838c61c46aef98c86f9d6695bdbc9adabfbde7619",
+    parts="7fc56275fce84936070764ed9dbc8e885552723339d0344582861ad2ec7c5cae",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from parts.applications import applied_factors, member_factors
 from parts.cracks import Crack
 from parts.datasets import Dataset
-from parts.exports import FakeFactor, export, seen_by
 from parts.machinery.exits import RefusedError
+from tests.parts.exported import write_factor
 
 PT = np.array([2.0, 3.0, 5.0, 7.0])
 ETA = np.array([-1.4, 1.37, 0.0, 1.5])
@@ -31,9 +31,7 @@ class Log(nn.Module):
 
 def write(path: Path, crack: Crack | None, **said: Any) -> Path:
     features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
-    dataset = Dataset((), ("pt",), **said)
-    export(FakeFactor(Log()), path, features, dataset, crack, seen_by(Log(), features, dataset))
-    return path
+    return write_factor(path, Log(), features, Dataset((), ("pt",), **said), crack)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +63,7 @@ def test_whether_a_lepton_is_in_the_crack_is_never_guessed(cracked: Path) -> Non
         applied_factors(cracked, {"pt": PT, "eta": [0.0, 0.0, np.nan, 0.0]})
 
 
-@pytest.mark.parametrize("key", ["numerical", "missing", "crack"])
+@pytest.mark.parametrize("key", ["numerical", "missing", "crack", "seen"])
 @pytest.mark.parametrize("value", [None, '"junk'])
 def test_a_network_that_does_not_say_what_it_takes_is_refused(
     cracked: Path, tmp_path: Path, key: str, value: str | None

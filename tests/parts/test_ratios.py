@@ -63,17 +63,17 @@ def test_the_network_is_that_of_the_run_of_the_record(folder: Path, tmp_path: Pa
     """Where its run is, is said as it is to the training: by variables, from the spec's folder."""
     run = finished(tmp_path / "logs" / "tests" / "named-ratio")
     assert find_network(folder) == network_of(run)
-    assert network_of(run) == run / "deploy" / "fake_factor.onnx"
+    assert network_of(run) == run / "deploy" / "model.onnx"
 
 
 def test_a_network_beside_the_script_comes_before_the_record(folder: Path) -> None:
-    (folder / "fake_factor.onnx").touch()
-    assert find_network(folder) == folder / "fake_factor.onnx"
+    (folder / "model.onnx").touch()
+    assert find_network(folder) == folder / "model.onnx"
 
 
 def test_what_is_told_comes_first(folder: Path, tmp_path: Path) -> None:
-    (folder / "fake_factor.onnx").touch()
-    assert find_network(folder, tmp_path) == tmp_path / "fake_factor.onnx"
+    (folder / "model.onnx").touch()
+    assert find_network(folder, tmp_path) == tmp_path / "model.onnx"
     assert find_network(folder, str(tmp_path / "f.onnx")) == tmp_path / "f.onnx"
 
 
@@ -89,7 +89,7 @@ def test_a_ratio_that_is_not_trained_by_this_script_is_refused(
 
 
 def test_a_folder_without_a_network_and_without_a_record_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match=r"neither fake_factor.onnx nor resolved.toml is in"):
+    with pytest.raises(RefusedError, match=r"neither model.onnx nor resolved.toml is in"):
         find_network(tmp_path)
 
 

@@ -1,6 +1,5 @@
 """The exported fake factor, applied to events of any kind that has columns by name."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,8 @@ from parts.columns import ELEMENT, Chunk, underived
 from parts.cracks import Crack, in_crack
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError, obey
-from parts.ranges import Findings, Seen, categorical_input, numerical_input, odd_values, seen_of
+from parts.model_cards import card_of
+from parts.ranges import Findings, Seen, categorical_input, numerical_input, odd_values
 from parts.readers import Column, ColumnType, Lists, kind_of, lists_of
 
 # Events at a time, which bounds the memory.
@@ -31,9 +31,8 @@ class Network:
     columns: dict[str, tuple[str, ...]]  # of each input
     missing: float | None  # what stood in training where a thing does not exist
     crack: Crack | None
-    derived: dict[str, str]
-    # None if the file does not say, as those of an older version.
-    seen: Seen | None
+    derived: Mapping[str, str]
+    seen: Seen
 
 
 def read_network(path: Path) -> Network:
@@ -50,24 +49,13 @@ def read_network(path: Path) -> Network:
     except Exception as error:
         raise RefusedError(f"cannot read {path}: {error}") from error
     try:
-        said = session.get_modelmeta().custom_metadata_map
-        columns = {
-            given.name: tuple(json.loads(said[given.name])) for given in session.get_inputs()
-        }
-        crack = json.loads(said["crack"])
-        missing = json.loads(said["missing"])
-        return Network(
-            session,
-            columns,
-            None if missing is None else float(missing),
-            crack and Crack(**crack),
-            # A network of an older version has none.
-            json.loads(said.get("derived", "{}")),
-            seen_of(json.loads(said["seen"])) if "seen" in said else None,
-        )
+        card = card_of(session.get_modelmeta().custom_metadata_map)
     except (KeyError, TypeError, ValueError) as error:
         message = f"{path} does not say what a network of train_ratio.py says: {error!r}"
         raise RefusedError(message) from error
+    columns = {"numerical": card.numerical, "categorical": card.categorical}
+    used = {name: names for name, names in columns.items() if names}
+    return Network(session, used, card.missing, card.crack, card.derived, card.seen)
 
 
 def applied_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -123,8 +111,6 @@ def network_factors(network: Network, events: Mapping[str, Any]) -> NDArray[np.f
 
 def say_beyond(network: Network, findings: Findings) -> None:
     """Say on stderr how many events are unlike those of the training, feature by feature."""
-    if network.seen is None:
-        findings.beyond.append("the file of the network, an older one, does not say what it was")
     if findings.beyond:
         lines = ["beyond what the training has seen, where F is a guess:", *findings.beyond]
         print("\n  ".join(lines), file=sys.stderr)

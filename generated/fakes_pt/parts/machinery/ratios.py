@@ -7,8 +7,8 @@ from parts.machinery.exits import RefusedError
 from parts.machinery.parents import parent_checkpoint
 from parts.machinery.places import expand
 
-# The file of the exported fake factor.
-NETWORK = "fake_factor.onnx"
+# The file of an exported network.
+NETWORK = "model.onnx"
 
 
 def deployment(run: Path) -> Path:
