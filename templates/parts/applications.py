@@ -82,22 +82,35 @@ def check_graph(path: Path, session: Any, card: ModelCard) -> None:
         raise RefusedError(f"{quoted(path)}: its output does not fit what it says of itself")
 
 
-def read_networks(paths: Sequence[Path]) -> "Application":
-    """Return the network of a file, or those of all folds; raises `RefusedError`."""
+def read_networks(paths: Sequence[Path], trained: Mapping[str, str]) -> "Application":
+    """Return the network of a file, or those of all folds; raises `RefusedError`.
+
+    `trained` are the digests of the scripts of runs that must have trained them, if that is known.
+    """
     networks = tuple(map(read_network, paths))
-    if len(networks) == 1:
-        return Application(networks, networks[0].card)
     cards = [network.card for network in networks]
+    for path, card in zip(paths, cards, strict=True):
+        if trained and trained.get(card.run) != card.script:
+            raise RefusedError(
+                f"{quoted(path)} is of the run {quoted(card.run)}, which no script of this folder"
+                " has trained; train again, or name the network by --network"
+            )
+    if len(networks) == 1:
+        return Application(networks, cards[0])
+    check_folds(paths, cards)
+    return Application(networks, replace(cards[0], seen=seen_by_any([c.seen for c in cards])))
+
+
+def check_folds(paths: Sequence[Path], cards: Sequence[ModelCard]) -> None:
+    """Raise `RefusedError` unless networks are those of all folds of one cross-validation."""
     first = written_card(cards[0])
     for number, (path, card) in enumerate(zip(paths, cards, strict=True)):
         if card.split != Fold(number, len(paths)):
-            raise RefusedError(f"{quoted(path)}: it is not of fold {number} of {len(paths)}")
+            raise RefusedError(f"{quoted(path)} is not of fold {number} of {len(paths)}")
         other = written_card(card)
         if differ := [n for n in first if n not in OWN and first[n] != other[n]]:
             names = f"{quoted(paths[0])} and {quoted(path)}"
             raise RefusedError(f"{names} are not of one cross-validation: {differ[0]} differs")
-    seen = seen_by_any([card.seen for card in cards])
-    return Application(networks, replace(cards[0], seen=seen))
 
 
 @dataclass(frozen=True)
@@ -243,14 +256,37 @@ def applied(
 
 def member_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return F of each member, of events like those of the training, outside the crack."""
-    application = read_networks([path])
+    application = read_networks([path], {})
     cracked = replace(application, card=replace(application.card, crack=None))
     return np.asarray(applied(cracked, events, accept_ranges=True)[0], dtype=np.float64)
 
 
-def mean(found: NDArray[np.floating[Any]], axis: int) -> NDArray[Any]:
-    """Return the mean over networks, or over members."""
-    return np.asarray(found.mean(axis=axis))
+def score_of(found: NDArray[np.floating[Any]], card: ModelCard) -> NDArray[Any]:
+    """Return the probability of the signal (event,), of several classes (event, class), or F.
+
+    `found` is (network, event, output); of several networks it is the mean, of fakes the mean over
+    the ensemble, which is in one network.
+    """
+    if card.gives == "fake_factor":
+        return np.asarray(found[0].mean(axis=1))
+    return of_signal(np.asarray(found.mean(axis=0)))
+
+
+def spread_of(found: NDArray[np.floating[Any]], card: ModelCard) -> NDArray[Any]:
+    """Return the standard deviation of the same; 0 for an ensemble of one.
+
+    Raises `RefusedError` for a network that stands alone.
+    """
+    if card.gives == "fake_factor":
+        return deviation(found[0], 1)
+    if len(found) < 2:
+        raise RefusedError("there is one network alone, whose scores have no spread")
+    return of_signal(deviation(found, 0))
+
+
+def of_signal(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """Return that of the second of two classes, which says it all, or those of more."""
+    return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
 
 def deviation(found: NDArray[np.floating[Any]], axis: int) -> NDArray[Any]:

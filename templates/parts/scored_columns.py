@@ -1,5 +1,6 @@
 """The columns that a file's events get: scores, split or fold, weight; which of them are kept."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parts.applications import Application, deviation, mean
+from parts.applications import Application, score_of, spread_of
 from parts.column_names import score_names
 from parts.columns import Chunk, DerivedError, LackingError, columns_of, no_events
 from parts.expressions import ExpressionError
@@ -19,6 +20,8 @@ from parts.readers import Schema, lacks, listed, quoted
 from parts.selections import condition, weights
 from parts.splits import SPLITS
 
+# What may stand before the names of columns: any format takes it.
+PREFIX = re.compile("[A-Za-z0-9_]*")
 # More folds than int8 can number, there will hardly be.
 MOST_OF_INT8 = 128
 
@@ -168,9 +171,13 @@ class ScoredColumns:
     def scores(self) -> list[str]:
         """The columns of what comes out of the networks, and of its spread if there is one."""
         names = list(score_names(self.card))
-        if self.card.gives == "fake_factor" or (self.application.folds and self.choices.new):
-            names += [f"{name}_spread" for name in names]
+        names += [f"{name}_spread" for name in names] if self.spreads else []
         return list(map(self.prefixed, names))
+
+    @property
+    def spreads(self) -> bool:
+        """Whether scores have a spread."""
+        return self.card.gives == "fake_factor" or (self.application.folds > 1 and self.choices.new)
 
     def found(self, chunk: Chunk, rows: NDArray[np.int64]) -> Found:
         """Return what there is to say of events, `rows` of the file; raises `ExpressionError`.
@@ -193,8 +200,12 @@ class ScoredColumns:
         events = chunk.take(chosen)
         folds = places[chosen] if places is not None and self.application.folds else None
         found = self.application.outputs(events, rows[chosen], folds)
-        for name, values in zip(self.scores, of_each_score(found, self.card.gives), strict=True):
-            columns[name] = filled(values, chosen)
+        scores = [score_of(found, self.card)]
+        if self.spreads:
+            scores.append(spread_of(found, self.card))
+        each = [column for values in scores for column in values.reshape(events.size, -1).T]
+        for name, column in zip(self.scores, each, strict=True):
+            columns[name] = filled(column, chosen)
         if self.sample:
             values = weights(events, self.sample.weight)
             columns[self.prefixed("sample_weight")] = filled(values, chosen)
@@ -209,22 +220,6 @@ def sample_of(application: Application, name: str | None) -> CardSample | None:
     if name not in samples:
         raise RefusedError(f"--sample: {lacks('sample', name, samples)}")
     return samples[name]
-
-
-def of_each_score(
-    found: NDArray[np.floating[Any]], gives: str
-) -> Iterator[NDArray[np.floating[Any]]]:
-    """Yield the columns (event,) of what comes out (network, event, output), then the spreads."""
-    if gives == "fake_factor":
-        # The ensemble is in one network.
-        yield mean(found[0], 1)
-        yield deviation(found[0], 1)
-        return
-    # Of two classes, the first is what the second is not.
-    wanted = found[:, :, 1:] if found.shape[2] == 2 else found
-    yield from mean(wanted, 0).T
-    if len(found) > 1:
-        yield from deviation(wanted, 0).T
 
 
 def filled(values: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[Any]:

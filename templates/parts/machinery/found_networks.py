@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
@@ -64,39 +64,54 @@ def networks_in(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / f"model_{number}.onnx" for number in range(len(folds)))
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """What a `resolved.toml` says of the runs of its experiment."""
+
+    experiment: Path
+    # The plain run, and the digest of its script; of fakes, the ratio.
+    name: str
+    script: str
+    # Of points, and of stages: the digests of their scripts, by run.
+    rows: Mapping[str, str]
+    kind: Literal["signal", "ratio", "folds"]
+
+
+def read_record(record: Path) -> Resolved:
+    """Return what a `resolved.toml` says; raises `RefusedError`."""
+    try:
+        said = tomllib.loads(record.read_text(encoding="utf-8"))
+        options, build = said["experiment_config"], said["build"]
+        save_dir, name = str(options["save_dir"]), str(options["experiment_name"])
+        experiment = expand(save_dir, record.parent / build["spec_folder"]) / name
+        if "stages" in said:
+            (ratio,) = (row for row in said["stages"] if row["identity"] == "ratio")
+            run, script = str(ratio["run_name"]), str(ratio["script"])
+            return Resolved(experiment, run, script, {}, "ratio")
+        points = said.get("points", [])
+        rows = {str(row["run_name"]): str(row["script"]) for row in points}
+        dataset = said["dataset_config"]
+        # With `fold`, it is one of them that is trained, alone.
+        folds = "folds" in dataset and "fold" not in dataset
+        run, script = str(build["run_name"]), str(build["files"][TRAINING])
+        return Resolved(experiment, run, script, rows, "folds" if folds else "signal")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RefusedError(f"{record} is not that of a training: {error!r}") from error
+
+
 def resolved_run(record: Path) -> tuple[Path, Mapping[str, str]]:
     """Return the folder that a `resolved.toml` is about, and which runs trained what lies there.
 
     Raises `RefusedError` for a run that has not finished, and where several are meant.
     """
-    try:
-        said = tomllib.loads(record.read_text(encoding="utf-8"))
-        options, build = said["experiment_config"], said["build"]
-        spec_folder = record.parent / build["spec_folder"]
-        name = str(build["run_name"])
-        rows = said.get("stages", said.get("points", []))
-        scripts = {str(row["run_name"]): str(row["script"]) for row in rows}
-        digest = str(build["files"].get(TRAINING, ""))
-        experiment = expand(str(options["save_dir"]), spec_folder) / options["experiment_name"]
-        ratios = [str(row["run_name"]) for row in rows if row["identity"] == "ratio"]
-        folds = folded(said)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RefusedError(f"{record} is not that of a training: {error!r}") from error
-    if "stages" in said:
-        if len(ratios) != 1:
-            raise RefusedError(f"{record} is not that of a fake factor: it has no one ratio")
-        return finished_ratio(experiment, (ratios[0], scripts[ratios[0]])), {}
-    if folds:
-        return combined_run(experiment, name), scripts
-    if rows:
-        raise several(record, [experiment / run for run in scripts])
-    return finished_training(experiment / name, digest), {}
-
-
-def folded(said: Mapping[str, Any]) -> bool:
-    """Whether an experiment is a cross-validation, and not one of its folds alone."""
-    options = said["dataset_config"]
-    return "folds" in options and "fold" not in options
+    said = read_record(record)
+    if said.kind == "ratio":
+        return finished_ratio(said.experiment, (said.name, said.script)), {}
+    if said.kind == "folds":
+        return combined_run(said.experiment, said.name), said.rows
+    if said.rows:
+        raise several(record.parent, [said.experiment / run for run in said.rows])
+    return finished_training(said.experiment / said.name, said.script), {}
 
 
 def finished_training(run: Path, digest: str) -> Path:
