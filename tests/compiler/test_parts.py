@@ -14,6 +14,8 @@ from seesawc.package import templates, versions
 from seesawc.writing import outputs, parts
 
 ROOT = Path(__file__).parents[2]
+# What opens files of a format imports its library only when it opens one.
+LATE = {"parts.scored_files"}
 LIBRARY = parts.library(templates())
 
 
@@ -71,7 +73,8 @@ def test_a_part_keeps_its_contract(module: str) -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("parts")
     ]
-    assert all(node in tree.body for node in inner), "parts are imported at the top"
+    at_the_top = all(node in tree.body for node in inner)
+    assert at_the_top or module in LATE, "parts are imported at the top"
     assert all(node.level == 0 and not any(a.asname for a in node.names) for node in inner)
     named = [
         alias.name
