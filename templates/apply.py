@@ -88,7 +88,7 @@ def fake_factors(
     application = networks_at(network)
     if application.card.gives != "fake_factor":
         raise RefusedError("the network gives scores, and no fake factor")
-    return applied(application, events, accept_ranges=accept_ranges)[0]
+    return np.asarray(applied(application, events, accept_ranges=accept_ranges)[0])
 
 
 def fake_factor(
@@ -143,11 +143,5 @@ def apply(given: argparse.Namespace) -> int:
     return DONE
 
 
-def main() -> int:
-    """Run as a program; return the exit status."""
-    given = parse_arguments()
-    return carry_out(partial(apply, given))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(partial(apply, parse_arguments())))

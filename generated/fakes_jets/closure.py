@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T104341Z-ratio", "760d286744c1a64a")
+RATIO = ("fakes_jets_MLP_20261128T104841Z-ratio", "097da0968a77776c")
 
 # Dataset.
 EVENT_NUMBER = "event"

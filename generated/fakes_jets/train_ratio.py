@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T104341Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T104841Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T104341Z-numerator", "3ee2f4111d920c34"),
-    "denominator": ("fakes_jets_MLP_20261128T104341Z-denominator", "474d9eaf871bad91"),
+    "numerator": ("fakes_jets_MLP_20261128T104841Z-numerator", "2ad9d5e2fbe2a603"),
+    "denominator": ("fakes_jets_MLP_20261128T104841Z-denominator", "0245487aefdeed38"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2832f36e0e0de18763cc269fbffc880302b86f5247ace8f5fc6812621d92dfd1",
+    parts="7d53448f5268480022d5fd550f50b67e1d2b5f48a529aceee3b33f45bd1dc9b1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T104341Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T104842Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T104341Z-numerator", "193e2cd7c4f072ac"),
-    "denominator": ("fakes_pt_MLP_20261128T104341Z-denominator", "2c93e4fd3ee44f7c"),
+    "numerator": ("fakes_pt_MLP_20261128T104842Z-numerator", "afd669f2fe049a18"),
+    "denominator": ("fakes_pt_MLP_20261128T104842Z-denominator", "90d95f353809fbd4"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4eca6296fff896a1d3a781a4f95e8a4251010060db851c6aa105a29032436063",
+    parts="a972562d200730ddeaf59c6207396acf4b1850620a4bd049a3f0c7dfeefedc0d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

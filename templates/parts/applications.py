@@ -1,6 +1,5 @@
 """An exported network, or those of all folds, applied to events: scores, or the fake factor."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,109 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from parts.columns import Chunk
 from parts.cracks import in_crack
 from parts.expressions import ExpressionError
-from parts.machinery.exits import RefusedError, obey
-from parts.model_cards import ModelCard, card_of, written_card
+from parts.machinery.exits import RefusedError
+from parts.model_cards import ModelCard
 from parts.named_columns import chunk_by_name
+from parts.networks import Network, check_folds, read_network
 from parts.ranges import Findings, categorical_input, numerical_input, seen_by_any
-from parts.readers import quoted, unreadable
+from parts.readers import quoted
 from parts.selections import keys
-from parts.splits import Fold, assign, fold_numbers
-
-# Events at a time: what a network computes of them stays in a processor's cache.
-CHUNK = 4096
-# What the networks of a cross-validation have each of its own.
-OWN = ("split", "seen", "run", "script")
-
-
-@dataclass(frozen=True)
-class Network:
-    """An exported network, and what its file says of itself."""
-
-    session: Any  # of ONNX Runtime
-    card: ModelCard
-
-    def outputs(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return what it gives for (event, feature) of each of its inputs: (event, output)."""
-        size = len(next(iter(inputs.values())))
-        found = []
-        for start in range(0, max(size, 1), CHUNK):
-            obey()
-            chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
-            found.append(self.session.run(None, chunk)[0])
-        return np.concatenate(found)
-
-
-def read_network(path: Path) -> Network:
-    """Return what the file of a network holds; raises `RefusedError`."""
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    options = onnxruntime.SessionOptions()
-    # Its own choice would be as many as the node has cores.
-    options.intra_op_num_threads = max(1, int(threads)) if threads.isdigit() else 1
-    try:
-        session = onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
-    # Its errors have no class in common.
-    except Exception as error:
-        raise unreadable(path, error) from error
-    try:
-        card = card_of(session.get_modelmeta().custom_metadata_map)
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"{quoted(path)} is no network that train_signal.py or train_ratio.py has left"
-        raise RefusedError(f"{message}: {error!r}") from error
-    check_graph(path, session, card)
-    return Network(session, card)
-
-
-def check_graph(path: Path, session: Any, card: ModelCard) -> None:
-    """Raise `RefusedError` if what goes in and comes out is not what the card says."""
-    width = len(card.classes) if card.gives == "probability" else None
-    features = {"numerical": ("float", card.numerical), "categorical": ("int64", card.categorical)}
-    said = {n: (f"tensor({kind})", len(each)) for n, (kind, each) in features.items() if each}
-    there = {each.name: (each.type, each.shape[1]) for each in session.get_inputs()}
-    outputs = {each.name: each.shape[1] for each in session.get_outputs()}
-    known = {*card.seen.ranges, *card.seen.categories}
-    if there != said or not known.issuperset(card.features):
-        raise RefusedError(f"{quoted(path)}: its inputs are {there}, and it says {said} of itself")
-    if list(outputs) != [card.gives] or (width is not None and outputs[card.gives] != width):
-        raise RefusedError(f"{quoted(path)}: its output does not fit what it says of itself")
-
-
-def read_networks(paths: Sequence[Path], trained: Mapping[str, str]) -> "Application":
-    """Return the network of a file, or those of all folds; raises `RefusedError`.
-
-    `trained` are the digests of the scripts of runs that must have trained them, if that is known.
-    """
-    networks = tuple(map(read_network, paths))
-    cards = [network.card for network in networks]
-    for path, card in zip(paths, cards, strict=True):
-        if trained and trained.get(card.run) != card.script:
-            raise RefusedError(
-                f"{quoted(path)} is of the run {quoted(card.run)}, which no script of this folder"
-                " has trained; train again, or name the network by --network"
-            )
-    if len(networks) == 1:
-        return Application(networks, cards[0])
-    check_folds(paths, cards)
-    return Application(networks, replace(cards[0], seen=seen_by_any([c.seen for c in cards])))
-
-
-def check_folds(paths: Sequence[Path], cards: Sequence[ModelCard]) -> None:
-    """Raise `RefusedError` unless networks are those of all folds of one cross-validation."""
-    first = written_card(cards[0])
-    for number, (path, card) in enumerate(zip(paths, cards, strict=True)):
-        if card.split != Fold(number, len(paths)):
-            raise RefusedError(f"{quoted(path)} is not of fold {number} of {len(paths)}")
-        other = written_card(card)
-        if differ := [n for n in first if n not in OWN and first[n] != other[n]]:
-            names = f"{quoted(paths[0])} and {quoted(path)}"
-            raise RefusedError(f"{names} are not of one cross-validation: {differ[0]} differs")
+from parts.splits import assign, fold_numbers
 
 
 @dataclass(frozen=True)
@@ -226,6 +135,25 @@ class Application:
             what = "F" if self.card.gives == "fake_factor" else "a score"
             lines = [f"{where}beyond what the training has seen, where {what} is a guess:", *beyond]
             print("\n  ".join(lines), file=sys.stderr)
+
+
+def read_networks(paths: Sequence[Path], trained: Mapping[str, str]) -> Application:
+    """Return the network of a file, or those of all folds; raises `RefusedError`.
+
+    `trained` are the digests of the scripts of runs that must have trained them, if that is known.
+    """
+    networks = tuple(map(read_network, paths))
+    cards = [network.card for network in networks]
+    for path, card in zip(paths, cards, strict=True):
+        if trained and trained.get(card.run) != card.script:
+            raise RefusedError(
+                f"{quoted(path)} is of the run {quoted(card.run)}, which no script of this folder"
+                " has trained; train again, or name the network by --network"
+            )
+    if len(networks) == 1:
+        return Application(networks, cards[0])
+    check_folds(paths, cards)
+    return Application(networks, replace(cards[0], seen=seen_by_any([c.seen for c in cards])))
 
 
 def applied(

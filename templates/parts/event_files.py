@@ -4,48 +4,35 @@ from pathlib import Path
 
 from parts.machinery.exits import RefusedError
 from parts.readers import Reader, quoted
+from parts.scored_files import Format, format_of
 
 # The option that names one of several tables, by format.
-NAMED_TABLES = {"Root": "--tree", "Hdf5": "--table"}
-ENDINGS = {
-    ".root": "Root",
-    ".h5": "Hdf5",
-    ".hdf5": "Hdf5",
-    ".parquet": "Parquet",
-    ".csv": "Csv",
-    ".csv.gz": "Csv",
-}
+NAMED_TABLES: dict[Format, str] = {"root": "--tree", "hdf5": "--table"}
 
 
-def format_of(path: Path) -> str:
-    """Return the format of a file, or of a folder of them; raises `RefusedError`."""
-    for ending, name in ENDINGS.items():
-        if path.name.lower().endswith(ending):
-            return name
-    if path.is_dir():
-        return "Parquet"
+def format_there(path: Path) -> Format:
+    """Return the format of a file that is there, or of a folder; raises `RefusedError`."""
     if not path.exists():
         raise RefusedError(f"there is no file {quoted(path)}")
-    endings = f"{', '.join(ENDINGS)}, or a folder of Parquet files"
-    raise RefusedError(f"{quoted(path)} is no kind of file that can be read: {endings}")
+    return "parquet" if path.is_dir() else format_of(path)
 
 
 def reader_for(path: Path, table: str | None) -> Reader:
     """Return the reader of a file; of these, ROOT and HDF5 have the `table`, if one is named."""
-    match format_of(path):
-        case "Root":
+    match format_there(path):
+        case "root":
             from parts.root_files import Root
 
             return Root(table)
-        case "Hdf5":
+        case "hdf5":
             from parts.hdf5_files import Hdf5
 
             return Hdf5(table)
-        case "Parquet":
+        case "parquet":
             from parts.parquet_files import Parquet
 
             return Parquet()
-        case _:
+        case "csv":
             from parts.csv_files import Csv
 
             return Csv()

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from parts.applications import Application
 from parts.column_names import meaning
 from parts.columns import Chunk, no_events
-from parts.event_files import NAMED_TABLES, format_of, reader_for
+from parts.event_files import NAMED_TABLES, format_there, reader_for
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError, obey
 from parts.progress_lines import ProgressLine
 from parts.ranges import Findings
 from parts.readers import Reader, Table, quoted
 from parts.scored_columns import Choices, Found, ScoredColumns
-from parts.scored_files import opened
+from parts.scored_files import Format, format_of, opened
 from parts.splits import SPLITS
 
 # Events that are read at a time.
@@ -109,17 +109,15 @@ def outputs_of(sources: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
 
 def task_of(application: Application, source: Path, out: Path, choices: Choices) -> Task:
     """Return what is to be done for a file; raises `RefusedError`."""
-    kind = format_of(source)
+    kind = format_there(source)
     table = named_table(application, kind, choices)
     if out.exists() and not choices.overwrite:
         raise RefusedError(f"{quoted(out)} exists; --overwrite replaces it")
-    # A folder of Parquet files may be called anything.
-    alike = source.is_dir() and not out.suffix
-    beside = not choices.friend and (alike or format_of(out, there=False) == kind)
+    beside = not choices.friend and format_of(out) == kind
     return Task(source, out, beside, reader_for(source, table), table)
 
 
-def named_table(application: Application, kind: str, choices: Choices) -> str | None:
+def named_table(application: Application, kind: Format, choices: Choices) -> str | None:
     """Return which tree or table is meant: the one named, or that of the samples if they agree."""
     option = NAMED_TABLES.get(kind)
     if choices.table is not None:
@@ -140,8 +138,14 @@ def apply_to_file(application: Application, task: Task, choices: Choices) -> Cou
         types = columns.types(None if task.beside else first_events(columns, table))
         progress = ProgressLine(task.source.name, table.schema.n_events)
         counts = Counts()
-        how = {"table": task.table, "beside": task.beside, "overwrite": choices.overwrite}
-        with opened(task.source, task.out, columns=types, **how) as scored:
+        with opened(
+            task.source,
+            task.out,
+            table=task.table,
+            beside=task.beside,
+            columns=types,
+            overwrite=choices.overwrite,
+        ) as scored:
             try:
                 for chunk, rows in chunks_in(columns, table):
                     found = columns.found(chunk, rows)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +123,13 @@ class ScoredColumns:
     def looks(self, chunk: Chunk) -> Iterator[Callable[[], object]]:
         """Yield all that is looked up in a chunk."""
         for name in self.application.names(self.choices.new):
-            yield lambda name=name: chunk.numbers(name)
+            yield partial(chunk.numbers, name)
         if not self.choices.new:
-            yield lambda: self.application.keys(chunk)
+            yield partial(self.application.keys, chunk)
         if self.sample and self.sample.selection:
-            selection = self.sample.selection
-            yield lambda: condition(chunk, selection)
+            yield partial(condition, chunk, self.sample.selection)
         if self.sample and self.sample.weight:
-            weight = self.sample.weight
-            yield lambda: weights(chunk, weight)
+            yield partial(weights, chunk, self.sample.weight)
 
     def types(self, first: Chunk | None) -> dict[str, np.dtype[Any]]:
         """Return the names and types of the columns that are written; raises `RefusedError`.

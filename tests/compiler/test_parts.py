@@ -15,7 +15,7 @@ from seesawc.writing import outputs, parts
 
 ROOT = Path(__file__).parents[2]
 # What opens files of a format imports its library only when it opens one.
-LATE = {"parts.scored_files"}
+LATE = {"parts.event_files", "parts.scored_files"}
 LIBRARY = parts.library(templates())
 
 

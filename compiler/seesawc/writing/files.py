@@ -9,7 +9,7 @@ from seesawc.reading.sweep import Point
 from seesawc.tables.resolution import Experiment
 from seesawc.writing import batch, parts
 from seesawc.writing.runs import PlannedRun, named
-from seesawc.writing.scripts import SCRIPT, Script, Scripts, stage_script
+from seesawc.writing.scripts import APPLY, SCRIPT, Script, Scripts, stage_script
 
 
 @frozen
@@ -41,7 +41,8 @@ def signal(
         script, rows = scripts.sweep(found, runs, points, [point.summary for point, _ in checked])
     else:
         script = scripts.plain(found)
-    files = {SCRIPT: script.text, **parts.files(script.parts)}
+    made = {SCRIPT: script, APPLY: scripts.applying()}
+    files = {name: each.text for name, each in made.items()} | parts.files(_needed(made))
     if found.slurm_config is not None:
         files[batch.BATCH] = batch.batch(scripts, found, points, runs, script.digest)
     return Made(files, runs, points, rows)
