@@ -3,14 +3,13 @@
     python apply.py FILE... OUT           add the scores to events: ROOT, HDF5, Parquet or CSV
     python apply.py FILE OUT --friend     write the scores alone, an event a row, with its number
     python apply.py --help                samples, splits, trees, and other networks
-
     from apply import score
     values = score(events)                events with a column for each feature, as a DataFrame
 
-Of two classes, `score` is the probability of the signal; of more there is score_<class> for each;
-of fakes `fake_factor`, with which loose data enter with weight * F, loose Monte Carlo with
--weight * F. The column `split` (0 training, 1 validation, 2 test) tells which events the training
-has seen: judge it by the test events alone.
+Of two classes, `score` is the probability of the signal; of more, there is a score_<class> each.
+Of fakes it is `fake_factor`: loose data enter with weight * F, loose Monte Carlo with -weight * F.
+The column `split` (0 training, 1 validation, 2 test) tells which events the training has seen:
+judge it by the test events alone.
 
 The network is what --network says; else it is the one beside this file, or that of the run which
 the resolved.toml beside this file is about. The folder deploy/ of a run has all that is needed and
@@ -22,9 +21,13 @@ Exit status: 0 done, 1 refused, 2 usage, 4 disk full, 75, 130 and 143 stopped by
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
+#     "awkward==2.14.0",
+#     "cramjam==2.14.0",
+#     "h5py==3.16.0",
 #     "numpy==2.4.6",
 #     "onnxruntime==1.32.0",
 #     "pyarrow==25.0.1",
+#     "uproot==5.7.7",
 # ]
 # ///
 

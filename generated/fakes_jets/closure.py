@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T104841Z-ratio", "097da0968a77776c")
+RATIO = ("fakes_jets_MLP_20261128T105630Z-ratio", "df6a03d0c3ebf0e2")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T104842Z-ratio", "7dbbb349d959c567")
+RATIO = ("fakes_pt_MLP_20261128T105631Z-ratio", "a88c4f73b45d8e9e")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -81,8 +81,9 @@ class Application:
         if self.card.gives == "fake_factor":
             found = self.factors(chunk, rows, found.astype(np.float64))
         summed = found.sum(axis=(0, 2))
-        what = "the network gives no finite number"
-        self.findings.refuse(what, summed, ~np.isfinite(summed), rows)
+        what = "F" if self.card.gives == "fake_factor" else "score"
+        lost = ~np.isfinite(summed)
+        self.findings.refuse(f"the network gives no finite {what}", summed, lost, rows)
         return found
 
     def unseen_outputs(

@@ -54,7 +54,9 @@ def column_of(events: Mapping[str, Any], name: str) -> tuple[str, Column | Lists
         if column.ndim != 1 or column.dtype.kind not in "biuf":
             raise ValueError("not one number each")
     except (LookupError, TypeError, ValueError) as error:
-        raise RefusedError(f"the events have no column {quoted(name)} of numbers") from error
+        raise RefusedError(
+            f"the events have no column {quoted(name)} of one number each"
+        ) from error
     return name, Column(column)
 
 

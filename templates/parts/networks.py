@@ -16,7 +16,7 @@ from parts.readers import quoted, unreadable
 from parts.splits import Fold
 
 # Events at a time: what a network computes of them stays in a processor's cache.
-CHUNK = 4096
+CHUNK = 1024
 # What the networks of a cross-validation have each of its own.
 OWN = ("split", "seen", "run", "script")
 

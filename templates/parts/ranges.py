@@ -12,7 +12,7 @@ from parts.machinery.exits import RefusedError
 # From here on, not every whole number is one of 32 bits.
 EXACT = 2.0**24
 # Of fewer events, it may be chance that most of them lie outside of a range.
-MANY = 100
+ENOUGH = 100
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Findings:
         odd = [
             f"{name}: {outside / there:.1%} of {there} values are not {seen}"
             for name, (there, outside, seen) in self.unseen.items()
-            if there >= MANY and 2 * outside > there
+            if there >= ENOUGH and 2 * outside > there
         ]
         if odd:
             raise RefusedError(
