@@ -97,6 +97,10 @@ def writing(out: Path, beside: bool) -> Opening:
         from parts.scored_parquet import parquet_beside, parquet_friend
 
         return parquet_beside if beside else parquet_friend
+    if named == "hdf5":
+        from parts.scored_hdf5 import hdf5_beside, hdf5_friend
+
+        return hdf5_beside if beside else hdf5_friend
     from parts.scored_csv import csv_beside, csv_friend
 
     packed = out.name.lower().endswith(".gz")
