@@ -77,6 +77,11 @@ def apply_to_files(
 
     All files are looked at before anything is computed.
     """
+    if application.folds and choices.only not in (None, "test"):
+        raise RefusedError(
+            f"--only {choices.only}: each event is a test event of one fold's network, which has"
+            " not seen it; the others have"
+        )
     tasks = [task_of(application, *pair, choices) for pair in outputs_of(sources, out)]
     for task in tasks:
         with task.reader.open(task.source) as table:

@@ -46,7 +46,7 @@ class ArrayBeside:
             check_no_company(self.source, self.dataset.file, [self.dataset])
         if len(kept):
             held = self.rows.take(self.first, last)[ROWS].values
-            rows = widened(held, self.array.dataset.dtype)
+            rows = with_room(held, self.array.dataset.dtype)
             for name, values in columns.items():
                 rows[name] = values
             self.array.add(rows if kept.all() else rows[kept])
@@ -85,7 +85,7 @@ def with_fields(old: Any, columns: Mapping[str, np.dtype[Any]]) -> Any:
     return kind
 
 
-def widened(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+def with_room(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return records with further fields, which hold anything, behind those that they have."""
     wide = np.empty(len(rows), dtype)
     if dtype.hasobject:
