@@ -41,14 +41,9 @@ CARD = ModelCard(
 BIASES = (0.0, 1.0, 2.0)
 
 
-def logit(pt: NDArray[Any], bias: float = 0.0) -> NDArray[Any]:
-    """Return the logarithm of the odds of the signal, as networks of two classes have it."""
-    return np.asarray(pt, dtype=np.float64) + bias
-
-
-def probability(pt: NDArray[Any], bias: float = 0.0) -> NDArray[np.float64]:
-    """Return the probability of the signal."""
-    return 1 / (1 + np.exp(-logit(pt, bias)))
+def probability(pt: NDArray[Any], bias: float | NDArray[Any] = 0.0) -> NDArray[np.float64]:
+    """Return the probability of the signal, whose logit is pt + bias."""
+    return np.asarray(1 / (1 + np.exp(-pt.astype(np.float64) - bias)))
 
 
 def write_network(path: Path, card: ModelCard = CARD, bias: float = 0.0) -> Path:

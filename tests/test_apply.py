@@ -374,9 +374,9 @@ def test_options_may_stand_anywhere(linear: Path, tmp_path: Path) -> None:
     start(tmp_path, linear, *words, "--overwrite").done()
     odd = events | {"pt": events["pt"] * 0 + 50}
     write_events(tmp_path / "odd.csv", {name: values.repeat(5) for name, values in odd.items()})
-    words = ("odd.csv", "--new", "out.csv")
-    start(tmp_path, linear, *words).refused("most events are unlike those of the training")
-    start(tmp_path, linear, *words, "--accept-ranges").done()
+    new = ("odd.csv", "--new", "out.csv")
+    start(tmp_path, linear, *new).refused("most events are unlike those of the training")
+    start(tmp_path, linear, *new, "--accept-ranges").done()
     assert set(read_events(tmp_path / "out.csv")) == {*events, "score"}
 
 

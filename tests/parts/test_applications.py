@@ -37,7 +37,7 @@ def write(path: Path, crack: Crack | None, **said: Any) -> Path:
 
 def applied_factors(path: Path, events: Any) -> NDArray[Any]:
     """Return F of each member."""
-    return applied(read_networks([path], {}), events)[0]
+    return np.asarray(applied(read_networks([path], {}), events)[0])
 
 
 @pytest.fixture(scope="module")
