@@ -94,3 +94,9 @@ def kept_values(
     if kept.all():
         return dict(columns)
     return {name: values[kept] for name, values in columns.items()}
+
+
+def pieces_of(count: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most `size` that make up `count`."""
+    for first in range(0, count, size):
+        yield slice(first, min(first + size, count))

@@ -101,6 +101,10 @@ def writing(out: Path, beside: bool) -> Opening:
         from parts.scored_hdf5 import hdf5_beside, hdf5_friend
 
         return hdf5_beside if beside else hdf5_friend
+    if named == "root":
+        from parts.scored_root import root_beside, root_friend
+
+        return root_beside if beside else root_friend
     from parts.scored_csv import csv_beside, csv_friend
 
     packed = out.name.lower().endswith(".gz")

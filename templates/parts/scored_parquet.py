@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from parts.machinery.exits import RefusedError
 from parts.parquet_files import DAMAGED_PARQUET, READ_AHEAD
 from parts.readers import quoted, unreadable
-from parts.score_outputs import FRIEND, changed_meanwhile, check_names, kept_values, not_copied
+from parts.score_outputs import (
+    FRIEND,
+    changed_meanwhile,
+    check_names,
+    kept_values,
+    not_copied,
+    pieces_of,
+)
 
 # Bytes in memory of the events that are read at once, and of those that become a row group.
 READ_BYTES = 2**23
@@ -85,14 +92,19 @@ class ParquetBeside:
     rows: ParquetRows
     groups: RowGroups
     schema: pa.Schema
+    # Events that are held at a time.
+    at_once: int
 
     def add(self, columns: Mapping[str, NDArray[Any]], kept: NDArray[np.bool_]) -> None:
         """Add the next events, with their scores; those that are `kept` are written."""
-        table = self.rows.take(len(kept))
-        for place in range(len(table.columns), len(self.schema)):
-            field_ = self.schema.field(place)
-            table = table.append_column(field_, pa.array(columns[field_.name], field_.type))
-        self.groups.add(table if kept.all() else table.filter(pa.array(kept)))
+        for piece in pieces_of(len(kept), self.at_once):
+            table = self.rows.take(piece.stop - piece.start)
+            for place in range(len(table.columns), len(self.schema)):
+                added = self.schema.field(place)
+                values = pa.array(columns[added.name][piece], added.type)
+                table = table.append_column(added, values)
+            keep = kept[piece]
+            self.groups.add(table if keep.all() else table.filter(pa.array(keep)))
 
 
 @dataclass
@@ -134,7 +146,11 @@ def parquet_beside(
         check_writable(source, schema)
         rows = ParquetRows(source, batches_in_order(source, file), file.schema_arrow.empty_table())
         with row_groups(place, schema, codecs(file, columns), dictionaries(file)) as groups:
-            yield ParquetBeside(rows, groups, schema)
+            at_once = min(
+                (rows_in_bytes(file.metadata.row_group(i)) for i in range(file.num_row_groups)),
+                default=1,
+            )
+            yield ParquetBeside(rows, groups, schema, at_once)
             if len(rows.left) or next(rows.batches, None) is not None:
                 raise changed_meanwhile(source)
 
@@ -175,12 +191,16 @@ def batches_in_order(source: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBa
     """Yield all rows, a bounded number of bytes at a time; raises `RefusedError`."""
     try:
         for index in range(file.num_row_groups):
-            group = file.metadata.row_group(index)
-            per_row = max(group.total_byte_size // max(group.num_rows, 1), 1)
-            size = min(max(READ_BYTES // per_row, 1), GROUP_ROWS)
+            size = rows_in_bytes(file.metadata.row_group(index))
             yield from file.iter_batches(size, [index], use_threads=False)
     except DAMAGED_PARQUET as error:
         raise unreadable(source, error) from error
+
+
+def rows_in_bytes(group: pq.RowGroupMetaData) -> int:
+    """Return how many rows are read at once."""
+    per_row = max(group.total_byte_size // max(group.num_rows, 1), 1)
+    return int(min(max(READ_BYTES // per_row, 1), GROUP_ROWS))
 
 
 def codecs(file: pq.ParquetFile, columns: Mapping[str, Any]) -> dict[str, str] | str:
