@@ -61,7 +61,7 @@ def test_scores_and_splits_stand_beside_the_events(
     out = tmp_path / f"out{ending}"
     (said,) = applied_to(network, source, out)
     counts = ", ".join(
-        f"{len(np.flatnonzero(SPLIT == number))} {name}"
+        f"{len(np.flatnonzero(number == SPLIT))} {name}"
         for number, name in enumerate(("train", "validation", "test"))
     )
     meaning = "score is the probability of signal"
@@ -156,7 +156,7 @@ def test_the_events_of_one_split_alone(
     name = ("train", "validation", "test")[number]
     out = tmp_path / "out.parquet"
     (said,) = applied_to(network, source, out, only=name, friend=friend)
-    here = np.flatnonzero(SPLIT == number)
+    here = np.flatnonzero(number == SPLIT)
     assert f": {len(here)} of 1000 events; " in said
     assert said.endswith(f"split: {len(here)} {name}")
     found = read_events(out)

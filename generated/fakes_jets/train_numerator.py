@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T105630Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T110745Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="caa7768e5fdbae56ab4c8194700f76cb3e0ea801b62067e9fb4e7979cb53d66a",
+    parts="a491a868f44b86e7abad50a12929f7f3eec322dcaa6058ccd15227ee7003c966",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -43,7 +43,7 @@ from parts.binnings import ratio_metrics
 from parts.datasets import Dataset, Sample
 from parts.densities import ratio_events, subtraction_weights, varied
 from parts.density_losses import density_bce, direct_link
-from parts.density_ratios import DensityRatio, LogRatio, known
+from parts.density_ratios import DensityRatio, known
 from parts.ensembles import Ensemble, poisson_counts
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
@@ -51,7 +51,7 @@ from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Embedded, Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
-from parts.machinery.deployments import deploy
+from parts.machinery.deployed_networks import deploy_factor
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T105630Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T110745Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T105630Z-numerator", "5f75d9f2bf1dc767"),
-    "denominator": ("fakes_jets_MLP_20261128T105630Z-denominator", "9137eb084329abd7"),
+    "numerator": ("fakes_jets_MLP_20261128T110745Z-numerator", "54655ee0c1382cc5"),
+    "denominator": ("fakes_jets_MLP_20261128T110745Z-denominator", "b8b2c30822e144a9"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ebf2b557e7bf5e60bd4ad0d2554cdd40fdacbd686db11d7f83c8bea30007e0ac",
+    parts="b7c541e5f0691f0864b7ee41c60533f8f80b7cfd2318f7276d3fa22eca327292",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -324,13 +324,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    deployed = deploy(
-        run.code.script.parent,
-        run.folder.path,
-        LogRatio(classifier.network, classifier.link),
-        splits=(train, test),
-        dataset=DATASET,
-    )
+    deployed = deploy_factor(run, classifier, PRECISION, train, test)
     evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 

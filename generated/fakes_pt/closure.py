@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T105631Z-ratio", "a88c4f73b45d8e9e")
+RATIO = ("fakes_pt_MLP_20261128T110745Z-ratio", "3ba8a03a16e3cbe0")
 
 # Dataset.
 EVENT_NUMBER = "event"

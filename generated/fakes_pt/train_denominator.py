@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T105631Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T110745Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cdae2a420a941ab47940bda744533a8ce18eaaaf7e5a66d8d2404cf5f19844dd",
+    parts="6880fc6dfeff966f2d50bf413127a7cdaad083e54903afde87a30df507ca7094",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

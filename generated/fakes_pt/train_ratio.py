@@ -43,14 +43,14 @@ from parts.binnings import ratio_metrics
 from parts.datasets import Dataset, Sample
 from parts.densities import clipped, ratio_events, subtraction_weights
 from parts.density_losses import density_bce, direct_link
-from parts.density_ratios import DensityRatio, LogRatio, known
+from parts.density_ratios import DensityRatio, known
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
 from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
-from parts.machinery.deployments import deploy
+from parts.machinery.deployed_networks import deploy_factor
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T105631Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T110745Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T105631Z-numerator", "bf04ed03a6031f09"),
-    "denominator": ("fakes_pt_MLP_20261128T105631Z-denominator", "0c95ed63e46b3b25"),
+    "numerator": ("fakes_pt_MLP_20261128T110745Z-numerator", "a9236a42913a8887"),
+    "denominator": ("fakes_pt_MLP_20261128T110745Z-denominator", "0eb72fd5994c215d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="251db0e22c10b39dc2866abb64358b6e9bf62ad18dff2269f80cfca280ddce6f",
+    parts="243917229835a9f3f4f7afb7e8ff16c89e073a52ead63a82606a0c5aa9653d6f",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -308,13 +308,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    deployed = deploy(
-        run.code.script.parent,
-        run.folder.path,
-        LogRatio(classifier.network, classifier.link),
-        splits=(train, test),
-        dataset=DATASET,
-    )
+    deployed = deploy_factor(run, classifier, PRECISION, train, test)
     evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T105631Z"
+RUN_NAME = "h4l_ResNet_20261128T110745Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3a393bfd3c68d115fc9ae6c838c61c46aef98c86f9d6695bdbc9adabfbde7619",
+    parts="facbb5fee3751bde36a496497ba342d921847d1db182f50af2362ce8563a3033",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

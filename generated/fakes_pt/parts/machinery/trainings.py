@@ -183,12 +183,12 @@ class Evaluation:
         validated: Any,
         tested: Any,
         uncertainties: Callable[[Any, dict[str, float], int], dict[str, float]],
-        **places: Path,
+        **places: Path | None,
     ) -> None:
         """Record and draw what validation and test say, mark the run as done, and print it all.
 
-        `metrics` are by split and name, `places` what the run leaves besides. `validated` is None
-        where all events are there to test.
+        `metrics` are by split and name, `places` what the run leaves besides, if it does.
+        `validated` is None where all events are there to test.
         """
         errors = {
             split: uncertainties(outputs, metrics[split], self.run.seed.number)
@@ -201,7 +201,7 @@ class Evaluation:
         self.tracker.settle()
         # The last place to stop at: from here on the run ends, whatever signals come.
         obey()
-        self.end(metrics, errors, places)
+        self.end(metrics, errors, {name: path for name, path in places.items() if path})
 
     def record(
         self, metrics: dict[str, dict[str, float]], uncertainties: dict[str, dict[str, float]]
