@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111938Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T112047Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111938Z-numerator", "f981a155a9fb34e4"),
-    "denominator": ("fakes_pt_MLP_20261128T111938Z-denominator", "92d4ccc1c2b41902"),
+    "numerator": ("fakes_pt_MLP_20261128T112047Z-numerator", "2f0c4b3f54465181"),
+    "denominator": ("fakes_pt_MLP_20261128T112047Z-denominator", "85a9d87dd830aa05"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="bcf5461857c3e087c7ca84f9aa13c914a5df80e7348428a17426387160b66edd",
+    parts="70249efc1a2d0cbee5bf9997a8677222738bec0ac62de05b5f1cd2015360926e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

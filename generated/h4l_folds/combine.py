@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T111938Z-combined"
+COMBINED = "h4l_MLP_20261128T112047Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T111938Z-240b89d968", "822b5f321a6eaec3"),
-    ("h4l_MLP_20261128T111938Z-05e813b890", "229b486d314bfbc5"),
-    ("h4l_MLP_20261128T111938Z-2623f5482e", "57927a0825e00cce"),
-    ("h4l_MLP_20261128T111938Z-137351cf1e", "f3b1c2e692afa2d9"),
-    ("h4l_MLP_20261128T111938Z-88f4baaecf", "f158b0ffb28ffbb1"),
+    ("h4l_MLP_20261128T112047Z-240b89d968", "a00268e0a6e49354"),
+    ("h4l_MLP_20261128T112047Z-05e813b890", "8fe0481d83a18f3a"),
+    ("h4l_MLP_20261128T112047Z-2623f5482e", "bdaa0415467c1172"),
+    ("h4l_MLP_20261128T112047Z-137351cf1e", "ab8edac424b52b70"),
+    ("h4l_MLP_20261128T112047Z-88f4baaecf", "2ef6874c8d739c45"),
 )
 
 # Dataset. The last of two classes is the signal.
