@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T102900Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T105223Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T102900Z-numerator", "fcd74b3636e1cdcb"),
-    "denominator": ("fakes_jets_MLP_20261128T102900Z-denominator", "3e503cd3cfeb6026"),
+    "numerator": ("fakes_jets_MLP_20261128T105223Z-numerator", "68fbc1873e7aed5a"),
+    "denominator": ("fakes_jets_MLP_20261128T105223Z-denominator", "03bfd2621712c233"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ebf2b557e7bf5e60bd4ad0d2554cdd40fdacbd686db11d7f83c8bea30007e0ac",
+    parts="ba316d062632a13df480666abda559a22b5bd6bc87890830b20c19fc2bd975ee",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T102901Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T105225Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="97a44234ac2baf171ccbbef8ad591ec98f7d88048333bb8fe4673c57fc2e7a01",
+    parts="5e6bc14b910f8406326a878bc27aa82dcbc646e8f8bd83755a6b2573246d2ffe",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

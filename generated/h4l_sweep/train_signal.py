@@ -60,7 +60,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "66a4d196768de20c",
+        "script": "b68fc58d1ddc3d64",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -69,7 +69,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "8c2eae437ac3a282",
+        "script": "eb610bab24078fb9",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -79,7 +79,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "4e30ec50e9e14892",
+        "script": "acee5694503ad74d",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -89,7 +89,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "ecbe72b9710a7324",
+        "script": "30c893605e0d547e",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -98,7 +98,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "64b9cb6cad78a3c8",
+        "script": "802dfb696d49f8d7",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -107,7 +107,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "6a174e34a2e47b57",
+        "script": "b9699af85ffd8385",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -117,7 +117,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "2b652e2d22dcd751",
+        "script": "66b6a5e148528a68",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -127,7 +127,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "4285c8c3229b7557",
+        "script": "4f03f642a8dbabbe",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -135,7 +135,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T102901Z"
+SWEEP = "h4l_sweep_20261128T105225Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -213,7 +213,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="97a44234ac2baf171ccbbef8ad591ec98f7d88048333bb8fe4673c57fc2e7a01",
+    parts="5e6bc14b910f8406326a878bc27aa82dcbc646e8f8bd83755a6b2573246d2ffe",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -1,5 +1,6 @@
 """What a checkpoint says of the events that it was trained on, and which specs fit."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "all": ({"samples": first(selection=None)}, {}, "selection of ggH: ht > 20 there, none here"),
     "derived": ({"derived": {"ht": "pt", "mt": "2 * m"}}, {}, "derived ht: pt + x there, pt here"),
+    "plain": ({"derived": {"mt": "2 * m"}}, {}, "derived ht: pt + x there, none here"),
     "file": ({}, {"qqZZ": ["2", "4"]}, "files of qqZZ: none of its samples was of these"),
     "fewer": ({}, {"qqZZ": ["2"]}, "files of qqZZ"),
     "tree": ({"samples": first(reader=Root("sys"))}, {}, "files of ggH"),
@@ -102,12 +104,34 @@ def test_numbered_events_may_be_others_in_the_same_split(checkpoint: Path, name:
         assert events_of(checkpoint, "numbered", own) == [OWN, own]
 
 
-def test_a_number_that_is_derived_otherwise_is_another_one(checkpoint: Path) -> None:
-    number = replace(DATASET, event_number="n", derived={**DATASET.derived, "n": "event + run"})
+@pytest.mark.parametrize("asserted", ["same", "numbered"])
+@pytest.mark.parametrize(
+    ("derived", "words"),
+    [
+        ({"n": "event", "run": "r"}, "derived n: event + run there, event here"),
+        ({"n": "event + run", "run": "2 * r"}, "derived run: r there, 2 * r here"),
+        # Here, files have the columns themselves.
+        ({"n": "event + run"}, "derived run: r there, none here"),
+        ({}, "derived n: event + run there, none here"),
+    ],
+)
+def test_a_number_that_is_derived_otherwise_is_another_one(
+    checkpoint: Path, asserted: str, derived: dict[str, str], words: str
+) -> None:
+    there = {**DATASET.derived, "n": "event + run", "run": "r"}
+    number = replace(DATASET, event_number="n", derived=there)
     save(checkpoint, [described_events(number, DIGESTS)])
-    other = replace(number, derived={**DATASET.derived, "n": "event"})
-    with pytest.raises(RefusedError, match=r"derived n: event \+ run there, event here"):
-        events_of(checkpoint, "numbered", described_events(other, DIGESTS))
+    other = replace(number, derived={**DATASET.derived, **derived})
+    with pytest.raises(RefusedError, match=re.escape(words)):
+        events_of(checkpoint, asserted, described_events(other, DIGESTS))
+
+
+def test_what_only_samples_that_are_not_here_were_selected_by_decides_nothing(
+    checkpoint: Path,
+) -> None:
+    fewer = replace(DATASET, samples=SAMPLES[1:], derived={"mt": "2 * m"})
+    own = described_events(fewer, DIGESTS)
+    assert events_of(checkpoint, "same", own) == [OWN, own]
 
 
 def test_unseen_events_may_be_any_but_those_of_the_training(

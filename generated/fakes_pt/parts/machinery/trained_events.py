@@ -43,13 +43,15 @@ def described_events(dataset: Dataset, digests: Mapping[str, Sequence[str]]) -> 
     used = [*named, *(sample.class_column for sample in dataset.samples if sample.class_column)]
     for sample in dataset.samples:
         used += parse(sample.selection).references if sample.selection else ()
-    derived = [name for name in with_origins(used, dataset.derived) if name in dataset.derived]
+    columns = sorted(with_origins(used, dataset.derived))
     return {
         "split": plain_split(dataset.split),
         "event_number": dataset.event_number,
         # What names an event that has no number.
         "features": [] if dataset.event_number else named,
-        "derived": {name: dataset.derived[name] for name in sorted(derived)},
+        # All that decides, in files or derived.
+        "columns": columns,
+        "derived": {name: dataset.derived[name] for name in columns if name in dataset.derived},
         "samples": [
             {
                 "name": sample.name,
@@ -114,11 +116,11 @@ def other_events(there: dict[str, Any], here: dict[str, Any], numbered: bool) ->
         for name in ("split", "event_number", "features")
         if there[name] != here[name]
     ]
-    number = here["event_number"]
-    for name in sorted(there["derived"].keys() | here["derived"].keys()):
+    number = [here["event_number"]] if here["event_number"] else here["features"]
+    # What is derived for samples that are not here decides nothing here.
+    for name in sorted(with_origins(number, here["derived"])) if numbered else here["columns"]:
         one, other = there["derived"].get(name), here["derived"].get(name)
-        # What is derived for samples that are not here decides nothing here.
-        if other is not None and one != other and (not numbered or name == number):
+        if one != other:
             found.append(f"derived {name}: {said(one)} there, {said(other)} here")
     return found if numbered else found + other_samples(there, here)
 
