@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T105223Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T105355Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T105223Z-numerator", "68fbc1873e7aed5a"),
-    "denominator": ("fakes_jets_MLP_20261128T105223Z-denominator", "03bfd2621712c233"),
+    "numerator": ("fakes_jets_MLP_20261128T105355Z-numerator", "15b1877ba49889b9"),
+    "denominator": ("fakes_jets_MLP_20261128T105355Z-denominator", "fda7c72247d5a47b"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ba316d062632a13df480666abda559a22b5bd6bc87890830b20c19fc2bd975ee",
+    parts="435d2dfb327a8479b7838c352ad492790b30248aa58b2d41641fbf8cf2af0dea",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T105224Z-ratio", "7d1da2c47ca7655b")
+RATIO = ("fakes_pt_MLP_20261128T105356Z-ratio", "79d8374899d0a402")
 
 # Dataset.
 EVENT_NUMBER = "event"

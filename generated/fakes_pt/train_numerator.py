@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T105224Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T105356Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f11c4ec068fc13688f3de98125e06aaad1aeef03d7bfb4091072e16de0877400",
+    parts="c832388982e4fbf1d58ebdb5d3fc231b747164d4b2b43d7b927f87a4e4941cbb",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

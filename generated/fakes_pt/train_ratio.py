@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T105224Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T105356Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T105224Z-numerator", "d89c8b896da62ad9"),
-    "denominator": ("fakes_pt_MLP_20261128T105224Z-denominator", "6039a1a948b5f9d2"),
+    "numerator": ("fakes_pt_MLP_20261128T105356Z-numerator", "1a18ea1a3cb793e3"),
+    "denominator": ("fakes_pt_MLP_20261128T105356Z-denominator", "553cb57e672866fe"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d91dbb93b44d8687cee0f73e9265b512fc8e7c1b9d6b29685ead679ad9ecdc4d",
+    parts="fcdccc5a406bef89f5e2e8cff333111c553d882481558c3448b541fbdf0a2a2e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T105224Z"
+RUN_NAME = "h4l_ResNet_20261128T105356Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="78b9c674b2fdc7fb0bd1fd5fbd2105e9d29d0477b3169e34961996564069eb41",
+    parts="f35ed1006bbd8a7395bad381ac29a08de70f65c103d037df176c4b5229db24ec",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T105225Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T105356Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5e6bc14b910f8406326a878bc27aa82dcbc646e8f8bd83755a6b2573246d2ffe",
+    parts="57dbe04d52593a4b38faa1e58ab21fa5d65356dd8b3e14d98e4ee8ab3d4e1b2a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

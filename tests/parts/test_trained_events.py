@@ -134,15 +134,43 @@ def test_what_only_samples_that_are_not_here_were_selected_by_decides_nothing(
     assert events_of(checkpoint, "same", own) == [OWN, own]
 
 
-def test_unseen_events_may_be_any_but_those_of_the_training(
+def test_unseen_events_may_be_of_other_files(
     checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = described("selection")
-    own["samples"] = own["samples"][:1]
+    own = described_events(DATASET, {"ggH": ["5"], "qqZZ": ["4"]})
     assert events_of(checkpoint, "unseen", own) == [OWN, own]
-    assert "was trained on none of these events" in capsys.readouterr().out
-    with pytest.raises(RefusedError, match=r'"unseen", but .* was trained on events of qqZZ'):
-        events_of(checkpoint, "unseen", described("selection"))
+    assert "was trained on none of these events" in (said := capsys.readouterr().out)
+    assert "warning" not in said
+
+
+@pytest.mark.parametrize(
+    ("samples", "digests", "name"),
+    [
+        (SAMPLES, {"ggH": ["5"]}, "qqZZ"),
+        # One of the files is enough, beside one that is new.
+        (SAMPLES[1:], {"qqZZ": ["3", "4"]}, "qqZZ"),
+        # Of all events, those that were selected; of those that are selected, all.
+        (first(selection=None)[:1], {}, "ggH"),
+        ((replace(SAMPLES[1], selection="ht > 20"),), {}, "qqZZ"),
+        # Whatever it is called here.
+        ((replace(SAMPLES[1], name="ZZ"),), {"ZZ": ["2"]}, "ZZ"),
+    ],
+)
+def test_unseen_events_of_the_training_are_refused(
+    checkpoint: Path, samples: tuple[Sample, ...], digests: dict[str, list[str]], name: str
+) -> None:
+    own = described_events(replace(DATASET, samples=samples), {**DIGESTS, **digests})
+    with pytest.raises(RefusedError, match=f'"unseen", but .* was trained on events of {name}$'):
+        events_of(checkpoint, "unseen", own)
+
+
+@pytest.mark.parametrize("changed", [{"selection": "ht <= 20"}, {"reader": Root("sys")}])
+def test_unseen_events_of_the_same_files_are_pointed_out(
+    checkpoint: Path, changed: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = described_events(replace(DATASET, samples=first(**changed)[:1]), DIGESTS)
+    assert events_of(checkpoint, "unseen", own) == [OWN, own]
+    assert "best.ckpt was trained on files of ggH, with another" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("events", [None, [None], [None, OWN]])

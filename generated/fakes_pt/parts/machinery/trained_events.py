@@ -77,12 +77,8 @@ def events_of(
     before: list[dict[str, Any] | None] = load(checkpoint).get("events") or [None]
     known = [each for each in before if each is not None]
     if asserted == UNSEEN:
-        seen = [name for each in known for name in in_common(each, own)]
-        if seen:
-            raise RefusedError(
-                f'checkpoint_events = "unseen", but {checkpoint} was trained on events of'
-                f" {', '.join(dict.fromkeys(seen))}"
-            )
+        for each in known:
+            check_unseen(checkpoint, each, own)
         print(f"the spec says that {checkpoint} was trained on none of these events")
         return [*before, own]
     if None in before:
@@ -141,14 +137,39 @@ def other_samples(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     return found
 
 
-def in_common(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """Return the names of samples that are, as they are, samples of a training."""
-    return [
-        str(sample["name"])
-        for sample in here["samples"]
-        for each in there["samples"]
-        if same_files(each, sample) and each["selection"] == sample["selection"]
-    ]
+def check_unseen(checkpoint: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    """Raise `RefusedError` if events were trained on, and say so where some of them may have been.
+
+    Of the same files, other selections may take other events: nobody knows without reading them.
+    """
+    seen, doubtful = [], []
+    for sample in here["samples"]:
+        alike = [each for each in there["samples"] if share_files(each, sample)]
+        if any(have_events_in_common(each, sample) for each in alike):
+            seen.append(sample["name"])
+        elif alike:
+            doubtful.append(sample["name"])
+    if seen:
+        raise RefusedError(
+            f'checkpoint_events = "unseen", but {checkpoint} was trained on events of'
+            f" {', '.join(seen)}"
+        )
+    if doubtful:
+        print(
+            f"warning: {checkpoint} was trained on files of {', '.join(doubtful)}, with another"
+            " selection or of another table; whether on some of these events, nobody has looked"
+        )
+
+
+def share_files(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two samples have a file in common, by content."""
+    return not set(one["files"]).isdisjoint(other["files"])
+
+
+def have_events_in_common(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether samples that share a file select some of the same events of it for certain."""
+    selections = {one["selection"], other["selection"]}
+    return one["reader"] == other["reader"] and (len(selections) == 1 or None in selections)
 
 
 def same_files(one: dict[str, Any], other: dict[str, Any]) -> bool:
