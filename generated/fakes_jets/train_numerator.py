@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T105355Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T105909Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d5fc467a7bc45d893b5efbfaec7887dc94e78b6f70682e345237906fddfded70",
+    parts="78005d7515e5fe31a3957bac8ac16b50ec3bdbaa9ddf2e7223dee6fd54e3a0f1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T105355Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T105909Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T105355Z-numerator", "15b1877ba49889b9"),
-    "denominator": ("fakes_jets_MLP_20261128T105355Z-denominator", "fda7c72247d5a47b"),
+    "numerator": ("fakes_jets_MLP_20261128T105909Z-numerator", "ffb55ed907936e42"),
+    "denominator": ("fakes_jets_MLP_20261128T105909Z-denominator", "c6d387a8e33b5ef0"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="435d2dfb327a8479b7838c352ad492790b30248aa58b2d41641fbf8cf2af0dea",
+    parts="384d91c6eb8d76e2d314236e0bbfcc2f6a11507606faaf372a9ca6a484ab167e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

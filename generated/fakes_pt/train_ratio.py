@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T105356Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T105910Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T105356Z-numerator", "1a18ea1a3cb793e3"),
-    "denominator": ("fakes_pt_MLP_20261128T105356Z-denominator", "553cb57e672866fe"),
+    "numerator": ("fakes_pt_MLP_20261128T105910Z-numerator", "62cf5f7821050847"),
+    "denominator": ("fakes_pt_MLP_20261128T105910Z-denominator", "e87b2fb89e76da14"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fcdccc5a406bef89f5e2e8cff333111c553d882481558c3448b541fbdf0a2a2e",
+    parts="52bd0a9a8abe6c31f942b26a845f977be733503f17d3799a4df2ecf8f03f8d60",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T105356Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T105910Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="57dbe04d52593a4b38faa1e58ab21fa5d65356dd8b3e14d98e4ee8ab3d4e1b2a",
+    parts="bdbf5022d987ac98248535c8fe8f5ec8ea1f7894fc48e6b77f78eedc2b77f7cf",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

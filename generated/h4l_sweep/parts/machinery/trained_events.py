@@ -102,6 +102,13 @@ def events_of(
     return before if last == own else [*before, own]
 
 
+def with_earlier(
+    events: list[dict[str, Any] | None], began: list[dict[str, Any] | None]
+) -> list[dict[str, Any] | None]:
+    """Return the events of a run that `began` with what it says, and goes on with others."""
+    return began if began[-1:] == events[-1:] else [*began, *events[-1:]]
+
+
 def other_events(there: dict[str, Any], here: dict[str, Any], numbered: bool) -> list[str]:
     """Return how events differ from those of a training, a line each.
 
