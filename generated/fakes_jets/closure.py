@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T105909Z-ratio", "b0e114472e364a80")
+RATIO = ("fakes_jets_MLP_20261128T110055Z-ratio", "f80e743075db2149")
 
 # Dataset.
 EVENT_NUMBER = "event"

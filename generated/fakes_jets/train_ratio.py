@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T105909Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T110055Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T105909Z-numerator", "ffb55ed907936e42"),
-    "denominator": ("fakes_jets_MLP_20261128T105909Z-denominator", "c6d387a8e33b5ef0"),
+    "numerator": ("fakes_jets_MLP_20261128T110055Z-numerator", "effd502536286c0c"),
+    "denominator": ("fakes_jets_MLP_20261128T110055Z-denominator", "2fa3d25fc2919281"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="384d91c6eb8d76e2d314236e0bbfcc2f6a11507606faaf372a9ca6a484ab167e",
+    parts="485432f803ffc838fb6fc4fa82cadd81a866e3efa84731bc1cfcaed575924959",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T105910Z-ratio", "5105db4953bb7dad")
+RATIO = ("fakes_pt_MLP_20261128T110056Z-ratio", "593cde726dcb4e39")
 
 # Dataset.
 EVENT_NUMBER = "event"

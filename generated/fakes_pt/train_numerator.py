@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T105910Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T110056Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e82bb3b03fddc78d356945fcc3adf7ce6f7034ef614ef6aa505405773a7079f1",
+    parts="40691ac4edfbc74d58b6d75ffa19eaa8bb63faa8a233bda3af974fcf3762ec07",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T105910Z"
+RUN_NAME = "h4l_ResNet_20261128T110056Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="79d7c8fb044c624ec4f616bd5a858a1f2a55acfa6ef0f970bfa745c159b9a3a7",
+    parts="b4d71813f8587124d0aebb0d4d0c435dd99c6e38b014ed9c8112191112e4dde8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -416,6 +416,29 @@ def test_a_run_that_went_on_with_other_data_knows_all_that_it_was_trained_on(
     assert files == [[first], [second], [second, third], [second, third]]
 
 
+def test_a_run_goes_on_from_the_checkpoint_that_it_began_from(
+    start: Starts, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "data.csv").write_text("x\n1\n")
+    other = folder / "other.ckpt"
+    said = script(folder, dataset=DATASET, load_checkpoint="other.ckpt", checkpoint_events="unseen")
+
+    def change(weight: float) -> None:
+        torch.save({"knows": {}, "state_dict": {"weight": torch.tensor(weight)}}, other)
+
+    change(1.0)
+    assert start(said) == 0
+    # Nothing was trained with it.
+    change(2.0)
+    assert start(said, train=save) == 143
+    assert start(said, train=save) == 143
+    change(3.0)
+    capfd.readouterr()
+    assert start(said, "--accept-data") == 1
+    refused(capfd, f"began from another checkpoint than {other} is now", "--again LABEL")
+    assert start(said, "--again", "more", train=end) == 0
+
+
 def test_a_training_gets_the_checkpoints_that_it_builds_on(start: Starts, folder: Path) -> None:
     parent = run_folder(folder, "den")
     parent.checkpoints.mkdir(parents=True)

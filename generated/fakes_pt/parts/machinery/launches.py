@@ -334,6 +334,7 @@ def identify(
     if start_from is not None:
         identity["start_from"] = digest(start_from)
         identity["checkpoint_events"] = script.checkpoint_events
+        folder.check_start(start_from, identity["start_from"])
     for stage, path in parents.items():
         print(f"{stage}: {path}")
         if not accept_data:
