@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T110055Z-ratio", "f80e743075db2149")
+RATIO = ("fakes_jets_MLP_20261128T110545Z-ratio", "91da20af03bc0e29")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T110055Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T110545Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="dfa45f13911785436f2a25685e2032dd662dec925c8b8d7f2834b34f4e2ae000",
+    parts="097b4270d6876eb1039e6cee4aa01106b81ff4c60c6023d1895408e8087e584b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

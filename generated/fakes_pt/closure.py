@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T110056Z-ratio", "593cde726dcb4e39")
+RATIO = ("fakes_pt_MLP_20261128T110545Z-ratio", "45599251bf2073a8")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T110056Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T110545Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="40691ac4edfbc74d58b6d75ffa19eaa8bb63faa8a233bda3af974fcf3762ec07",
+    parts="ac70ef5940d83ecbb4f498565c8d504c1050548e49f91ac1553a0747ef2b9b40",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -79,7 +79,7 @@ class Training:
         )
         last = LastCheckpoints(run.folder.checkpoints, best)
         stop = SafeStop(last, save_every_n_minutes, tracker.settle)
-        self.continuation = Continuation(monitor, monitor_mode)
+        self.continuation = Continuation(tracker, monitor, monitor_mode)
         keeping = [RandomStates(), self.continuation, TrainedEvents(run.events)]
         self.callbacks: list[Callback] = [tracker, *keeping, best, last, stop]
         # In a log file a bar would be thousands of lines; the tracker prints one an epoch there.
