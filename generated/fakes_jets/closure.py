@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T110545Z-ratio", "91da20af03bc0e29")
+RATIO = ("fakes_jets_MLP_20261128T110834Z-ratio", "a6c7972c591b325e")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T110545Z-ratio", "45599251bf2073a8")
+RATIO = ("fakes_pt_MLP_20261128T110835Z-ratio", "10cfb9a2c450c229")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T110545Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T110835Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ac70ef5940d83ecbb4f498565c8d504c1050548e49f91ac1553a0747ef2b9b40",
+    parts="c9f3e171bf3a7d3b0aa7200ce96171705f5c9f2cee6376a8bc759d45f870ed61",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

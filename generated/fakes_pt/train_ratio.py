@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T110545Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T110835Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T110545Z-numerator", "eee2644a0777fb47"),
-    "denominator": ("fakes_pt_MLP_20261128T110545Z-denominator", "e81949446f5b5024"),
+    "numerator": ("fakes_pt_MLP_20261128T110835Z-numerator", "bd0e7cd479dd172c"),
+    "denominator": ("fakes_pt_MLP_20261128T110835Z-denominator", "1a64234674a3dd24"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d14872cb933a5b4953b800e4aa8e8fb6e51d3b34bae273714e7808bdc8968313",
+    parts="32985fbd8be83d480f55778c6f7f439e6421a0218ae02a23cb939289fb0b5a41",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

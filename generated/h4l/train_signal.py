@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T110545Z"
+RUN_NAME = "h4l_ResNet_20261128T110835Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="461c9c623627a3d98bcbeb3825c124bcd2fe7a4738688cf024df9eadddd74360",
+    parts="3aa6539a2f453bd829278d29ce66536df736566e28237bd4dd5b0c40ec7c5068",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

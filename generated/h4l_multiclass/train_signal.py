@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T110545Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T110836Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="eafa5ebb6314ddb749b359cfbcca5dec78e5a0478449642a58100989aa5ec59a",
+    parts="087b1ba4d92caee0a717789ea4e783c331c0b5dcc7866b5364671f18cd420d08",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -171,8 +171,9 @@ class Evaluation:
         widen(classifier, tracker.train)
         content = load_into(classifier, self.best)
         self.step, self.epoch = content["global_step"], content["epoch"] + 1
-        # Of other events than those that are tested; nan if nobody has sought it.
+        # Of other events than those that are tested.
         self.cut = last_metrics(content).get("val_significance_cut", math.nan)
+        self.brings_cut = "val_significance_cut" in last_metrics(content)
         if checkpoint is None:
             check_score(content)
         self.worsening = worsening(content) if checkpoint is None else ""
@@ -252,6 +253,15 @@ class Evaluation:
         if self.tracker.plot_metrics_n_epoch is not None:
             shown["plots"] = self.tracker.folder
         report(metrics, uncertainties, {**shown, "tracker": tracker})
+        if (
+            "validation" not in metrics
+            and "significance" in metrics["test"]
+            and not self.brings_cut
+        ):
+            print(
+                f"{self.best} brings no cut on the significance: its epoch has no metrics"
+                " (check_metrics_n_epoch), or it is older than such cuts"
+            )
         if self.worsening:
             print(self.worsening)
 
