@@ -333,6 +333,13 @@ replace(
         "[model_config.architecture_config]\n",
         "[model_config]\ncontinue_training = true\n[model_config.architecture_config]\n",
     ),
+    model__negative_weights_of_a_test=(
+        ('event_number = "event"\n', 'event_number = "event"\nnegative_weights = "drop"\n'),
+        (
+            "[model_config.architecture_config]\n",
+            '[model_config]\nload_checkpoint = "a.ckpt"\n[model_config.architecture_config]\n',
+        ),
+    ),
     model__events_of_no_checkpoint=(
         "[model_config.architecture_config]\n",
         '[model_config]\ncheckpoint_events = "unseen"\n[model_config.architecture_config]\n',
