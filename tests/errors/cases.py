@@ -594,6 +594,19 @@ WARNINGS: dict[str, Edits] = {
                            "scheduler_params = { base_lr = 1e-4, max_lr = 1e-2,"
                            ' mode = "exp_range" }\n\n[slurm_config]'),
     ),
+    # Of the rate alone: what is dampened is the schedule's momentum, and nesterov needs one at first.
+    "momentum-of-the-schedule": (
+        ('"AdamW"', '"SGD"'),
+        (PARAMS, "{ lr = 0.1, dampening = 0.1 }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'
+                           "scheduler_params = { max_lr = 1e-2 }\n\n[slurm_config]"),
+    ),
+    "momentum-for-nesterov": (
+        ('"AdamW"', '"SGD"'),
+        (PARAMS, "{ lr = 0.1, nesterov = true, momentum = 0.9 }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'
+                           "scheduler_params = { max_lr = 1e-2 }\n\n[slurm_config]"),
+    ),
     "rates-of-the-schedule": (
         (PARAMS, "{ lr = 1e-3, betas = [0.8, 0.99] }"),
         ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'

@@ -6,7 +6,7 @@ Torch is not imported: `torch_signatures.json` says what it takes, written by
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -168,14 +168,21 @@ def cycles_momentum(scheduler: Signature, params: Mapping[str, object]) -> bool:
     )
 
 
-def idle(signature: Signature, params: Mapping[str, Any]) -> Iterator[WrongParameter]:
-    """Yield what has no effect as long as another parameter is what it is: name, message, hint."""
+def idle(
+    signature: Signature, params: Mapping[str, Any], driven: Collection[str] = ()
+) -> Iterator[WrongParameter]:
+    """Yield what has no effect as long as another parameter is what it is: name, message, hint.
+
+    Parameters that are `driven` by a schedule have an effect, whatever they are.
+    """
     needs = (
         ("decoupled_weight_decay", "weight_decay", "a weight_decay above 0"),
         ("dampening", "momentum", "a momentum above 0"),
     )
     for name, other, hint in needs:
-        if params.get(name) and not params.get(other) and signature.parameter(other):
+        if not params.get(name) or params.get(other) or other in driven:
+            continue
+        if signature.parameter(other):
             yield name, f"{name} has no effect without {hint}", "leave it out"
     if "gamma" in params and signature.parameter("mode") and signature.parameter("base_lr"):
         if params.get("mode") != "exp_range":
