@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T110834Z-ratio", "a6c7972c591b325e")
+RATIO = ("fakes_jets_MLP_20261128T111238Z-ratio", "cfbaa99562c1abbd")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T110834Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111238Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T110834Z-numerator", "1bc558c9481a5f01"),
-    "denominator": ("fakes_jets_MLP_20261128T110834Z-denominator", "3c39bdd2d8171e94"),
+    "numerator": ("fakes_jets_MLP_20261128T111238Z-numerator", "7991358f9ff9da9d"),
+    "denominator": ("fakes_jets_MLP_20261128T111238Z-denominator", "3323af7843458a0e"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7376c1d7f04c3cf13a07620c4cad789d1239ab555baf1956f3aa38f96c8eadc1",
+    parts="900f16bad58dbf8fcf45758c6414dcfd2d875d683bcd902ac6ab886b515f6022",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

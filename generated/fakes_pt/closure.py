@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T110835Z-ratio", "10cfb9a2c450c229")
+RATIO = ("fakes_pt_MLP_20261128T111239Z-ratio", "38528d971e39ec1a")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T110835Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111239Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T110835Z-numerator", "bd0e7cd479dd172c"),
-    "denominator": ("fakes_pt_MLP_20261128T110835Z-denominator", "1a64234674a3dd24"),
+    "numerator": ("fakes_pt_MLP_20261128T111239Z-numerator", "b33b59956ed36abd"),
+    "denominator": ("fakes_pt_MLP_20261128T111239Z-denominator", "14c8abfa8a2d9e7d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="32985fbd8be83d480f55778c6f7f439e6421a0218ae02a23cb939289fb0b5a41",
+    parts="1e7e334eb7542d7c5db314449398e4d726291a4fbf376c552d134fd7a0137760",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T110836Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T111239Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="087b1ba4d92caee0a717789ea4e783c331c0b5dcc7866b5364671f18cd420d08",
+    parts="ef70fbfeac46b38c92eac5a5a5c3c705f723856d53c51ab7ec55264a9189b045",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -594,7 +594,7 @@ WARNINGS: dict[str, Edits] = {
                            "scheduler_params = { base_lr = 1e-4, max_lr = 1e-2,"
                            ' mode = "exp_range" }\n\n[slurm_config]'),
     ),
-    # Of the rate alone: what is dampened is the schedule's momentum, and nesterov needs one at first.
+    # Of the rate alone: dampened is the schedule's momentum, and nesterov needs one at first.
     "momentum-of-the-schedule": (
         ('"AdamW"', '"SGD"'),
         (PARAMS, "{ lr = 0.1, dampening = 0.1 }"),
