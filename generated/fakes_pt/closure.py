@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111239Z-ratio", "38528d971e39ec1a")
+RATIO = ("fakes_pt_MLP_20261128T111244Z-ratio", "f6970eba0e8c9c5a")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111239Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T111244Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f6163875827d79cdbe163d57f520f3b199fa26d3628cdfba51c924ffd8ec53a0",
+    parts="3fdcee55fb706813fed726e4a722d4ca9146b36df970d117df75acea49ca8f11",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

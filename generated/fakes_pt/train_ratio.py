@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111239Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111244Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111239Z-numerator", "b33b59956ed36abd"),
-    "denominator": ("fakes_pt_MLP_20261128T111239Z-denominator", "14c8abfa8a2d9e7d"),
+    "numerator": ("fakes_pt_MLP_20261128T111244Z-numerator", "75bc04962bea04dd"),
+    "denominator": ("fakes_pt_MLP_20261128T111244Z-denominator", "cf7fc06ad474c9e2"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1e7e334eb7542d7c5db314449398e4d726291a4fbf376c552d134fd7a0137760",
+    parts="9cd557813776249b85cab070cc46e217958f08610f787c077048fddad53b7236",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
