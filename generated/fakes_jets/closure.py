@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T111243Z-ratio", "7e4ea716be836088")
+RATIO = ("fakes_jets_MLP_20261128T111248Z-ratio", "27babb026ad69116")
 
 # Dataset.
 EVENT_NUMBER = "event"

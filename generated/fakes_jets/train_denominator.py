@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111243Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T111248Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="bab16554dc4e3134bade9b17a623315af2b870920050e650dea5c82ed44e6ced",
+    parts="df90c6bed62a2a7814018f1e145334e13e8f3307ef1f9aa72d14ccb1787d3616",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111243Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111248Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T111243Z-numerator", "0e3bcec03524b5e3"),
-    "denominator": ("fakes_jets_MLP_20261128T111243Z-denominator", "5846348f1129e153"),
+    "numerator": ("fakes_jets_MLP_20261128T111248Z-numerator", "4492da550a4d294f"),
+    "denominator": ("fakes_jets_MLP_20261128T111248Z-denominator", "75a1bfbc68437150"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="33175b07244d9629d1f899b342bd719f6a20570e9e18dbd5f17a903c4c9b8772",
+    parts="f2e3cf3aae3076db70866886b11fea4d82459e3658329580c0d5d30cf08abcee",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

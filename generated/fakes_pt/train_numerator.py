@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111244Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T111249Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3fdcee55fb706813fed726e4a722d4ca9146b36df970d117df75acea49ca8f11",
+    parts="bf08c31826dd31050ece1b8ed1063b91d41bf1eec7049998a07a8d52810c539d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

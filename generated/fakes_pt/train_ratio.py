@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111244Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111249Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111244Z-numerator", "75bc04962bea04dd"),
-    "denominator": ("fakes_pt_MLP_20261128T111244Z-denominator", "cf7fc06ad474c9e2"),
+    "numerator": ("fakes_pt_MLP_20261128T111249Z-numerator", "38bbf559eafedb6e"),
+    "denominator": ("fakes_pt_MLP_20261128T111249Z-denominator", "e9e95950c433b171"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9cd557813776249b85cab070cc46e217958f08610f787c077048fddad53b7236",
+    parts="262316d346d7e2cf04112079ff0638de47a83210c1f460da9c4858717d77313b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T111239Z"
+RUN_NAME = "h4l_ResNet_20261128T111249Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="88e6e942c400874607411a1b81754df1fffb2a4bd457eda72cfb81b068297b80",
+    parts="d65c6cddb63281a1c41863c886885effed5308b2d5a1521daea881e7a502501d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
