@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111249Z-ratio", "64d19de9494883d8")
+RATIO = ("fakes_pt_MLP_20261128T111256Z-ratio", "65069cb1caf33cfb")
 
 # Dataset.
 EVENT_NUMBER = "event"

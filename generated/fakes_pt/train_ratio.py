@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111249Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111256Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111249Z-numerator", "38bbf559eafedb6e"),
-    "denominator": ("fakes_pt_MLP_20261128T111249Z-denominator", "e9e95950c433b171"),
+    "numerator": ("fakes_pt_MLP_20261128T111256Z-numerator", "738bbd5eeba9a475"),
+    "denominator": ("fakes_pt_MLP_20261128T111256Z-denominator", "c3f7f4be528d3863"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="262316d346d7e2cf04112079ff0638de47a83210c1f460da9c4858717d77313b",
+    parts="4e8d53df5006b31ce66604bc28b720f843db4d3bfafdd77dc42cc0f13e99d028",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

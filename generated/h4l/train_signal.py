@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T111249Z"
+RUN_NAME = "h4l_ResNet_20261128T111256Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d65c6cddb63281a1c41863c886885effed5308b2d5a1521daea881e7a502501d",
+    parts="8aaf71e3f32b13cb48500b6e64865c667b0d5c1b4cdf3f175d8287e2c45d9a91",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

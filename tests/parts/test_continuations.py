@@ -398,6 +398,12 @@ def test_a_warm_up_that_was_taken_away_is_said(
     assert "begins anew" not in said
 
 
+def test_what_is_captured_for_a_gpu_is_described_before_its_weights_are_there() -> None:
+    """A continuation is prepared on the CPU, whatever it is trained on."""
+    described = DescribedOptimizer.of(classify(optimizer("Adam", capturable=True))).described()
+    assert described["optimizer"]["capturable"] is True
+
+
 @pytest.mark.parametrize("lr", [0.1, 1000.0])
 def test_a_continuation_that_is_worse_than_it_began_says_so(bench: Bench, lr: float) -> None:
     bench.train("first", optimizer("SGD"), 2)

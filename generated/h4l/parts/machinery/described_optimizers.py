@@ -27,7 +27,10 @@ class DescribedOptimizer:
     @classmethod
     def of(cls, classifier: Classifier) -> "DescribedOptimizer":
         """Return what the script configures, made anew."""
-        configured: Any = classifier.configure_optimizers()
+        assert classifier.configure is not None
+        # Not as the module configures it, which asks where weights lie: they may yet be moved.
+        parameters = classifier.network.parameters()
+        configured: Any = classifier.configure(parameters, classifier.steps)
         warmup = {}
         if isinstance(classifier, WarmedUp):
             warmup = {"shape": classifier.warmup.__name__, "epochs": classifier.warmup_epochs}
