@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T111255Z-ratio", "5a77b2a0fd0cb6d4")
+RATIO = ("fakes_jets_MLP_20261128T111700Z-ratio", "9b1d4fc57d6fd34a")
 
 # Dataset.
 EVENT_NUMBER = "event"

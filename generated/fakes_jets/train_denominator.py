@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111255Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T111700Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7240fa8cf0fba562b133b0c38f893d6dc162594ef2b890787f13c7d101e3c3fa",
+    parts="74d9107f0c91e78bc4fd1419deb95aff8adcbcd9f5c41e3c00be259d8d17fef3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

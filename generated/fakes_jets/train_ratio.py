@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111255Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111700Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T111255Z-numerator", "0cf5ee6f6f544583"),
-    "denominator": ("fakes_jets_MLP_20261128T111255Z-denominator", "5f8b695ec58519f9"),
+    "numerator": ("fakes_jets_MLP_20261128T111700Z-numerator", "75a2132dce7e84d9"),
+    "denominator": ("fakes_jets_MLP_20261128T111700Z-denominator", "16a94036154a3369"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ffbe7f15ec7af5259e6335e0933b6f4d21a1d31fa6133f4dc57eea8ad3517439",
+    parts="75ae8f20e87634b1b64e18e37ca2cf6676025add47727cc6967e3483970295b9",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111256Z-ratio", "65069cb1caf33cfb")
+RATIO = ("fakes_pt_MLP_20261128T111701Z-ratio", "ea3ea22bd8f25573")
 
 # Dataset.
 EVENT_NUMBER = "event"

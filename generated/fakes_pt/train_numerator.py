@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111256Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T111701Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c40378102f3389ba2197f7bc4377fcbfcdcd6b001e30499de20c520fc8c15fe3",
+    parts="b1de4f779372311f5bcc38e755e989ba01089a861e6ce48e01680b0418ab7bf1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111256Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111701Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111256Z-numerator", "738bbd5eeba9a475"),
-    "denominator": ("fakes_pt_MLP_20261128T111256Z-denominator", "c3f7f4be528d3863"),
+    "numerator": ("fakes_pt_MLP_20261128T111701Z-numerator", "561ff23844a3db53"),
+    "denominator": ("fakes_pt_MLP_20261128T111701Z-denominator", "35d3a85a15f70281"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4e8d53df5006b31ce66604bc28b720f843db4d3bfafdd77dc42cc0f13e99d028",
+    parts="73e5a30c18d8356b5c9606bca57f31b1b79fed07aa9d6fd3a63326052dc8dda6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T111256Z"
+RUN_NAME = "h4l_ResNet_20261128T111702Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8aaf71e3f32b13cb48500b6e64865c667b0d5c1b4cdf3f175d8287e2c45d9a91",
+    parts="9523b581bccff7eb8cd0df52b3354c2db6ee39ec4ce287adbf92750d83d18418",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

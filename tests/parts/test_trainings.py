@@ -406,6 +406,27 @@ def test_a_run_that_was_told_to_stop_does_not_end(trained: Run) -> None:
     assert not trained.folder.done.exists()
 
 
+def test_a_test_that_was_stopped_at_its_end_is_recorded_once(
+    trained: Run, begins: Callable[..., Run]
+) -> None:
+    left = newest(trained.folder.checkpoints)
+    for status in (75, 0):
+        run = begins(run_name="second")
+        tracker, classifier = track(run, 5), classify()
+        evaluation = Evaluation(run, tracker, classifier, left)
+        outputs = tracker.predict(classifier, events(14))
+        ASKED.status = status
+        if status:
+            with pytest.raises(StoppedError):
+                evaluation.finish(METRICS, outputs, outputs, tenths)
+            ASKED.status = 0
+        else:
+            evaluation.finish(METRICS, outputs, outputs, tenths)
+    assert sum("test_auc" in entry for entry in entries(run)) == 1
+    names = [path.name for path in run.record.artifacts()]
+    assert sorted(names) == ["score.pdf"] * 2 + ["score.png"] * 2
+
+
 def test_the_cut_that_validation_has_chosen_is_the_one_that_is_drawn(trained: Run) -> None:
     drawn = {}
 

@@ -168,6 +168,9 @@ class Evaluation:
         self.tracker = tracker
         self.classifier = classifier
         self.best = checkpoint or best_checkpoint(run.folder.checkpoints)
+        if checkpoint is not None:
+            # What a killed start has recorded of this test is recorded anew.
+            run.record.cut(0, tracker.is_kept)
         widen(classifier, tracker.train)
         content = load_into(classifier, self.best)
         self.step, self.epoch = content["global_step"], content["epoch"] + 1
