@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T111700Z-ratio", "9b1d4fc57d6fd34a")
+RATIO = ("fakes_jets_MLP_20261128T111707Z-ratio", "6781c7fcec0fb696")
 
 # Dataset.
 EVENT_NUMBER = "event"

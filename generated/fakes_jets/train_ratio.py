@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111700Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111707Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T111700Z-numerator", "75a2132dce7e84d9"),
-    "denominator": ("fakes_jets_MLP_20261128T111700Z-denominator", "16a94036154a3369"),
+    "numerator": ("fakes_jets_MLP_20261128T111707Z-numerator", "cfc4ba3dd6dca7af"),
+    "denominator": ("fakes_jets_MLP_20261128T111707Z-denominator", "c86025f485810bb7"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="75ae8f20e87634b1b64e18e37ca2cf6676025add47727cc6967e3483970295b9",
+    parts="b43ae30f429011df36515692bfc88195f4e33df5cc8504605e26dcb983f8c41c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111701Z-ratio", "ea3ea22bd8f25573")
+RATIO = ("fakes_pt_MLP_20261128T111707Z-ratio", "1e6f3ab6cc6ce692")
 
 # Dataset.
 EVENT_NUMBER = "event"

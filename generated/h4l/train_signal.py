@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T111702Z"
+RUN_NAME = "h4l_ResNet_20261128T111708Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9523b581bccff7eb8cd0df52b3354c2db6ee39ec4ce287adbf92750d83d18418",
+    parts="816b8518b5ab52b552d83479b60b71198ffddc221a2274881e17cfc0e4afeff1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

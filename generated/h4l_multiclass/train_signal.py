@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T111702Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T111708Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b9df804e7adddb8b4d05097adbb2cb7f643f36139237179e11c7d623be413b5a",
+    parts="a49e874e4726995041878043de94765a64bd84c58ca5f27fbb66b0be3e7e7b15",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
