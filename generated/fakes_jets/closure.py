@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T111707Z-ratio", "6781c7fcec0fb696")
+RATIO = ("fakes_jets_MLP_20261128T111712Z-ratio", "8db8d896db84677b")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111707Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T111712Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="27a1a1df9514d7309664f46caa1f812ad69906f1a1e04e8f52ffe4a80a847d72",
+    parts="8f50445637728cc2c7b5cc8dcb7518f3ed09d0db0a95ba4a41366806c2d25d5d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111707Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111712Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T111707Z-numerator", "cfc4ba3dd6dca7af"),
-    "denominator": ("fakes_jets_MLP_20261128T111707Z-denominator", "c86025f485810bb7"),
+    "numerator": ("fakes_jets_MLP_20261128T111712Z-numerator", "7920c176d396589c"),
+    "denominator": ("fakes_jets_MLP_20261128T111712Z-denominator", "73ed5cab0c94f301"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b43ae30f429011df36515692bfc88195f4e33df5cc8504605e26dcb983f8c41c",
+    parts="12462a042963e4b0abc31e6556e631618382e70d4eff0ba4766a338f84cc6031",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111707Z-ratio", "1e6f3ab6cc6ce692")
+RATIO = ("fakes_pt_MLP_20261128T111713Z-ratio", "75f6f036b2bc31fa")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111707Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T111713Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e055431aba904eb302734ad430ee612eccd1115bcff313344e76dc3c045844f4",
+    parts="db0ecaca6755e7d64002631894ddb851c002954bddb25836357ed4e453855cb5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

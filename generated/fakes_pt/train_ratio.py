@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111707Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111713Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111707Z-numerator", "6737ba73182b3636"),
-    "denominator": ("fakes_pt_MLP_20261128T111707Z-denominator", "ea3e24562f137f49"),
+    "numerator": ("fakes_pt_MLP_20261128T111713Z-numerator", "1cd1c50910249b66"),
+    "denominator": ("fakes_pt_MLP_20261128T111713Z-denominator", "da485a4e667048b1"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="189d86b94f395e626fa17d997de5df6d04467949451a3132d851d8d47b812e1d",
+    parts="1ec0b552d7456673a8ddf14ac8e5916841d0a0d5e19222213782f0c4f0f4cd46",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T111708Z"
+RUN_NAME = "h4l_ResNet_20261128T111713Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="816b8518b5ab52b552d83479b60b71198ffddc221a2274881e17cfc0e4afeff1",
+    parts="ccec1c7af23791f717906ef9057fc793d133ca21b6c49d1e12e5f95452fb9760",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T111708Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T111713Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a49e874e4726995041878043de94765a64bd84c58ca5f27fbb66b0be3e7e7b15",
+    parts="d7de6d5bd09cf5fb026364360303144214cf40c1840b67b2c107acf8e353463f",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -60,7 +60,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "696c6da6114d5164",
+        "script": "c46a5e883b27c378",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -69,7 +69,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "3420dbb90def1687",
+        "script": "5a3cb0aa5e066bf4",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -79,7 +79,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "c9066dc8903e36e2",
+        "script": "b89b422a6fb54d5f",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -89,7 +89,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "a7ee915099fa7413",
+        "script": "db97beb03aff330d",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -98,7 +98,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "b47fd524e49d99ad",
+        "script": "606e8b2885b7553c",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -107,7 +107,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "0e33b7b70bcf868b",
+        "script": "ac4a65d557aff4d5",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -117,7 +117,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "3e017ee855fe61a6",
+        "script": "fadb66980a954c5d",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -127,7 +127,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "f0e34962197a2cc7",
+        "script": "3ba5bfcac76f8a1d",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -135,7 +135,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T111708Z"
+SWEEP = "h4l_sweep_20261128T111713Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -213,7 +213,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a49e874e4726995041878043de94765a64bd84c58ca5f27fbb66b0be3e7e7b15",
+    parts="d7de6d5bd09cf5fb026364360303144214cf40c1840b67b2c107acf8e353463f",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
