@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111712Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111716Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T111712Z-numerator", "7920c176d396589c"),
-    "denominator": ("fakes_jets_MLP_20261128T111712Z-denominator", "73ed5cab0c94f301"),
+    "numerator": ("fakes_jets_MLP_20261128T111716Z-numerator", "bb2c14146c31913c"),
+    "denominator": ("fakes_jets_MLP_20261128T111716Z-denominator", "812b346efb4cdc77"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="12462a042963e4b0abc31e6556e631618382e70d4eff0ba4766a338f84cc6031",
+    parts="4b09d98179b44fb0cd018b69bee1ad1b059bc4e5c3406a56f825dfdced9ceb22",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

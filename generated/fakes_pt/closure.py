@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111713Z-ratio", "75f6f036b2bc31fa")
+RATIO = ("fakes_pt_MLP_20261128T111717Z-ratio", "6308f3c289956291")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111713Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111717Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111713Z-numerator", "1cd1c50910249b66"),
-    "denominator": ("fakes_pt_MLP_20261128T111713Z-denominator", "da485a4e667048b1"),
+    "numerator": ("fakes_pt_MLP_20261128T111717Z-numerator", "d7556cedcec6f6f8"),
+    "denominator": ("fakes_pt_MLP_20261128T111717Z-denominator", "7ac51bca8f6c2623"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1ec0b552d7456673a8ddf14ac8e5916841d0a0d5e19222213782f0c4f0f4cd46",
+    parts="63f3a6aab4fab993b8874718daf4e9d7248c0dedd68cee13ee28f85695b7e66b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

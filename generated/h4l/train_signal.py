@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T111713Z"
+RUN_NAME = "h4l_ResNet_20261128T111717Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ccec1c7af23791f717906ef9057fc793d133ca21b6c49d1e12e5f95452fb9760",
+    parts="9f4bc92d02b98d1277c199bafe1cebf5e16c1c0862eb8faf8cd93413b2f968c8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

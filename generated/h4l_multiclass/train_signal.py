@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T111713Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T111717Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d7de6d5bd09cf5fb026364360303144214cf40c1840b67b2c107acf8e353463f",
+    parts="285d417ecbb5a238682d62520a580aa82182e60d7f57b94f8e744f2fed197c95",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

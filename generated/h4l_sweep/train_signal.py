@@ -60,7 +60,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "c46a5e883b27c378",
+        "script": "14496d393ea20d06",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -69,7 +69,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "5a3cb0aa5e066bf4",
+        "script": "7069ff4b39d53651",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -79,7 +79,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "b89b422a6fb54d5f",
+        "script": "b8a245ef7dc63a43",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -89,7 +89,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "db97beb03aff330d",
+        "script": "d22a836ec892feab",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -98,7 +98,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "606e8b2885b7553c",
+        "script": "dd17cd06856a8479",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -107,7 +107,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "ac4a65d557aff4d5",
+        "script": "090482deb6da14db",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -117,7 +117,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "fadb66980a954c5d",
+        "script": "edf74c54a2a74bf9",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -127,7 +127,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "3ba5bfcac76f8a1d",
+        "script": "d3a0699d0972d4b6",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -135,7 +135,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T111713Z"
+SWEEP = "h4l_sweep_20261128T111717Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -213,7 +213,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d7de6d5bd09cf5fb026364360303144214cf40c1840b67b2c107acf8e353463f",
+    parts="285d417ecbb5a238682d62520a580aa82182e60d7f57b94f8e744f2fed197c95",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
