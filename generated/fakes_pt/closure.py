@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111717Z-ratio", "6308f3c289956291")
+RATIO = ("fakes_pt_MLP_20261128T112621Z-ratio", "6747fe8527009280")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T111717Z"
+RUN_NAME = "h4l_ResNet_20261128T112621Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9f4bc92d02b98d1277c199bafe1cebf5e16c1c0862eb8faf8cd93413b2f968c8",
+    parts="f3200374ff63cb25239be4678bbbae1561f43b85060702ac924403bc6ae8ff7c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

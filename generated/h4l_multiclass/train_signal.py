@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T111717Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T112621Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="285d417ecbb5a238682d62520a580aa82182e60d7f57b94f8e744f2fed197c95",
+    parts="b8ca25432c490d658ec06dd3cfa392f99b8a11d6c7c1df96b85ae5566fddc96b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

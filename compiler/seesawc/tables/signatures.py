@@ -15,13 +15,12 @@ from typing import Any, Literal
 from attrs import frozen
 
 from seesawc.diagnostics import did_you_mean
+from seesawc.tables.values import LARGEST
 
 Kind = Literal["float", "int", "bool", "str", "floats", "ints", "float_or_floats"]
 WrongParameter = tuple[str, str, str | None]
 
 _LARGEST = 2**63 - 1
-# What torch can multiply weights with; beyond it a step raises.
-_LARGEST_NUMBER = 3.4e38
 _ONE: dict[Kind, str] = {
     "float": "a number",
     "int": "a whole number",
@@ -260,7 +259,7 @@ def _wrong_list(parameter: Parameter, value: Any) -> Iterator[WrongParameter]:
 def _out_of_range(
     parameter: Parameter, place: str, index: int, value: Any
 ) -> Iterator[WrongParameter]:
-    if not isinstance(value, str) and abs(value) > _LARGEST_NUMBER:
+    if not isinstance(value, str) and abs(value) > LARGEST:
         yield parameter.name, f"{place} is beyond what 32 bits hold", None
     elif parameter.ranges:
         allowed = parameter.ranges[index if len(parameter.ranges) > 1 else 0]
@@ -283,7 +282,8 @@ def _wrong_together(signature: Signature, params: Mapping[str, Any]) -> Iterator
         first = _first(params["max_lr"]) / params.get("div_factor", 25.0)
         last = first / params.get("final_div_factor", 1e4)
         for name, rate in (("div_factor", first), ("final_div_factor", last)):
-            if rate > _LARGEST_NUMBER:
+            # Torch can multiply no weights with it.
+            if rate > LARGEST:
                 yield name, f"{name} makes a learning rate of {rate:g}, beyond 32 bits", None
                 return
 
