@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112047Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T112926Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T112047Z-numerator", "2f0c4b3f54465181"),
-    "denominator": ("fakes_pt_MLP_20261128T112047Z-denominator", "85a9d87dd830aa05"),
+    "numerator": ("fakes_pt_MLP_20261128T112926Z-numerator", "e87297fc508cca51"),
+    "denominator": ("fakes_pt_MLP_20261128T112926Z-denominator", "83df6eb3621b7e43"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="70249efc1a2d0cbee5bf9997a8677222738bec0ac62de05b5f1cd2015360926e",
+    parts="95e8f137f8edf8b399e3a9899ef36435bbee127bb74ce1a04808279d4e07f866",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

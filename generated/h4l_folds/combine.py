@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T112047Z-combined"
+COMBINED = "h4l_MLP_20261128T112926Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T112047Z-240b89d968", "a00268e0a6e49354"),
-    ("h4l_MLP_20261128T112047Z-05e813b890", "8fe0481d83a18f3a"),
-    ("h4l_MLP_20261128T112047Z-2623f5482e", "bdaa0415467c1172"),
-    ("h4l_MLP_20261128T112047Z-137351cf1e", "ab8edac424b52b70"),
-    ("h4l_MLP_20261128T112047Z-88f4baaecf", "2ef6874c8d739c45"),
+    ("h4l_MLP_20261128T112926Z-240b89d968", "868cdf0db2173274"),
+    ("h4l_MLP_20261128T112926Z-05e813b890", "f3f48ea575d7c3af"),
+    ("h4l_MLP_20261128T112926Z-2623f5482e", "c73e1e4db44b9532"),
+    ("h4l_MLP_20261128T112926Z-137351cf1e", "a5b421012da1e95b"),
+    ("h4l_MLP_20261128T112926Z-88f4baaecf", "82adb6fbc2b7ea6d"),
 )
 
 # Dataset. The last of two classes is the signal.
