@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T113145Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T113824Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T112925Z-numerator", "9dc61bc1c5070e21"),
-    "denominator": ("fakes_jets_MLP_20261128T112925Z-denominator", "8dbee703d89d1323"),
+    "numerator": ("fakes_jets_MLP_20261128T113824Z-numerator", "2b9e0db06753326a"),
+    "denominator": ("fakes_jets_MLP_20261128T113824Z-denominator", "29f8f6284e896e42"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="90040db55bb4deb4ce9a43ec5690c882c15b9725e43681cf66e0f2ef1e59f5cd",
+    parts="6f677908c10b42d0126a5dcabce3b488fb188fb12455d4fc3481062812e4addd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

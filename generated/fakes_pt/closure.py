@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T113148Z-ratio", "a076af4c095ade01")
+RATIO = ("fakes_pt_MLP_20261128T113825Z-ratio", "29e5c9029284064e")
 
 # Dataset.
 EVENT_NUMBER = "event"

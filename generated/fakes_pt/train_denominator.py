@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112926Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T113825Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c7252ac336ecbf7b048bbf24b5f31031892f3f59683e64ca71e3acfb7e0dff04",
+    parts="b10a8481d032260b31640fa95302e08c6aa0dea78452eb2db0928a23ae11033b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T113148Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T113825Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T112926Z-numerator", "e87297fc508cca51"),
-    "denominator": ("fakes_pt_MLP_20261128T112926Z-denominator", "83df6eb3621b7e43"),
+    "numerator": ("fakes_pt_MLP_20261128T113825Z-numerator", "853bd5e09f06f926"),
+    "denominator": ("fakes_pt_MLP_20261128T113825Z-denominator", "45301bfe1123ac33"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5ead17fae57660e2ff08d9410ca4ec711b4d14fb7ee74d607feb826056df4f7a",
+    parts="90ddd91db257b747bec66bf430773457d97c9d94f4980d83bfd05c719594273a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T113148Z-combined"
+COMBINED = "h4l_MLP_20261128T113826Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T113148Z-240b89d968", "de44e15bcdf85a34"),
-    ("h4l_MLP_20261128T113148Z-05e813b890", "758a6303162b03f1"),
-    ("h4l_MLP_20261128T113148Z-2623f5482e", "58b1a5110248ebd4"),
-    ("h4l_MLP_20261128T113148Z-137351cf1e", "5400db26d7185566"),
-    ("h4l_MLP_20261128T113148Z-88f4baaecf", "471032757e2a961d"),
+    ("h4l_MLP_20261128T113826Z-240b89d968", "b4f48f067543924d"),
+    ("h4l_MLP_20261128T113826Z-05e813b890", "941c9d8a2bbb9f73"),
+    ("h4l_MLP_20261128T113826Z-2623f5482e", "b4585cc8931910e1"),
+    ("h4l_MLP_20261128T113826Z-137351cf1e", "9d08feb534fc6399"),
+    ("h4l_MLP_20261128T113826Z-88f4baaecf", "503b429d0c3e863b"),
 )
 
 # Dataset. The last of two classes is the signal.

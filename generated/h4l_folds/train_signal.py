@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "de44e15bcdf85a34"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "758a6303162b03f1"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "58b1a5110248ebd4"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "5400db26d7185566"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "471032757e2a961d"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "b4f48f067543924d"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "941c9d8a2bbb9f73"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "b4585cc8931910e1"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9d08feb534fc6399"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "503b429d0c3e863b"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T113148Z"
+SWEEP = "h4l_MLP_20261128T113826Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4b26569bd5003a34802829b557fdb36c0918e7c18349fe250b06b88154be9760",
+    parts="95f6a7606e9eed84f50ae8e5866f27f99ec5660850d344df05eb093ce1a990a0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

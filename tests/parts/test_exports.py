@@ -359,6 +359,25 @@ def test_a_classifier_gives_its_probabilities_whatever_it_is_made_of(name: str) 
         assert found.sum(axis=1) == pytest.approx(np.ones(size), abs=1e-6)
 
 
+def test_events_of_which_a_network_is_sure_are_told_apart() -> None:
+    """Background of a good network has scores such as 1e-9, by which one cuts and ranks."""
+
+    class Linear(nn.Module):
+        def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
+            return numerical[:, :1] + 0 * categorical
+
+    features = events()
+    data = dataset(NAMES, MISSING)
+    card = card_for(Linear(), features, data, gives="probability")
+    session = InferenceSession(exported(Linear(), binary_probability, features, card))
+    logits = np.linspace(-80, 80, 161)
+    given = np.stack([logits, logits], axis=1).astype(np.float32)
+    (found,) = session.run(None, {"numerical": given, "categorical": np.zeros((161, 1), int)})
+    wanted = 1 / (1 + np.exp(-logits))
+    assert found[:, 1] == pytest.approx(wanted, rel=1e-5)
+    assert found[:, 0] == pytest.approx(wanted[::-1], rel=1e-5)
+
+
 @pytest.mark.parametrize("act", signatures.activations())
 def test_every_activation_that_a_spec_may_name_has_an_onnx(act: str) -> None:
     """Or it would be known only after hours of training that there is no file."""
