@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T110618Z-ratio", "c3819b29080814e6")
+RATIO = ("fakes_jets_MLP_20261128T112406Z-ratio", "3cb0979999890540")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T110618Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T112406Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a29dcd3866ebf50b3d77d22189c3d52f454abdf8b523474b369487461232d9e6",
+    parts="b1b4a3ccf12e0d261f7de8ae3a34a82a8d0aa0df2cee30bf575134395956ee3b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

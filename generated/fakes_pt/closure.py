@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T110618Z-ratio", "93b04407680d0960")
+RATIO = ("fakes_pt_MLP_20261128T112407Z-ratio", "c677b489272f65f0")
 
 # Dataset.
 EVENT_NUMBER = "event"

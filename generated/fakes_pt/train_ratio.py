@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T110618Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T112407Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="032e13f99f6017bf2d6cbb35a0b633e9a3f4e3a9633b644f04a4152aff5586d3",
+    parts="2fd98a914b3fe44f8a22781b85d44c8a5d0080fded4918e465dbe3dbb8382e3c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

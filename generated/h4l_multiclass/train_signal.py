@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T110618Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T112407Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b6e09e29f77743fc293fc0d6b572c0d230c40124b7dd4f65562912c489b8ae85",
+    parts="fdf11c658e25d548e636b0e11101ea7a870f625d8323202c1e8f9355fb217aa4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
