@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -62,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T104411Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T112206Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T104411Z-numerator", "04e2ecbde888e5b3"),
-    "denominator": ("fakes_jets_MLP_20261128T104411Z-denominator", "ed602c4bb28e77a1"),
+    "numerator": ("fakes_jets_MLP_20261128T112206Z-numerator", "711e31f7c9075782"),
+    "denominator": ("fakes_jets_MLP_20261128T112206Z-denominator", "15b64a9d2082c09d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="906668305e00ad15e69925e4d420f72c852fdabee86d3c199dbe74182ea5c3f1",
+    parts="450cb46fbb6eb9b169fdc814376a8295dc00dd33cfa1d0aeec3226efea349d19",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

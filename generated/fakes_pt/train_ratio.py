@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -62,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T104412Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T112206Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T104412Z-numerator", "2c5a4f677b614235"),
-    "denominator": ("fakes_pt_MLP_20261128T104412Z-denominator", "9929146ae44bbdf5"),
+    "numerator": ("fakes_pt_MLP_20261128T112206Z-numerator", "f93e9778be5fc819"),
+    "denominator": ("fakes_pt_MLP_20261128T112206Z-denominator", "f1bcf5964303448f"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="79acdc374369667b0ec816df9e4a6a00e725545d192a4435e6ec4b1808d96cf9",
+    parts="bcf5461857c3e087c7ca84f9aa13c914a5df80e7348428a17426387160b66edd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

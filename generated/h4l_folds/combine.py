@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T104412Z-combined"
+COMBINED = "h4l_MLP_20261128T112207Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T104412Z-240b89d968", "f0de6d9424705e17"),
-    ("h4l_MLP_20261128T104412Z-05e813b890", "892e90566c019068"),
-    ("h4l_MLP_20261128T104412Z-2623f5482e", "d75f0d7f27aaf386"),
-    ("h4l_MLP_20261128T104412Z-137351cf1e", "8a92fe6c5dfd51bc"),
-    ("h4l_MLP_20261128T104412Z-88f4baaecf", "dd2530fdfe68900a"),
+    ("h4l_MLP_20261128T112207Z-240b89d968", "9c8398e4f3aa86ee"),
+    ("h4l_MLP_20261128T112207Z-05e813b890", "676d617c55c3ef73"),
+    ("h4l_MLP_20261128T112207Z-2623f5482e", "47d0bffb71a5401d"),
+    ("h4l_MLP_20261128T112207Z-137351cf1e", "87316695e324d112"),
+    ("h4l_MLP_20261128T112207Z-88f4baaecf", "e6e6408a45c0d2bb"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -23,6 +23,8 @@ point that failed.
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
+#     "onnx==1.23.2",
+#     "onnxruntime==1.32.0",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
 #     "uproot==5.7.7",
@@ -47,6 +49,7 @@ from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, standard
 from parts.losses import bce
 from parts.machinery.arguments import parse_sweep_arguments
+from parts.machinery.deployed_networks import deploy
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -60,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "f0de6d9424705e17"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "892e90566c019068"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "d75f0d7f27aaf386"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "8a92fe6c5dfd51bc"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "dd2530fdfe68900a"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "9c8398e4f3aa86ee"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "676d617c55c3ef73"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "47d0bffb71a5401d"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "87316695e324d112"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "e6e6408a45c0d2bb"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T104412Z"
+SWEEP = "h4l_MLP_20261128T112207Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -157,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b550b0e10e98d444b6463c0d45b2ed8ee40dc30d5f111800ced864fbd8fd0b07",
+    parts="45e63ab5c73f0d62aa303157cb9a8fb7ee714c82afa14ab52e356d0d2ecbc144",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -281,7 +284,8 @@ def main(run: Run) -> None:
     metrics = {"validation": tracker.metrics(validated)}
     # The cut is chosen on other events than those it is judged on.
     metrics["test"] = binary_metrics(tested, metrics["validation"]["significance_cut"])
-    evaluation.finish(metrics, validated, tested, binary_uncertainties)
+    deployed = deploy(run, classifier, PRECISION, train, test)
+    evaluation.finish(metrics, validated, tested, binary_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ point that failed.
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
+#     "onnx==1.23.2",
+#     "onnxruntime==1.32.0",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -41,6 +43,7 @@ from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, standard
 from parts.losses import bce
 from parts.machinery.arguments import parse_sweep_arguments
+from parts.machinery.deployed_networks import deploy
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -60,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "700b7562076010ef",
+        "script": "58e4ab5d467e9275",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -69,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "de53df422d7c04d1",
+        "script": "7e795c605bd34164",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -79,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "64a49fdff8545fc5",
+        "script": "f9fc421b99976afa",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -89,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "868dd47fac3d43ba",
+        "script": "1ed2400dbf6a22e9",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -98,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "982565eead9483fa",
+        "script": "adfaf9e78b81c331",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -107,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "f4482139ea12dc36",
+        "script": "5a41523e7db5253f",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -117,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "eeddf928d901d836",
+        "script": "88f71ecb7912147e",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -127,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "faea262874a5bade",
+        "script": "d628bbe86c993da3",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -135,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T104412Z"
+SWEEP = "h4l_sweep_20261128T112207Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -213,7 +216,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1f431e4d113c4b50fe7fde5f82d8b1d3df62f14c610daa46d9e558b1e6a1dcfa",
+    parts="ebfdfebd1f87506b78c75c2cb5ec813901a8437e88837459a9c955e75607fd75",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -351,7 +354,8 @@ def main(run: Run) -> None:
     metrics = {"validation": tracker.metrics(validated)}
     # The cut is chosen on other events than those it is judged on.
     metrics["test"] = binary_metrics(tested, metrics["validation"]["significance_cut"])
-    evaluation.finish(metrics, validated, tested, binary_uncertainties)
+    deployed = deploy(run, classifier, PRECISION, train, test)
+    evaluation.finish(metrics, validated, tested, binary_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":
