@@ -958,11 +958,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "combining::test_no_metrics_are_left_where_the_networks_are_not",
         ),
         (
-            "is_new = numbers.read_bytes() != before",
-            "is_new = True",
-            "combining::test_the_same_again_is_the_same_bytes_and_the_same_entry_of_the_tracker",
-        ),
-        (
             '    if (folder / "run.json").exists():\n',
             "    if False:\n",
             "combining::test_the_folder_of_a_run_is_left_alone",
@@ -971,6 +966,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "sorted(found, key=lambda each: each[0])",
             "sorted(found, key=lambda each: -each[0])",
             "cross_validation::test_the_points_of_a_sweep_are_combined_that_are_whole_and_compared",
+        ),
+    ],
+    f"{MACHINERY}/combined_records.py": [
+        (
+            "    if not begins_with(folder.record, metrics):\n",
+            "    if True:\n",
+            "combining::test_the_same_again_is_the_same_bytes_and_the_same_entry_of_the_tracker",
+        ),
+        (
+            "    if not begins_with(folder.record, metrics):\n",
+            "    if not folder.record.exists():\n",
+            "combining::test_other_numbers_are_another_entry",
         ),
     ],
     "templates/combine.py.jinja": [

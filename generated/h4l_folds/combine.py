@@ -30,7 +30,7 @@ from functools import partial
 from pathlib import Path
 
 from parts.arrays import read_folds
-from parts.combinations import check_folds, combine_binary
+from parts.combinations import check_fold_classes, combine_binary
 from parts.combined_plots import combined_binary_figures
 from parts.data_checks import find_data
 from parts.datasets import Dataset, Sample
@@ -115,7 +115,7 @@ def combine_folds(again: str) -> int:
     files = find_data(DATASET, base).files
     check_data_of_folds(trained, fingerprints(files))
     folds = read_folds(DATASET, files, FOLDS)
-    check_folds(folds, CLASSES)
+    check_fold_classes(folds, CLASSES)
     networks = [each.network for each in trained]
     outputs = score_folds(networks, folds, CLASSES, USE_MC_WEIGHTS, USE_CLASS_WEIGHTS)
     combined = combine_binary(outputs, [each.test for each in trained])

@@ -115,7 +115,7 @@ def mean_and_spread(
     return means, {name: float(each.std(ddof=1)) for name, each in values.items()}
 
 
-def check_folds(folds: Sequence[Arrays], classes: Sequence[str]) -> None:
+def check_fold_classes(folds: Sequence[Arrays], classes: Sequence[str]) -> None:
     """Raise `RefusedError` where a class has no events in a fold, or no yield."""
     for number, events in enumerate(folds):
         counts = np.bincount(events.label, minlength=len(classes))

@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from parts.model_cards import ModelCard, written_card
+from parts.ranges import Seen
 from parts.splits import Fold
 from tests.parts.test_model_cards import CARD
 
@@ -40,7 +41,9 @@ def sigmoid_network(slope: float, card: ModelCard) -> bytes:
 
 
 def fold_card(run: str, fold: Fold) -> ModelCard:
-    return replace(CARD, numerical=("x",), categorical=(), derived={}, run=run, split=fold)
+    seen = Seen({"x": (-9.0, 9.0)}, (), {}, ())
+    card = replace(CARD, numerical=("x",), categorical=(), derived={}, seen=seen)
+    return replace(card, run=run, split=fold)
 
 
 def finished_fold(folder: Path, fold: Fold, slope: float = 1.0, script: str = SCRIPT) -> Path:

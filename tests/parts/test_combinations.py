@@ -11,7 +11,7 @@ from parts.combinations import (
     SEED_OF_REPLICAS,
     Combined,
     all_outputs,
-    check_folds,
+    check_fold_classes,
     combine_binary,
     combine_multiclass,
 )
@@ -141,10 +141,10 @@ def arrays(label: list[int], weight: list[float]) -> Arrays:
 
 def test_a_class_that_a_fold_lacks_is_refused_by_name() -> None:
     whole = arrays([0, 1, 1], [1.0, 2.0, -1.0])
-    check_folds([whole, whole], CLASSES)
+    check_fold_classes([whole, whole], CLASSES)
     message = "fold 1: class S has 0 events with weights of sum 0"
     with pytest.raises(RefusedError, match=message):
-        check_folds([whole, arrays([0, 0], [1.0, 1.0])], CLASSES)
+        check_fold_classes([whole, arrays([0, 0], [1.0, 1.0])], CLASSES)
     cancelling = replace(whole, weight=np.array([1.0, 1.0, -1.0]))
     with pytest.raises(RefusedError, match="fold 0: class S has 2 events with weights of sum 0"):
-        check_folds([cancelling, whole], CLASSES)
+        check_fold_classes([cancelling, whole], CLASSES)

@@ -46,7 +46,6 @@ def leave_combined(
     with kept_from_others(folder):
         networks = {f"model_{n}.onnx": each.network.read_bytes() for n, each in enumerate(trained)}
         numbers = folder / COMBINED_METRICS
-        before = numbers.read_bytes() if numbers.is_file() else None
         # Whoever finds it finds all that it tells of.
         numbers.unlink(missing_ok=True)
         deployed = write_deployment(source, folder, networks)
@@ -54,10 +53,10 @@ def leave_combined(
         pictures = save_figures(figures, plots, FINAL)
         obey()
         write_json(numbers, plain_values(combined, trained, networks))
-        places = {"numbers": numbers, "deployed": deployed, "plots": plots}
+        tracker: Path | str = folder.parents[1] / "mlruns" if comet is None else "Comet"
+        places = {"numbers": numbers, "deployed": deployed, "plots": plots, "tracker": tracker}
         report(combined.table(), {"all events": combined.uncertainties}, places)
-        is_new = numbers.read_bytes() != before
-        tell_tracker(folder, combined, trained, pictures, comet, is_new)
+        tell_tracker(folder, combined, trained, pictures, comet)
     return DONE
 
 

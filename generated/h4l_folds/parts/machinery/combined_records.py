@@ -1,6 +1,7 @@
 """What a tracker is told of a combination: an entry beside those of the runs that it combines."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from parts.combinations import Combined
@@ -12,7 +13,7 @@ from parts.machinery.backends import (
     is_mirrored,
 )
 from parts.machinery.fold_runs import TrainedFold
-from parts.machinery.records import Record
+from parts.machinery.records import Record, parsed
 from parts.machinery.runs import RunFolder
 
 # Where Comet's key is, and the project; none: MLflow is the tracker.
@@ -25,7 +26,6 @@ def tell_tracker(
     trained: Sequence[TrainedFold],
     pictures: Sequence[Path],
     comet: Comet,
-    is_new: bool,
 ) -> None:
     """Send metrics and plots to the tracker, as far as it answers.
 
@@ -35,12 +35,13 @@ def tell_tracker(
     folder = RunFolder(run)
     # By `metrics.jsonl`, others would take the folder for that of a run.
     folder.record = run / "combined.jsonl"
-    if is_new or not folder.record.exists():
+    metrics = recorded(combined)
+    if not begins_with(folder.record, metrics):
         for path in (folder.record, folder.mirrored, run / "mlflow.json", run / "comet.json"):
             path.unlink(missing_ok=True)
         record = Record(folder.record)
         entries = [{"artifact": record.named(path)} for path in pictures]
-        record.write_all(0, 0, [recorded(combined), *entries])
+        record.write_all(0, 0, [metrics, *entries])
         record.file.close()
     if not is_mirrored(folder):
         mirror = Mirror(folder, backend_of(folder, trained, comet))
@@ -49,7 +50,10 @@ def tell_tracker(
 
 
 def recorded(combined: Combined) -> dict[str, float]:
-    """Return metrics by the names that the tests of runs have, and what the folds say of them."""
+    """Return metrics by the names that the tests of runs have, and what the folds say of them.
+
+    A value that there is not is left out, as a tracker would.
+    """
     means, spreads = (combined.table()[column] for column in ("mean of folds", "spread"))
     found: dict[str, float] = {}
     for name, value in combined.metrics.items():
@@ -57,7 +61,14 @@ def recorded(combined: Combined) -> dict[str, float]:
         found[f"test_{name}_uncertainty"] = combined.uncertainties[name]
         found[f"test_{name}_mean_of_folds"] = means[name]
         found[f"test_{name}_spread_of_folds"] = spreads[name]
-    return found
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def begins_with(record: Path, metrics: Mapping[str, float]) -> bool:
+    """Whether a record is there, and is that of these metrics."""
+    lines = record.read_bytes().splitlines() if record.is_file() else []
+    said = parsed(lines[0]) if lines else {}
+    return {name: said[name] for name in said if name not in ("step", "epoch", "time")} == metrics
 
 
 def backend_of(folder: RunFolder, trained: Sequence[TrainedFold], comet: Comet) -> Backend:
