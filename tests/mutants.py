@@ -2623,12 +2623,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "folds::test_what_combines_is_one_task_without_a_gpu",
         ),
     ],
-    f"{COMPILER}/jobs/submission.py": [
+    f"{COMPILER}/jobs/submitted.py": [
         (
             "after = (*jobs, *(waiting.jobs if waiting else ()))",
             "after = jobs[:1]",
             "closings::test_folds_of_divided_arrays_are_combined_after_all_of_them",
         ),
+    ],
+    f"{COMPILER}/jobs/submission.py": [
         (
             "if len(parts) > 1 or (waiting and waiting.jobs):",
             "if False:",
