@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T112206Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T112628Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="78d159fb2c7ba9b1891571e807175fb80e6537e8d388d39c0a829f8494855b83",
+    parts="6942a239fe3a7a85f344b6f8c7bc64573cd2dd920e88cc319018a3142addecb3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

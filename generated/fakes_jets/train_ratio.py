@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T112206Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T112628Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T112206Z-numerator", "711e31f7c9075782"),
-    "denominator": ("fakes_jets_MLP_20261128T112206Z-denominator", "15b64a9d2082c09d"),
+    "numerator": ("fakes_jets_MLP_20261128T112628Z-numerator", "542512825b941715"),
+    "denominator": ("fakes_jets_MLP_20261128T112628Z-denominator", "e35764334243d5c1"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="450cb46fbb6eb9b169fdc814376a8295dc00dd33cfa1d0aeec3226efea349d19",
+    parts="7381cf4b0f5226f1311879cf46487023fadb02f9c68b51b8e24cc4eafa765ced",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

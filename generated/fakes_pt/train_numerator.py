@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112206Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T112629Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e5367c6998e15465f29396766bc080c75cc55a2cacf261ef07ee0ccd69f6805d",
+    parts="bf227513cd442771a3fb26ce1a1b6bf118bcab2e4646281ba032590bd84bbbb1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

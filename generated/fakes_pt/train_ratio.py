@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112206Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T112629Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T112206Z-numerator", "f93e9778be5fc819"),
-    "denominator": ("fakes_pt_MLP_20261128T112206Z-denominator", "f1bcf5964303448f"),
+    "numerator": ("fakes_pt_MLP_20261128T112629Z-numerator", "fbaa85507bc7327e"),
+    "denominator": ("fakes_pt_MLP_20261128T112629Z-denominator", "d95507907d3b6f8c"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="bcf5461857c3e087c7ca84f9aa13c914a5df80e7348428a17426387160b66edd",
+    parts="70249efc1a2d0cbee5bf9997a8677222738bec0ac62de05b5f1cd2015360926e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

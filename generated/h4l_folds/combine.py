@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T112207Z-combined"
+COMBINED = "h4l_MLP_20261128T112629Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T112207Z-240b89d968", "9c8398e4f3aa86ee"),
-    ("h4l_MLP_20261128T112207Z-05e813b890", "676d617c55c3ef73"),
-    ("h4l_MLP_20261128T112207Z-2623f5482e", "47d0bffb71a5401d"),
-    ("h4l_MLP_20261128T112207Z-137351cf1e", "87316695e324d112"),
-    ("h4l_MLP_20261128T112207Z-88f4baaecf", "e6e6408a45c0d2bb"),
+    ("h4l_MLP_20261128T112629Z-240b89d968", "dbaf1df4ce41d7b3"),
+    ("h4l_MLP_20261128T112629Z-05e813b890", "62a38b52a6804f2d"),
+    ("h4l_MLP_20261128T112629Z-2623f5482e", "4ab79a858fd048b8"),
+    ("h4l_MLP_20261128T112629Z-137351cf1e", "68771df03ba70049"),
+    ("h4l_MLP_20261128T112629Z-88f4baaecf", "039633d1ba919484"),
 )
 
 # Dataset. The last of two classes is the signal.

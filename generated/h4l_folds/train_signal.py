@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "9c8398e4f3aa86ee"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "676d617c55c3ef73"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "47d0bffb71a5401d"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "87316695e324d112"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "e6e6408a45c0d2bb"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "dbaf1df4ce41d7b3"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "62a38b52a6804f2d"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "4ab79a858fd048b8"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "68771df03ba70049"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "039633d1ba919484"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T112207Z"
+SWEEP = "h4l_MLP_20261128T112629Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="45e63ab5c73f0d62aa303157cb9a8fb7ee714c82afa14ab52e356d0d2ecbc144",
+    parts="08e5c2d8bfda7737b7060ea2747dc50d835e768de1a3d955a3fdfc263807cbbe",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from parts import activations, exports
 from parts.activations import Activated, Softabs
 from parts.agreements import ExportError
-from parts.applications import deviation, mean, member_factors, read_network
+from parts.applications import member_factors
 from parts.cracks import Crack
 from parts.datasets import Dataset
 from parts.density_losses import tangent_link
@@ -38,6 +38,7 @@ from parts.inputs import (
 )
 from parts.machinery.exits import RefusedError
 from parts.models import MLP, ResNet, binary_probability, class_probability
+from parts.networks import read_network
 from seesawc.rules.fakes import OUTPUTS
 from seesawc.tables import signatures
 from tests.parts.exported import card_for, exported_factor, write_factor
@@ -156,9 +157,9 @@ def exported_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_missing_column_and_a_jagged_one_are_named(exported_file: Path) -> None:
-    with pytest.raises(RefusedError, match="no column eta"):
+    with pytest.raises(RefusedError, match="no column 'eta'"):
         member_factors(exported_file, {"pt": [1.0], "n_jets": [1]})
-    with pytest.raises(RefusedError, match="no column eta of one number each"):
+    with pytest.raises(RefusedError, match="no column 'eta' of one number each"):
         member_factors(exported_file, {"pt": [1.0], "eta": [[1.0, 2.0]], "n_jets": [1]})
 
 
@@ -201,7 +202,7 @@ def test_what_the_training_has_not_seen_is_counted_and_said(
     exported_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Training has pt and eta from 1 to 101, eta may be missing, and n_jets from 0 to 4."""
-    seen = read_network(exported_file).seen
+    seen = read_network(exported_file).card.seen
     (low, high), ends = seen.ranges["pt"], seen.ranges["eta"]  # type: ignore[misc]
     features = events()["numerical"]
     assert (low, high) == (features[:, 0].min().item(), features[:, 0].max().item())
@@ -261,25 +262,18 @@ def test_the_metadata_say_all_that_applying_it_needs(exported_file: Path) -> Non
 
 
 def test_a_network_is_read_as_it_was_written(exported_file: Path, tmp_path: Path) -> None:
-    network = read_network(exported_file)
-    assert (network.columns, network.missing, network.crack) == (NAMES, MISSING, CRACK)
-    assert network.derived == {}
+    card = read_network(exported_file).card
+    assert {name: getattr(card, name) for name in NAMES} == NAMES
+    assert (card.missing, card.crack, card.derived) == (MISSING, CRACK, {})
     features = events()
     with_nan = tmp_path / "nan.onnx"
     write(with_nan, network_of_one(), features, NAMES, math.nan)
-    network = read_network(with_nan)
-    assert network.crack is None
-    assert network.missing is not None
-    assert math.isnan(network.missing)
+    card = read_network(with_nan).card
+    assert card.crack is None
+    assert card.missing is not None
+    assert math.isnan(card.missing)
     write(with_nan, network_of_one(), features, NAMES, None)
-    assert read_network(with_nan).missing is None
-
-
-def test_mean_and_deviation_over_members() -> None:
-    factors = np.array([[0.1, 0.3], [0.2, 0.2]])
-    assert mean(factors) == pytest.approx([0.2, 0.2])
-    assert deviation(factors) == pytest.approx([0.1 * np.sqrt(2), 0])
-    assert deviation(factors[:, :1]).tolist() == [0, 0]
+    assert read_network(with_nan).card.missing is None
 
 
 INPUTS: dict[str, dict[str, Any]] = {

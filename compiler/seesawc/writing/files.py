@@ -10,7 +10,7 @@ from seesawc.tables.resolution import Experiment
 from seesawc.writing import batch, parts
 from seesawc.writing.combinations import Combination, combinations
 from seesawc.writing.runs import PlannedCombination, PlannedRun, named
-from seesawc.writing.scripts import COMBINE, SCRIPT, Script, Scripts, stage_script
+from seesawc.writing.scripts import APPLY, COMBINE, SCRIPT, Script, Scripts, stage_script
 
 
 @frozen
@@ -44,7 +44,7 @@ def signal(
         script, rows = scripts.sweep(found, runs, points, [point.summary for point, _ in checked])
     else:
         script = scripts.plain(found)
-    made, combined = {SCRIPT: script}, tuple[Combination, ...]()
+    made, combined = {SCRIPT: script, APPLY: scripts.applying()}, tuple[Combination, ...]()
     if found.dataset_config.every_fold:
         folded = [point for point, _ in checked]
         combined = tuple(combinations(name, folded, runs, points, rows))

@@ -158,9 +158,13 @@ class Scripts:
         place = {"SPEC_FOLDER": self.spec_folder, "RATIO": _known(scripts, ratio)}
         group = Group(title, place)
         scripts[CLOSURE] = self._alone(_with(closure, group))
-        text = (templates() / APPLY).read_text(encoding="ascii")
-        scripts[APPLY] = Script(text, parts.needed_by(templates(), text))
+        scripts[APPLY] = self.applying()
         return scripts, rows
+
+    def applying(self) -> Script:
+        """Return the script that applies what any experiment has trained."""
+        text = (templates() / APPLY).read_text(encoding="ascii")
+        return Script(text, parts.needed_by(templates(), text))
 
     def _alone(self, outline: Outline) -> Script:
         return self._compose(outline, outline.groups, self._filled(outline))
