@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T112628Z-ratio", "069fe6ed1596c343")
+RATIO = ("fakes_jets_MLP_20261128T113107Z-ratio", "77a8031c363c9dc2")
 
 # Dataset.
 EVENT_NUMBER = "event"

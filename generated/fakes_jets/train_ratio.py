@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T112628Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T113107Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T112628Z-numerator", "542512825b941715"),
-    "denominator": ("fakes_jets_MLP_20261128T112628Z-denominator", "e35764334243d5c1"),
+    "numerator": ("fakes_jets_MLP_20261128T113107Z-numerator", "148b651f71d1b935"),
+    "denominator": ("fakes_jets_MLP_20261128T113107Z-denominator", "fc6a4b89b2de04a5"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7381cf4b0f5226f1311879cf46487023fadb02f9c68b51b8e24cc4eafa765ced",
+    parts="3e8c4d58c236ef232f4e18467bca3b562915c01050b1629a6dc3e88c1e42122e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

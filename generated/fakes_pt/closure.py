@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T112629Z-ratio", "e3bf0a6d3b1bda4b")
+RATIO = ("fakes_pt_MLP_20261128T113110Z-ratio", "1243f2f4b072dffc")
 
 # Dataset.
 EVENT_NUMBER = "event"

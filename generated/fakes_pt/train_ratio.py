@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112629Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T113110Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T112629Z-numerator", "fbaa85507bc7327e"),
-    "denominator": ("fakes_pt_MLP_20261128T112629Z-denominator", "d95507907d3b6f8c"),
+    "numerator": ("fakes_pt_MLP_20261128T113110Z-numerator", "5af1df2a11e73b9a"),
+    "denominator": ("fakes_pt_MLP_20261128T113110Z-denominator", "a71a14e495b121a2"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="70249efc1a2d0cbee5bf9997a8677222738bec0ac62de05b5f1cd2015360926e",
+    parts="95e8f137f8edf8b399e3a9899ef36435bbee127bb74ce1a04808279d4e07f866",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T112629Z-combined"
+COMBINED = "h4l_MLP_20261128T113111Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T112629Z-240b89d968", "dbaf1df4ce41d7b3"),
-    ("h4l_MLP_20261128T112629Z-05e813b890", "62a38b52a6804f2d"),
-    ("h4l_MLP_20261128T112629Z-2623f5482e", "4ab79a858fd048b8"),
-    ("h4l_MLP_20261128T112629Z-137351cf1e", "68771df03ba70049"),
-    ("h4l_MLP_20261128T112629Z-88f4baaecf", "039633d1ba919484"),
+    ("h4l_MLP_20261128T113111Z-240b89d968", "27d212cfdc7607c7"),
+    ("h4l_MLP_20261128T113111Z-05e813b890", "03b9e4e4d8fc8c0d"),
+    ("h4l_MLP_20261128T113111Z-2623f5482e", "907678c6c2511b9f"),
+    ("h4l_MLP_20261128T113111Z-137351cf1e", "d3c3761b1bb35ba9"),
+    ("h4l_MLP_20261128T113111Z-88f4baaecf", "cbed85e21f42835b"),
 )
 
 # Dataset. The last of two classes is the signal.

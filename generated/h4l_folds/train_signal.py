@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "dbaf1df4ce41d7b3"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "62a38b52a6804f2d"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "4ab79a858fd048b8"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "68771df03ba70049"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "039633d1ba919484"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "27d212cfdc7607c7"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "03b9e4e4d8fc8c0d"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "907678c6c2511b9f"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "d3c3761b1bb35ba9"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "cbed85e21f42835b"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T112629Z"
+SWEEP = "h4l_MLP_20261128T113111Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="08e5c2d8bfda7737b7060ea2747dc50d835e768de1a3d955a3fdfc263807cbbe",
+    parts="b0fd306db00ae54e31e47cd9013525bbbff3c9a18bc836bba6490166795f6bb6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

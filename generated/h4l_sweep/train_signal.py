@@ -63,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "92b3baad7f9e5d89",
+        "script": "e36d61c732c99e50",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -72,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "c4c381f54f49380e",
+        "script": "8923c542762d918e",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -82,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "83c5383e70623cc0",
+        "script": "292a030fcb4236f4",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -92,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "cc504120e47ec429",
+        "script": "e464d326e3d13769",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -101,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "af099ec3292d8b11",
+        "script": "c8039d203d2e62cc",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -110,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "4064b81431f4ae7c",
+        "script": "551d6befa82fd71d",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -120,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "c402cd1fb2b90627",
+        "script": "bf7f4325f48a7820",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -130,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "dfea5e1614bce326",
+        "script": "1b21aae9c2bd9079",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -138,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T112629Z"
+SWEEP = "h4l_sweep_20261128T113111Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -216,7 +216,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="09edef587f358de1c5129086fe52e6f4b3307268f6216f72277e4c840c4cd3be",
+    parts="3f243988f7d73c21c41cc71289598bf21bcc7adcbf7aab3c8c881a59111e0f01",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
