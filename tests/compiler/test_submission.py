@@ -324,7 +324,7 @@ def test_a_cluster_that_takes_no_arrays_is_refused_with_that_reason() -> None:
     stand_in("sbatch", "touch called")
     job = sweep(1500)
     with pytest.raises(CompileError, match="this cluster takes no arrays: MaxArraySize = 0"):
-        submission.submit(job, job.compiled.runs)
+        submitted.submit(job, job.compiled.runs)
     assert not Path("called").exists()
 
 
