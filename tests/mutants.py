@@ -48,6 +48,7 @@ FILES = {
     "apply": "tests/test_apply.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
+    "deployed": "tests/runs/test_deployed.py",
 }
 
 
@@ -86,6 +87,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     "templates/train_signal.py.jinja": [
+        (
+            "deploy(run, classifier, PRECISION, train, test)",
+            "deploy(run, classifier, PRECISION, test, train)",
+            "deployed::test_what_is_deployed_names_its_run_and_its_split",
+        ),
         (
             "classifier = build_classifier(train, categories)",
             "classifier = build_classifier(test, categories)",
@@ -158,8 +164,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("dropout=DROPOUT,", "dropout=0.0,", "wiring::test_dropout_takes_part_in_training_alone"),
         (
-            "evaluation.finish(metrics, validated, tested,",
-            "evaluation.finish(metrics, validated, validated,",
+            "validated, tested, {{ uncertainties }}, deployed",
+            "validated, validated, {{ uncertainties }}, deployed",
             "wiring::test_the_plots_of_the_test_show_test_events",
         ),
         (
@@ -482,11 +488,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "    if np.isnan(eta).any():",
             "    if np.isnan(eta).all():",
             "applications::test_whether_a_lepton_is_in_the_crack_is_never_guessed",
-        ),
-        (
-            'json.loads(said["crack"])',
-            'json.loads(said.get("crack", "null"))',
-            "applications::test_a_network_that_does_not_say_what_it_takes_is_refused",
         ),
         (
             "array[start : start + CHUNK]",
@@ -870,21 +871,79 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "events::test_a_feature_without_a_logarithm_is_refused_in_any_split",
         ),
     ],
+    f"{PARTS}/agreements.py": [
+        (
+            '"probability": 1e-5',
+            '"probability": 1e-4',
+            "exports::test_a_file_that_says_something_else_is_none",
+        ),
+        (
+            "    return [*chunks, *few, *odd]",
+            "    return [*chunks, *few]",
+            "exports::test_a_file_that_says_something_else_is_none",
+        ),
+        (
+            "    return float(far.max(",
+            "    return float(np.nan_to_num(far).max(",
+            "agreements::test_differences_are_those_of_probabilities_or_shares_of_factors",
+        ),
+        (
+            "next(value for value in count() if value not in known)",
+            "0",
+            "agreements::test_each_category_is_one_that_training_did_not_have",
+        ),
+        (
+            "for most in (0, 1)]",
+            "for most in (1, 1)]",
+            "agreements::test_all_events_are_compared_and_one_and_none_of_them",
+        ),
+    ],
     f"{PARTS}/exports.py": [
         (
-            "None if crack is None else asdict(crack)",
-            "None",
-            "exports::test_the_metadata_say_all_that_applying_it_needs",
+            "copy.deepcopy(own).float()",
+            "own.float()",
+            "exports::test_another_precision_is_exported_in_single_and_what_that_changes_is_said",
         ),
         (
-            "rtol=1e-3, atol=1e-6",
-            "rtol=1e3, atol=1e-6",
-            "exports::test_a_file_that_differs_is_not_written",
+            "    if not far <= LIMITS[card.gives]:",
+            "    if far > LIMITS[card.gives]:",
+            "exports::test_a_file_that_gives_no_number_where_the_network_does_is_none",
         ),
         (
-            "return torch.exp(self.log_ratio(numerical",
-            "return torch.exp(-self.log_ratio(numerical",
-            "fakes_wiring::test_what_is_applied_is_the_best_fake_factor",
+            ").cpu().eval()",
+            ").cpu()",
+            "exports::test_a_classifier_gives_its_probabilities_whatever_it_is_made_of",
+        ),
+    ],
+    f"{PARTS}/model_cards.py": [
+        (
+            "json.loads(metadata[name])",
+            'json.loads(metadata.get(name, "null"))',
+            "applications::test_a_network_that_does_not_say_what_it_takes_is_refused",
+        ),
+    ],
+    f"{PARTS}/sightings.py": [
+        (
+            "            lacks |= absent.any(0)",
+            "            lacks = absent.any(0)",
+            "sightings::test_ranges_are_of_values_that_exist",
+        ),
+    ],
+    f"{MACHINERY}/deployed_networks.py": [
+        (
+            "return torch.exp(ratio.link(logits))",
+            "return torch.exp(-ratio.link(logits))",
+            "deployed_networks::test_a_fake_factor_is_the_exponential_of_its_logarithm",
+        ),
+        (
+            "        remove_deployment(run.folder.path)\n",
+            "",
+            "deployed_networks::test_a_network_without_a_file_is_not_deployed_and_a_line_says_so",
+        ),
+        (
+            'said.get("tree", said.get("table"))',
+            'said.get("table")',
+            "deployed_networks::test_the_file_says_all_that_there_is_to_know",
         ),
     ],
     f"{PARTS}/fake_plots.py": [
@@ -1262,8 +1321,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "deployments::test_a_folder_that_cannot_be_filled_is_not_there",
         ),
         (
-            "{} if lacking else {**there,",
-            "{**there,",
+            "        return {}\n    there",
+            "    there",
             "deployments::test_without_a_file_the_network_lies_alone_and_a_line_says_so",
         ),
     ],

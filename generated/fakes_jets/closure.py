@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T110745Z-ratio", "95d068d7e9e15356")
+RATIO = ("fakes_jets_MLP_20261128T111946Z-ratio", "9dc69afe43e60e77")
 
 # Dataset.
 EVENT_NUMBER = "event"

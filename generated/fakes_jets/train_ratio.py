@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -62,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T110745Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T111946Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T110745Z-numerator", "54655ee0c1382cc5"),
-    "denominator": ("fakes_jets_MLP_20261128T110745Z-denominator", "b8b2c30822e144a9"),
+    "numerator": ("fakes_jets_MLP_20261128T111946Z-numerator", "67eb61ac01623f32"),
+    "denominator": ("fakes_jets_MLP_20261128T111946Z-denominator", "f583a26fce495ac6"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b7c541e5f0691f0864b7ee41c60533f8f80b7cfd2318f7276d3fa22eca327292",
+    parts="8795caaa6cc469cc1bc1944d7db60578e2cc6a906de07b06cc770aec0bbe6651",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

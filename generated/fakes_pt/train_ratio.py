@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -62,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T110745Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T111947Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T110745Z-numerator", "a9236a42913a8887"),
-    "denominator": ("fakes_pt_MLP_20261128T110745Z-denominator", "0eb72fd5994c215d"),
+    "numerator": ("fakes_pt_MLP_20261128T111947Z-numerator", "d01511d10f906250"),
+    "denominator": ("fakes_pt_MLP_20261128T111947Z-denominator", "233146775fc375f2"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="243917229835a9f3f4f7afb7e8ff16c89e073a52ead63a82606a0c5aa9653d6f",
+    parts="a3c1ff078efa4da47647089e11c28d76a760c12124c7951b756de0ccc10e0044",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -104,6 +104,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "save_top_k": 1,
         "save_every_n_minutes": 10.0,
         "gradient_clip_val": None,
+        "export_onnx": True,
     },
     "slurm_config": {
         "partition": None,

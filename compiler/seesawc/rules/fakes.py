@@ -176,5 +176,11 @@ def training(spec: Spec, experiment: Experiment) -> Faults:
     for name in ("label_smoothing", "gamma"):
         if getattr(table.loss_params, name) is not None:
             yield Fault((TRAINING, "loss_params", name), f"{loss} has no {name}", "leave it out")
+    if not table.export_onnx:
+        yield Fault(
+            (TRAINING, "export_onnx"),
+            "closure.py and apply.py need the network of the ratio",
+            "export_onnx = true, or leave it out",
+        )
     if table.clip_quantile is not None and not table.clip_quantile > 0:
         yield Fault((TRAINING, "clip_quantile"), "no weight would be left", "such as 0.998")

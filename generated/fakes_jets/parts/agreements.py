@@ -28,6 +28,10 @@ COMPARED_AT_ONCE = 8_192
 MIXED = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
+class ExportError(Exception):
+    """There is no file that says what a network says."""
+
+
 def compared_events(
     events: Mapping[str, Tensor], module: nn.Module, card: ModelCard
 ) -> list[dict[str, Tensor]]:
@@ -80,14 +84,9 @@ def differs_by(
     """Return the largest difference between a file and a module, in the measure of `LIMITS`.
 
     Of each chunk, the module takes the features in its own precision. It is nan where one of the
-    two is.
+    two is. Raises `ExportError` for a file that cannot be used.
     """
-    options = onnxruntime.SessionOptions()
-    # Its own choice would be as many as the node has cores.
-    options.intra_op_num_threads = torch.get_num_threads()
-    session: Any = onnxruntime.InferenceSession(
-        content, options, providers=["CPUExecutionProvider"]
-    )
+    session = Session(content)
     kind = next((each.dtype for each in module.parameters()), torch.float32)
     found = [0.0]
     for chunk in chunks:
@@ -96,8 +95,31 @@ def differs_by(
             taken = [in_precision(kind, tensor) for tensor in chunk.values()]
             wanted = module(*taken).double().numpy()
         given = {name: in_precision(torch.float32, t).numpy() for name, t in chunk.items()}
-        found.append(difference(session.run(None, given)[0], wanted, card))
+        found.append(difference(session.run(given), wanted, card))
     return float(np.max(found))
+
+
+class Session:
+    """A file that ONNX Runtime has opened; raises `ExportError`, as its errors are of no class."""
+
+    def __init__(self, content: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        # Its own choice would be as many as the node has cores.
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            self.opened: Any = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime cannot open it: {error}") from error
+
+    def run(self, features: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Return what the file gives for features (event, feature) by input."""
+        try:
+            [found] = self.opened.run(None, features)
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime cannot use it: {error}") from error
+        return np.asarray(found)
 
 
 def in_precision(kind: torch.dtype, tensor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from parts.progress_lines import ProgressLine
 from parts.ranges import Findings
 from parts.readers import Reader, Table, quoted
 from parts.scored_columns import Choices, Found, ScoredColumns
-from parts.scored_files import Format, format_of, opened
+from parts.scored_files import Format, Scored, format_of, opened
 from parts.splits import SPLITS
 
 # Events that are read at a time.
@@ -138,11 +139,10 @@ def named_table(application: Application, kind: Format, choices: Choices) -> str
 
 def apply_to_file(application: Application, task: Task, choices: Choices) -> Counts:
     """Score the events of a file; raises `RefusedError`."""
+    where = f"{quoted(task.source)}: "
     with task.reader.open(task.source) as table:
         columns = ScoredColumns(application, choices, task.source, table.schema)
         types = columns.types(None if task.beside else first_events(columns, table))
-        progress = ProgressLine(task.source.name, table.schema.n_events)
-        counts = Counts()
         with opened(
             task.source,
             task.out,
@@ -152,16 +152,36 @@ def apply_to_file(application: Application, task: Task, choices: Choices) -> Cou
             overwrite=choices.overwrite,
         ) as scored:
             try:
-                for chunk, rows in chunks_in(columns, table):
-                    found = columns.found(chunk, rows)
-                    scored.add(as_types(found.columns, types), found.kept)
-                    counts.add(found)
-                    progress.add(chunk.size)
+                counts = write_scores(columns, types, table, scored)
             except ExpressionError as error:
-                raise RefusedError(f"{quoted(task.source)}: {error}") from error
-            finally:
-                progress.clear()
-            application.finish(choices.accept_ranges, f"{quoted(task.source)}: ")
+                raise RefusedError(f"{where}{error}") from error
+            application.finish(choices.accept_ranges, where)
+    return counts
+
+
+def write_scores(
+    columns: ScoredColumns, types: Mapping[str, np.dtype[Any]], table: Table, scored: Scored
+) -> Counts:
+    """Add all events of a file to the output, which is written while the next are scored.
+
+    Raises `ExpressionError` and `RefusedError`.
+    """
+    counts = Counts()
+    progress = ProgressLine(columns.path.name, table.schema.n_events)
+    try:
+        with ThreadPoolExecutor(1) as writer:
+            before: Future[None] | None = None
+            for chunk, rows in chunks_in(columns, table):
+                found = columns.found(chunk, rows)
+                if before is not None:
+                    before.result()
+                before = writer.submit(scored.add, as_types(found.columns, types), found.kept)
+                counts.add(found)
+                progress.add(chunk.size)
+            if before is not None:
+                before.result()
+    finally:
+        progress.clear()
     return counts
 
 

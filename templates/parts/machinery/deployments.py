@@ -20,8 +20,7 @@ def write_deployment(source: Path, run: Path, networks: Mapping[str, bytes]) -> 
     It is there whole or not at all. Without the script or one of its parts in `source`, the
     networks lie there alone.
     """
-    folder = deployment(run)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    folder, unfinished = deployment(run), unfinished_deployment(run)
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         for name, content in {**applying(source, folder), **networks}.items():
@@ -37,6 +36,17 @@ def write_deployment(source: Path, run: Path, networks: Mapping[str, bytes]) -> 
         raise
     sync_folder(folder.parent)
     return folder
+
+
+def remove_deployment(run: Path) -> None:
+    """Remove what a start has left that was killed before its end."""
+    for folder in (deployment(run), unfinished_deployment(run)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unfinished_deployment(run: Path) -> Path:
+    """Return where the folder is put together."""
+    return run / f"{deployment(run).name}.unfinished"
 
 
 def applying(source: Path, folder: Path) -> dict[str, bytes]:

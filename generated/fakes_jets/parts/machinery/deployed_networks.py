@@ -1,20 +1,20 @@
 """The network of a training that has ended, left in its run as a file that says what it is."""
 
-import shutil
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from parts.agreements import ExportError
 from parts.classifiers import Classifier
 from parts.cracks import Crack
 from parts.datasets import Sample
 from parts.events import Events
-from parts.exports import ExportError, exported
-from parts.machinery.deployments import write_deployment
+from parts.exports import exported
+from parts.machinery.deployments import remove_deployment, write_deployment
 from parts.machinery.launches import Run
-from parts.machinery.ratios import NETWORK, deployment
+from parts.machinery.ratios import NETWORK
 from parts.model_cards import CardSample, ModelCard
 from parts.readers import Reader
 from parts.sightings import seen_by
@@ -33,8 +33,7 @@ def deploy(
         content = exported(classifier.network, classifier.link, by_input(test), card)
     except ExportError as error:
         print(f"warning: the network is not deployed: {error}")
-        # What a start has left that was killed before its end.
-        shutil.rmtree(deployment(run.folder.path), ignore_errors=True)
+        remove_deployment(run.folder.path)
         return None
     return write_deployment(run.code.script.parent, run.folder.path, {NETWORK: content})
 
