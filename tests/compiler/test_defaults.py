@@ -61,6 +61,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "derived": {},
         "missing": None,
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        "folds": None,
+        "fold": None,
         "logarithmic": (),
         "scaling": "standard",
         "batch_size": 1024,

@@ -26,6 +26,7 @@ from seesawc.tables.values import PLACE
 
 SIGNAL_LOSSES = ("bce", "cross_entropy", "focal", "mse")
 BINARY_METRICS = ("auc", "average_precision", "accuracy", "significance")
+ALL_TESTED = "all events are tested, for the checkpoint was trained on none of them"
 
 
 def check(
@@ -263,12 +264,13 @@ def _negative_weights(_: Spec, experiment: Experiment) -> Faults:
 
 
 def _split(spec: Spec, experiment: Experiment) -> Faults:
-    if tests_everything(experiment.model_config):
-        if spec.dataset_config.split != SplitTable():
-            message = "all events are tested, for the checkpoint was trained on none of them"
-            yield Fault((DATASET, "split"), message, "leave it out", "key")
-        return
     split = experiment.dataset_config.split
+    if tests_everything(experiment.model_config):
+        if spec.dataset_config.split not in (None, SplitTable()):
+            yield Fault((DATASET, "split"), ALL_TESTED, "leave it out", "key")
+        return
+    if split is None:
+        return
     shares = (split.train, split.validation, split.test)
     if abs(sum(shares) - 1) > 1e-9:
         yield Fault(
@@ -278,6 +280,30 @@ def _split(spec: Spec, experiment: Experiment) -> Faults:
         )
     elif min(shares) <= 0:
         yield Fault((DATASET, "split"), "a split without events", "every share above 0")
+
+
+def _folds(spec: Spec, experiment: Experiment) -> Faults:
+    table, model = spec.dataset_config, experiment.model_config
+    if table.folds is None:
+        if table.fold is not None:
+            message = "fold says which one is tested, and there are no folds"
+            yield Fault((DATASET, "fold"), message, "folds = 5, or leave it out", "key")
+        return
+    if table.split is not None:
+        hint = "split or folds"
+        yield Fault((DATASET, "split"), "folds divide the events already", hint, "key")
+        yield Fault((DATASET, "folds"), "split divides the events already", hint, "key")
+    if table.fold is not None and table.fold >= table.folds:
+        hint = f"0 to {table.folds - 1}"
+        yield Fault((DATASET, "fold"), f"there is no fold {table.fold} of {table.folds}", hint)
+    if tests_everything(model):
+        yield Fault((DATASET, "folds"), ALL_TESTED, "leave it out", "key")
+    elif model.load_checkpoint and table.fold is None and model.checkpoint_events != "unseen":
+        yield Fault(
+            (MODEL, "load_checkpoint"),
+            "the checkpoint was trained on events that other folds test",
+            'fold, the one that it was trained for; or checkpoint_events = "unseen"',
+        )
 
 
 def _model(spec: Spec, experiment: Experiment) -> Faults:
@@ -563,6 +589,7 @@ SHARED: tuple[Check, ...] = (
     _labels,
     _fingerprints,
     _split,
+    _folds,
     _model,
     _monitor,
     _optimizer,

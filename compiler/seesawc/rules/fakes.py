@@ -62,6 +62,11 @@ def requirements(spec: Spec, _: Experiment) -> Faults:
             "the density of fakes is a difference: of weights, the sign is the method",
             'negative_weights = "keep"',
         )
+    for name in ("folds", "fold"):
+        if getattr(spec.dataset_config, name) is not None:
+            message = "fakes are not cross-validated: closure is tested on leptons that none of the"
+            message += " three trainings has seen, and each fold would need three of its own"
+            yield Fault((DATASET, name), message, "split; n_members for the spread", "key")
     for name in ("classes", "class_values", "drop_other_classes", "class_labels"):
         if getattr(spec.dataset_config, name):
             yield Fault((DATASET, name), "fakes have no classes", "leave it out", "key")

@@ -59,6 +59,12 @@ def after(experiment: Experiment, template: str) -> Outline:
     return Outline(template, _common(experiment) | own, tuple(groups(experiment)))
 
 
+def combining(experiment: Experiment) -> Outline:
+    """Return the outline of what combines the folds of a training, of which `experiment` is one."""
+    values = _common(experiment) | _signal(experiment)
+    return Outline("combine.py.jinja", values, tuple(groups(experiment)))
+
+
 def _common(experiment: Experiment) -> dict[str, Any]:
     """Return what does not depend on the task: inputs, samples, optimizer."""
     data, settings = experiment.dataset_config, experiment.experiment_config
@@ -114,6 +120,7 @@ def _signal(experiment: Experiment) -> dict[str, Any]:
     return {
         "events_type": Verbatim("Events"),
         "binary": binary,
+        "kind": Verbatim(kind),
         "class_names": Verbatim(named),
         "outputs_named": Verbatim("one logit" if binary else "a logit for each class"),
         "n_outputs": Verbatim("1" if binary else "len(CLASSES)"),

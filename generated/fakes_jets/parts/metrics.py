@@ -125,8 +125,13 @@ def best_significance(score: Floats, positive: Bools, weight: Floats) -> tuple[f
     return float(significances[best]), float(cuts[best])
 
 
-def significance_above(score: Floats, positive: Bools, weight: Floats, cut: float) -> float:
-    """Asimov significance of score >= cut; NaN without a positive background yield there."""
+def significance_above(
+    score: Floats, positive: Bools, weight: Floats, cut: float | Floats
+) -> float:
+    """Asimov significance of score >= cut; NaN without a positive background yield there.
+
+    Events may have cuts of their own.
+    """
     s, b, size = (
         row @ (score >= cut)
         for row in (weight * positive, weight * ~positive, np.abs(weight * ~positive))
