@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T111946Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T112700Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T111946Z-numerator", "67eb61ac01623f32"),
-    "denominator": ("fakes_jets_MLP_20261128T111946Z-denominator", "f583a26fce495ac6"),
+    "numerator": ("fakes_jets_MLP_20261128T112700Z-numerator", "652e1e83b9f2b5e0"),
+    "denominator": ("fakes_jets_MLP_20261128T112700Z-denominator", "792eac28fa06c8c5"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8795caaa6cc469cc1bc1944d7db60578e2cc6a906de07b06cc770aec0bbe6651",
+    parts="7381cf4b0f5226f1311879cf46487023fadb02f9c68b51b8e24cc4eafa765ced",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T111947Z-ratio", "0211b4fd1047b872")
+RATIO = ("fakes_pt_MLP_20261128T112701Z-ratio", "dcf53e3c5dc36466")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111947Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T112701Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6880fc6dfeff966f2d50bf413127a7cdaad083e54903afde87a30df507ca7094",
+    parts="bf227513cd442771a3fb26ce1a1b6bf118bcab2e4646281ba032590bd84bbbb1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T111947Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T112701Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T111947Z-numerator", "d01511d10f906250"),
-    "denominator": ("fakes_pt_MLP_20261128T111947Z-denominator", "233146775fc375f2"),
+    "numerator": ("fakes_pt_MLP_20261128T112701Z-numerator", "fa21fec0bc263468"),
+    "denominator": ("fakes_pt_MLP_20261128T112701Z-denominator", "2b8172efe10d1b6a"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a3c1ff078efa4da47647089e11c28d76a760c12124c7951b756de0ccc10e0044",
+    parts="70249efc1a2d0cbee5bf9997a8677222738bec0ac62de05b5f1cd2015360926e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
