@@ -40,7 +40,7 @@ def test_the_test_events_alone_give_the_auc_of_the_run(
     test = recomputed.splits(every)["test"]
     assert found["event"].tolist() == test["event"].tolist()
     score = found["score"].to_numpy(dtype=np.float64)
-    auc = recomputed.auc(score, found["process"] == 1, recomputed.yields(test, every))
+    auc = recomputed.auc(score, found["process"].to_numpy() == 1, recomputed.yields(test, every))
     assert auc == pytest.approx(run.json("metrics.json")["metrics"]["test"]["auc"], abs=1e-5)
 
 
