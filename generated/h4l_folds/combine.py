@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T112047Z-combined"
+COMBINED = "h4l_MLP_20261128T113148Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T112047Z-240b89d968", "a00268e0a6e49354"),
-    ("h4l_MLP_20261128T112047Z-05e813b890", "8fe0481d83a18f3a"),
-    ("h4l_MLP_20261128T112047Z-2623f5482e", "bdaa0415467c1172"),
-    ("h4l_MLP_20261128T112047Z-137351cf1e", "ab8edac424b52b70"),
-    ("h4l_MLP_20261128T112047Z-88f4baaecf", "2ef6874c8d739c45"),
+    ("h4l_MLP_20261128T113148Z-240b89d968", "de44e15bcdf85a34"),
+    ("h4l_MLP_20261128T113148Z-05e813b890", "758a6303162b03f1"),
+    ("h4l_MLP_20261128T113148Z-2623f5482e", "58b1a5110248ebd4"),
+    ("h4l_MLP_20261128T113148Z-137351cf1e", "5400db26d7185566"),
+    ("h4l_MLP_20261128T113148Z-88f4baaecf", "471032757e2a961d"),
 )
 
 # Dataset. The last of two classes is the signal.

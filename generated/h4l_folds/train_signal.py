@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "a00268e0a6e49354"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "8fe0481d83a18f3a"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "bdaa0415467c1172"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "ab8edac424b52b70"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "2ef6874c8d739c45"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "de44e15bcdf85a34"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "758a6303162b03f1"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "58b1a5110248ebd4"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "5400db26d7185566"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "471032757e2a961d"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T112047Z"
+SWEEP = "h4l_MLP_20261128T113148Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="08e5c2d8bfda7737b7060ea2747dc50d835e768de1a3d955a3fdfc263807cbbe",
+    parts="4b26569bd5003a34802829b557fdb36c0918e7c18349fe250b06b88154be9760",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -341,6 +341,13 @@ replace(
         "[model_config.architecture_config]\n",
         "[model_config]\ncontinue_training = true\n[model_config.architecture_config]\n",
     ),
+    model__negative_weights_of_a_test=(
+        ('event_number = "event"\n', 'event_number = "event"\nnegative_weights = "drop"\n'),
+        (
+            "[model_config.architecture_config]\n",
+            '[model_config]\nload_checkpoint = "a.ckpt"\n[model_config.architecture_config]\n',
+        ),
+    ),
     model__events_of_no_checkpoint=(
         "[model_config.architecture_config]\n",
         '[model_config]\ncheckpoint_events = "unseen"\n[model_config.architecture_config]\n',
@@ -621,6 +628,19 @@ WARNINGS: dict[str, Edits] = {
         ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "CyclicLR"\n'
                            "scheduler_params = { base_lr = 1e-4, max_lr = 1e-2,"
                            ' mode = "exp_range" }\n\n[slurm_config]'),
+    ),
+    # Of the rate alone: dampened is the schedule's momentum, and nesterov needs one at first.
+    "momentum-of-the-schedule": (
+        ('"AdamW"', '"SGD"'),
+        (PARAMS, "{ lr = 0.1, dampening = 0.1 }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'
+                           "scheduler_params = { max_lr = 1e-2 }\n\n[slurm_config]"),
+    ),
+    "momentum-for-nesterov": (
+        ('"AdamW"', '"SGD"'),
+        (PARAMS, "{ lr = 0.1, nesterov = true, momentum = 0.9 }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'
+                           "scheduler_params = { max_lr = 1e-2 }\n\n[slurm_config]"),
     ),
     "rates-of-the-schedule": (
         (PARAMS, "{ lr = 1e-3, betas = [0.8, 0.99] }"),

@@ -113,3 +113,18 @@ def test_the_spread_is_the_standard_deviation() -> None:
     factors = np.array([[0.1, 0.3], [0.2, 0.2]])
     assert deviation(factors, 1) == pytest.approx([0.1 * np.sqrt(2), 0])
     assert deviation(factors[:, :1], 1).tolist() == [0, 0]
+
+
+def test_a_few_events_beyond_the_training_are_worth_no_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of as many events, some always are beyond the least and the largest of the training."""
+    path = write(tmp_path / "f.onnx", None)
+    values = np.full(2000, 1.5)
+    # The training had pt from 1 to 2.
+    values[:2] = 3.0
+    applied_factors(path, {"pt": values})
+    assert capsys.readouterr().err == ""
+    values[2] = 3.0
+    applied_factors(path, {"pt": values})
+    assert "in 3 of 2000 events, such as 3 in event 0" in capsys.readouterr().err

@@ -49,7 +49,10 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def array_size(last: int) -> int:
-    """Return what the indices of an array are below on this cluster, where `last` is wanted."""
+    """Return what the indices of an array are below on this cluster, where `last` is wanted.
+
+    Raises `CompileError` where it takes no arrays.
+    """
     if last < ALWAYS:
         return ALWAYS
     try:
@@ -58,6 +61,9 @@ def array_size(last: int) -> int:
         # Arrays that are shorter than they might be do no harm.
         return DEFAULT_SIZE
     match = re.search(r"^MaxArraySize\s*=\s*(\d+)$", answer.output, re.MULTILINE)
+    if match and not int(match[1]):
+        hint = "train_signal.py --point trains one, in a job of your own"
+        raise CompileError(Diagnostic("this cluster takes no arrays: MaxArraySize = 0", hint=hint))
     return int(match[1]) if match else DEFAULT_SIZE
 
 

@@ -19,7 +19,7 @@ from seesawc.tables.dataset import (
     SplitTable,
     reader_of,
 )
-from seesawc.tables.model import tests_everything
+from seesawc.tables.model import tests_everything, tests_only
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
 from seesawc.tables.values import PLACE
@@ -257,7 +257,10 @@ def _negative_weights(_: Spec, experiment: Experiment) -> Faults:
     key = (DATASET, "negative_weights")
     if data.negative_weights == "keep":
         return
-    if not data.use_mc_weights:
+    if tests_only(experiment.model_config):
+        hint = "leave it out, or continue_training = true"
+        yield Fault(key, "nothing is trained, and a test keeps all weights", hint)
+    elif not data.use_mc_weights:
         yield Fault(key, "no weights enter the loss", "use_mc_weights = true, or leave it out")
     elif not any(sample.weight for sample in data.samples):
         yield Fault(key, "no sample has a weight", "weight, or leave it out")
@@ -524,7 +527,7 @@ def _slurm(spec: Spec, experiment: Experiment) -> Faults:
     if job.environment and job.container:
         yield Fault((SLURM, "container"), "a container and an environment", "one of them")
     model, tasks = experiment.model_config, job.nodes * job.tasks_per_node
-    if model.load_checkpoint and not model.continue_training and tasks > 1:
+    if tests_only(model) and tasks > 1:
         # A test is the work of one process; the others would wait for it.
         key = (SLURM, "nodes") if job.nodes > 1 else (SLURM,)
         yield Fault(key, f"{tasks} tasks, but only a test to do", "one node, and devices = 1")

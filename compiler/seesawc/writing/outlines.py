@@ -9,7 +9,7 @@ from seesawc.tables import signatures
 from seesawc.tables.dataset import TABLES, Dataset, Sample, label_of, reader_of, used_derived
 from seesawc.tables.experiment import ExperimentSettings
 from seesawc.tables.fakes import Fakes
-from seesawc.tables.model import tests_everything
+from seesawc.tables.model import tests_everything, tests_only
 from seesawc.tables.resolution import Experiment, fakes_columns
 from seesawc.tables.training import Scheduler, Training
 from seesawc.writing.literals import WIDTH, Verbatim, literal
@@ -78,7 +78,7 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "model": model,
         "architecture": model.architecture_config,
         "training": training,
-        "test_only": _is_test_only(experiment),
+        "test_only": tests_only(model),
         "all_unseen": tests_everything(model),
         "samples": [_sample(data, sample) for sample in data.samples],
         "derived": used_derived(data, fakes_columns(experiment)),
@@ -101,16 +101,11 @@ def _labels_plots(settings: ExperimentSettings) -> bool:
     return any(text is not None for text in texts)
 
 
-def _is_test_only(experiment: Experiment) -> bool:
-    model = experiment.model_config
-    return model.load_checkpoint is not None and not model.continue_training
-
-
 def _signal(experiment: Experiment) -> dict[str, Any]:
     data, training = experiment.dataset_config, experiment.training_config
     binary = len(data.classes) == 2
     kind = "binary" if binary else "multiclass"
-    warmed_up = training.warmup is not None and not _is_test_only(experiment)
+    warmed_up = training.warmup is not None and not tests_only(experiment.model_config)
     loss = "LOSS"
     if training.loss_params:
         params = ", ".join(f"{name}=LOSS_{name.upper()}" for name in training.loss_params)
