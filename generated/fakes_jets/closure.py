@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T112700Z-ratio", "85178b0b1632433a")
+RATIO = ("fakes_jets_MLP_20261128T113248Z-ratio", "f6bc022ee1758f64")
 
 # Dataset.
 EVENT_NUMBER = "event"

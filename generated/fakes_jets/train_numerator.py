@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T112700Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T113248Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6942a239fe3a7a85f344b6f8c7bc64573cd2dd920e88cc319018a3142addecb3",
+    parts="7d2438543ff976d5fadc3dda304eeed97685f1a6c477a05bce47c7a8e046907e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

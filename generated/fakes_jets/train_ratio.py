@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T112700Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T113248Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T112700Z-numerator", "652e1e83b9f2b5e0"),
-    "denominator": ("fakes_jets_MLP_20261128T112700Z-denominator", "792eac28fa06c8c5"),
+    "numerator": ("fakes_jets_MLP_20261128T113248Z-numerator", "fa97e476e5eea5f2"),
+    "denominator": ("fakes_jets_MLP_20261128T113248Z-denominator", "8c229abda935ceaa"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7381cf4b0f5226f1311879cf46487023fadb02f9c68b51b8e24cc4eafa765ced",
+    parts="90040db55bb4deb4ce9a43ec5690c882c15b9725e43681cf66e0f2ef1e59f5cd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

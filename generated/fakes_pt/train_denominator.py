@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112701Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T113250Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="bf227513cd442771a3fb26ce1a1b6bf118bcab2e4646281ba032590bd84bbbb1",
+    parts="c7252ac336ecbf7b048bbf24b5f31031892f3f59683e64ca71e3acfb7e0dff04",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112701Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T113250Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T112701Z-numerator", "fa21fec0bc263468"),
-    "denominator": ("fakes_pt_MLP_20261128T112701Z-denominator", "2b8172efe10d1b6a"),
+    "numerator": ("fakes_pt_MLP_20261128T113250Z-numerator", "38340422659c0940"),
+    "denominator": ("fakes_pt_MLP_20261128T113250Z-denominator", "bed9759ccd2d7eec"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="70249efc1a2d0cbee5bf9997a8677222738bec0ac62de05b5f1cd2015360926e",
+    parts="5ead17fae57660e2ff08d9410ca4ec711b4d14fb7ee74d607feb826056df4f7a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

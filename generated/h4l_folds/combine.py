@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T113148Z-combined"
+COMBINED = "h4l_MLP_20261128T113251Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T113148Z-240b89d968", "de44e15bcdf85a34"),
-    ("h4l_MLP_20261128T113148Z-05e813b890", "758a6303162b03f1"),
-    ("h4l_MLP_20261128T113148Z-2623f5482e", "58b1a5110248ebd4"),
-    ("h4l_MLP_20261128T113148Z-137351cf1e", "5400db26d7185566"),
-    ("h4l_MLP_20261128T113148Z-88f4baaecf", "471032757e2a961d"),
+    ("h4l_MLP_20261128T113251Z-240b89d968", "44e70d6c46c89f30"),
+    ("h4l_MLP_20261128T113251Z-05e813b890", "5448da527593398e"),
+    ("h4l_MLP_20261128T113251Z-2623f5482e", "3c4e5cb2f0643cf7"),
+    ("h4l_MLP_20261128T113251Z-137351cf1e", "c54c5645b936c737"),
+    ("h4l_MLP_20261128T113251Z-88f4baaecf", "fb1700dd0b0a1d38"),
 )
 
 # Dataset. The last of two classes is the signal.

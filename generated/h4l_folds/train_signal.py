@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "de44e15bcdf85a34"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "758a6303162b03f1"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "58b1a5110248ebd4"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "5400db26d7185566"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "471032757e2a961d"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "44e70d6c46c89f30"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "5448da527593398e"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "3c4e5cb2f0643cf7"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "c54c5645b936c737"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "fb1700dd0b0a1d38"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T113148Z"
+SWEEP = "h4l_MLP_20261128T113251Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T112702Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T113251Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="09edef587f358de1c5129086fe52e6f4b3307268f6216f72277e4c840c4cd3be",
+    parts="aa9f8dac9870a6a79767cd745fc87d7cb62744c2db7a153fd3c8f87203faabc4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

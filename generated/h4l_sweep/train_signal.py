@@ -63,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "a504cdcd2577d73b",
+        "script": "298b16e26514c3ba",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -72,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "4b85fbda1178a27a",
+        "script": "c641b76374f87cc6",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -82,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "1313c40ae7ad55f1",
+        "script": "3cf87aeea7d6d136",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -92,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "f809e255e689d21b",
+        "script": "16045d7a34dc4dd4",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -101,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "8641ac5299f7a609",
+        "script": "df74ebe61b067f46",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -110,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "1c004289ec7272f9",
+        "script": "f2e31ca3f347f0e7",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -120,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "b936306aae36a529",
+        "script": "7944043ba665b387",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -130,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "7448497d0b3646bf",
+        "script": "84b89ba67dbea572",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -138,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T112702Z"
+SWEEP = "h4l_sweep_20261128T113251Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -216,7 +216,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="09edef587f358de1c5129086fe52e6f4b3307268f6216f72277e4c840c4cd3be",
+    parts="aa9f8dac9870a6a79767cd745fc87d7cb62744c2db7a153fd3c8f87203faabc4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
