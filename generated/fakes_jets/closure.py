@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T113248Z-ratio", "f6bc022ee1758f64")
+RATIO = ("fakes_jets_MLP_20261128T113443Z-ratio", "aff948f46a8b926b")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T113248Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T113443Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="90040db55bb4deb4ce9a43ec5690c882c15b9725e43681cf66e0f2ef1e59f5cd",
+    parts="5d0e96c9955100e1fdea77e37f7ce960b122f26c907d8c4146e994b971c7ddbb",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

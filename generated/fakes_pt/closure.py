@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T113250Z-ratio", "72f2661438ca7ba4")
+RATIO = ("fakes_pt_MLP_20261128T113445Z-ratio", "2325b6635cddd953")
 
 # Dataset.
 EVENT_NUMBER = "event"

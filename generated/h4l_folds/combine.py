@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T113251Z-combined"
+COMBINED = "h4l_MLP_20261128T113446Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T113251Z-240b89d968", "44e70d6c46c89f30"),
-    ("h4l_MLP_20261128T113251Z-05e813b890", "5448da527593398e"),
-    ("h4l_MLP_20261128T113251Z-2623f5482e", "3c4e5cb2f0643cf7"),
-    ("h4l_MLP_20261128T113251Z-137351cf1e", "c54c5645b936c737"),
-    ("h4l_MLP_20261128T113251Z-88f4baaecf", "fb1700dd0b0a1d38"),
+    ("h4l_MLP_20261128T113446Z-240b89d968", "cd8b6fc3d7c872cf"),
+    ("h4l_MLP_20261128T113446Z-05e813b890", "e4a38fca2a740f6a"),
+    ("h4l_MLP_20261128T113446Z-2623f5482e", "1387b674dd507c2c"),
+    ("h4l_MLP_20261128T113446Z-137351cf1e", "a798026b2a8f0ade"),
+    ("h4l_MLP_20261128T113446Z-88f4baaecf", "55876d0f3fe69047"),
 )
 
 # Dataset. The last of two classes is the signal.

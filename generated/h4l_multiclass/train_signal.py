@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T113251Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T113446Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="aa9f8dac9870a6a79767cd745fc87d7cb62744c2db7a153fd3c8f87203faabc4",
+    parts="e9eb99a65c9b998d2de6dc3b916df993ad5fe37b9e76d964786382e8b611ced1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -63,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "298b16e26514c3ba",
+        "script": "a711299393989d13",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -72,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "c641b76374f87cc6",
+        "script": "d8e963ae037da0cc",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -82,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "3cf87aeea7d6d136",
+        "script": "faf8d639fc06cdc2",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -92,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "16045d7a34dc4dd4",
+        "script": "b0ca5b5ce0d9723f",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -101,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "df74ebe61b067f46",
+        "script": "20e77a9af8c35ad5",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -110,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "f2e31ca3f347f0e7",
+        "script": "11e5d6e7a02af049",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -120,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "7944043ba665b387",
+        "script": "084836b9d76241e8",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -130,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "84b89ba67dbea572",
+        "script": "0daf1adcd37b5b7f",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -138,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T113251Z"
+SWEEP = "h4l_sweep_20261128T113446Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -216,7 +216,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="aa9f8dac9870a6a79767cd745fc87d7cb62744c2db7a153fd3c8f87203faabc4",
+    parts="e9eb99a65c9b998d2de6dc3b916df993ad5fe37b9e76d964786382e8b611ced1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -16,8 +16,9 @@ from parts.machinery.exits import RefusedError
 from parts.model_cards import ModelCard
 from parts.named_columns import chunk_by_name
 from parts.networks import Network, check_folds, read_network
-from parts.ranges import Findings, categorical_input, numerical_input, seen_by_any
+from parts.ranges import Findings, categorical_input, numerical_input
 from parts.readers import quoted
+from parts.seen_features import seen_by_any
 from parts.selections import keys
 from parts.splits import assign, fold_numbers
 
