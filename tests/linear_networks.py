@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from parts.model_cards import CardSample, ModelCard, written_card
-from parts.ranges import Seen
+from parts.seen_features import Seen
 from parts.splits import Fold
 
 # Of two classes; events have pt, eta and n_jets.

@@ -46,6 +46,8 @@ FILES = {
     "early_stopping": "tests/runs/test_early_stopping.py",
     "agreement": "tests/test_agreement.py",
     "apply": "tests/test_apply.py",
+    "applied_files": "tests/test_applied_files.py",
+    "apply_refusals": "tests/test_apply_refusals.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
     "cross_validation": "tests/runs/test_cross_validation.py",
@@ -276,19 +278,26 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "templates/apply.py": [
         (
-            "(mean(factors), deviation(factors))",
-            "(mean(factors), mean(factors))",
-            "apply::test_in_the_folder_of_the_spec_it_is_the_network_of_the_run",
-        ),
-        (
             "sys.path.insert(0, str(Path(__file__).resolve().parent))\n",
             "",
             "apply::test_it_finds_its_parts_wherever_it_is_started",
         ),
         (
-            "fake_factors(table, network)",
-            "fake_factors(table)",
+            "networks_at(given.network)",
+            "networks_at(None)",
             "apply::test_a_network_that_it_is_told_of",
+        ),
+        (
+            "applied(application, events, new=new, accept_ranges=accept_ranges)",
+            "applied(application, events, new=False, accept_ranges=accept_ranges)",
+            "apply::test_scores_of_arrays",
+        ),
+        ("sample=given.sample,", "sample=None,", "apply::test_options_may_stand_anywhere"),
+        ("only=given.only,", "only=None,", "apply::test_options_may_stand_anywhere"),
+        (
+            "overwrite=given.overwrite,",
+            "overwrite=True,",
+            "apply::test_options_may_stand_anywhere",
         ),
     ],
     "templates/script.py.jinja": [
@@ -498,19 +507,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/applications.py": [
         (
-            "in_crack(eta, network.crack), 0.0, factors)",
-            "in_crack(eta, network.crack), 1.0, factors)",
+            "[:, None], 0.0, found)",
+            "[:, None], 1.0, found)",
             "applications::test_in_the_crack_every_member_is_zero",
         ),
         (
-            "    if np.isnan(eta).any():",
-            "    if np.isnan(eta).all():",
+            "self.findings.refuse(what, eta, np.isnan(eta), rows)",
+            "self.findings.warn(what, eta, np.isnan(eta), rows)",
             "applications::test_whether_a_lepton_is_in_the_crack_is_never_guessed",
-        ),
-        (
-            "array[start : start + CHUNK]",
-            "array[start : start + CHUNK - 1]",
-            "safe_points::test_a_fake_factor_is_applied_in_chunks_without_losing_an_event",
         ),
         (
             "~np.isfinite(summed)",
@@ -518,9 +522,97 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "exports::test_no_factor_is_infinite",
         ),
         (
-            "ddof=min(1, factors.shape[1] - 1)",
+            "ddof=min(1, found.shape[axis] - 1)",
             "ddof=0",
-            "exports::test_mean_and_deviation_over_members",
+            "applications::test_the_spread_is_the_standard_deviation",
+        ),
+        (
+            "np.flatnonzero(folds == number)",
+            "np.flatnonzero(folds == (number + 1) % len(self.networks))",
+            "applied_files::test_of_folds_each_event_is_scored_by_the_network_that_has_not_seen_it",
+        ),
+        (
+            "if trained and not",
+            "if False and not",
+            "apply_refusals::test_networks_of_other_runs_than_those_of_the_scripts_are_refused",
+        ),
+    ],
+    f"{PARTS}/networks.py": [
+        (
+            "array[start : start + CHUNK]",
+            "array[start : start + CHUNK - 1]",
+            "safe_points::test_a_fake_factor_is_applied_in_chunks_without_losing_an_event",
+        ),
+        (
+            "if threads.isdigit() else 1",
+            "if threads.isdigit() else 0",
+            "apply_refusals::test_threads_are_as_many_as_omp_num_threads",
+        ),
+        (
+            "if there != said or",
+            "if",
+            "apply_refusals::test_a_graph_that_does_not_fit_its_card_is_refused",
+        ),
+        (
+            "if card.split != Fold(number, len(paths)):",
+            "if False:",
+            "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
+        ),
+    ],
+    f"{PARTS}/scored_columns.py": [
+        (
+            "kept = places == SPLITS.index(self.choices.only)",
+            "kept = places >= SPLITS.index(self.choices.only)",
+            "applied_files::test_the_events_of_one_split_alone",
+        ),
+        (
+            "chosen = kept & condition(chunk, self.sample.selection)",
+            "chosen = kept | condition(chunk, self.sample.selection)",
+            "applied_files::test_events_that_a_sample_leaves_out_may_be_anything",
+        ),
+        (
+            "rows[chosen], folds)",
+            "rows[: events.size], folds)",
+            "apply_refusals::test_a_value_that_no_network_takes_is_told_of_by_its_row",
+        ),
+        (
+            "np.uint64 if unsigned else np.int64",
+            "np.int64",
+            "applied_files::test_an_event_number_beyond_int64_is_exact",
+        ),
+        (
+            "weights(events, self.sample.weight)",
+            "weights(events, None)",
+            "applied_files::test_the_split_is_that_of_the_training",
+        ),
+    ],
+    f"{PARTS}/file_applications.py": [
+        (
+            "        row += chunk.size\n",
+            "",
+            "apply_refusals::test_a_value_that_no_network_takes_is_told_of_by_its_row",
+        ),
+        (
+            "own = replace(application, findings=Findings())",
+            "own = application",
+            "apply_refusals::test_what_is_said_of_a_file_is_of_no_other",
+        ),
+        (
+            "if here.is_relative_to(there) or there.is_relative_to(here):",
+            "if here == there:",
+            "apply_refusals::test_a_folder_of_events_is_not_replaced_by_its_scores",
+        ),
+        (
+            "return names.pop() if option and len(names) == 1 else None",
+            "return None",
+            "applied_files::test_another_tree_is_named_and_that_of_the_training_is_not",
+        ),
+    ],
+    f"{PARTS}/selections.py": [
+        (
+            "wide = np.uint64 if found.array.dtype == np.uint64 else np.int64",
+            "wide = np.int32",
+            "applied_files::test_scores_and_splits_stand_beside_the_events",
         ),
     ],
     f"{PARTS}/optimizations.py": [
@@ -552,6 +644,16 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "usable = np.isfinite(given) & (given == np.floor(given))",
             "usable = given == given",
             "exports::test_values_that_training_refuses_are_refused",
+        ),
+        (
+            "if there >= ENOUGH and 2 * outside > there",
+            "if there >= ENOUGH and outside > there",
+            "apply_refusals::test_features_of_another_unit_are_refused_unless_they_are_accepted",
+        ),
+        (
+            "(missing is not None and low <= np.float32(missing) <= high)",
+            "False",
+            "exports::test_a_missing_value_within_the_range_is_told_from_one_that_is_there",
         ),
         (
             "wrong = there & (column <= 0)",
@@ -1779,17 +1881,29 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             '    parent_checkpoint(folder, "ratio", script)\n',
             "",
-            "ratios::test_a_ratio_that_is_not_trained_by_this_script_is_refused",
+            "found_networks::test_a_run_that_this_script_has_not_finished_is_refused",
         ),
         (
             'f"{name}+{again}" if again else name',
             "name",
             "ratios::test_a_label_names_another_attempt",
         ),
+    ],
+    f"{MACHINERY}/found_networks.py": [
         (
-            "expand(save_dir, spec_folder)",
+            'expand(save_dir, record.parent / build["spec_folder"])',
             "expand(save_dir, record.parent)",
-            "ratios::test_the_network_is_that_of_the_run_of_the_record",
+            "found_networks::test_the_network_is_that_of_the_run_of_the_record",
+        ),
+        (
+            'if said["script"] != digest:',
+            'if "+" in said["script"]:',
+            "found_networks::test_a_run_that_this_script_has_not_finished_is_refused",
+        ),
+        (
+            'folder / f"model_{number}.onnx" for number in range(len(folds))',
+            "each for each in sorted(folds)",
+            "found_networks::test_networks_of_more_than_nine_folds_are_in_the_order_of_their_numbers",
         ),
     ],
     f"{MACHINERY}/records.py": [

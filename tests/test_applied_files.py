@@ -16,7 +16,7 @@ from parts.cracks import Crack
 from parts.datasets import Dataset, Sample
 from parts.model_cards import CardSample
 from parts.parquet_files import Parquet
-from parts.ranges import Seen
+from parts.seen_features import Seen
 from parts.splits import assign, fold_numbers
 from tests.applied import ENDINGS, applied_to, read_events, within, write_events
 from tests.linear_networks import (

@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from parts.model_cards import ModelCard, written_card
-from parts.ranges import Seen
+from parts.seen_features import Seen
 from parts.splits import Fold
 from tests.parts.test_model_cards import CARD
 

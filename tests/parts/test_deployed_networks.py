@@ -22,8 +22,8 @@ from parts.machinery.deployed_networks import deploy, deploy_factor
 from parts.machinery.launches import Run
 from parts.model_cards import CardSample, ModelCard, card_of
 from parts.models import binary_probability
-from parts.ranges import Seen
 from parts.root_files import Root
+from parts.seen_features import Seen
 from parts.splits import Fold
 from tests.parts.begun import begin
 

@@ -234,6 +234,19 @@ def test_what_the_training_has_not_seen_is_counted_and_said(
     ]
 
 
+def test_a_missing_value_within_the_range_is_told_from_one_that_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where 50 stands for what is missing, and nothing was in training."""
+    features = events()
+    for column in features["numerical"].T:
+        column[column == MISSING] = 51.0
+        column[column == 50] = 51.0
+    write(tmp_path / "f.onnx", network_of_one(), features, NAMES, 50.0)
+    member_factors(tmp_path / "f.onnx", {"pt": [50.0, 20.0], "eta": [20.0, 20.0], "n_jets": [1, 1]})
+    assert "pt: missing, as never in training, in 1 of 2 events" in capsys.readouterr().err
+
+
 def test_a_feature_that_never_existed_is_counted_where_it_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

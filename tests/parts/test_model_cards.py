@@ -9,7 +9,7 @@ import pytest
 
 from parts.cracks import Crack
 from parts.model_cards import CardSample, ModelCard, card_of, written_card
-from parts.ranges import Seen
+from parts.seen_features import Seen
 from parts.splits import Fold
 
 CARD = ModelCard(

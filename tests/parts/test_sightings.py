@@ -9,7 +9,7 @@ from torch import nn
 from parts import sightings
 from parts.datasets import Dataset
 from parts.inputs import Logarithms
-from parts.ranges import Seen
+from parts.seen_features import Seen
 from parts.sightings import seen_by
 
 NAMES = ("pt", "eta", "phi")

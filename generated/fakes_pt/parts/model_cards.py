@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from parts.cracks import Crack
-from parts.ranges import Seen, seen_of
+from parts.seen_features import Seen, seen_of
 from parts.splits import Split, plain_split, split_of
 
 

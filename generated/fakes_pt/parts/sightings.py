@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from parts.datasets import Dataset
 from parts.inputs import Logarithms, is_missing
-from parts.ranges import Seen
+from parts.seen_features import Seen
 
 # Events at a time: there may be no memory for a second copy of them all.
 SEEN_AT_ONCE = 65_536

@@ -1,4 +1,4 @@
-"""What a training has seen of each feature; values that no network takes, and those beyond it."""
+"""Events that no network takes, and those unlike what its training has seen."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parts.machinery.exits import RefusedError
+from parts.seen_features import Seen
 
 # From here on, not every whole number is one of 32 bits.
 EXACT = 2.0**24
@@ -15,48 +16,6 @@ EXACT = 2.0**24
 ENOUGH = 100
 # A few events are always beyond those of the training: so large a share of them is worth a word.
 WORTH_SAYING = 1e-3
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What there was of each feature in the training events of a network."""
-
-    # The least and the largest value of a numerical feature; None if it never existed.
-    ranges: Mapping[str, tuple[float, float] | None]
-    # Numerical features that did not exist in some of the events.
-    lacking: tuple[str, ...]
-    # All values of a categorical feature.
-    categories: Mapping[str, tuple[int, ...]]
-    # Of which the network takes the logarithm.
-    positive: tuple[str, ...]
-
-
-def seen_of(said: Mapping[str, Any]) -> Seen:
-    """Return what was written as JSON; raises `KeyError`, `TypeError` or `ValueError`."""
-    return Seen(
-        ranges={n: ends and (float(ends[0]), float(ends[1])) for n, ends in said["ranges"].items()},
-        lacking=tuple(said["lacking"]),
-        categories={name: tuple(map(int, each)) for name, each in said["categories"].items()},
-        positive=tuple(said["positive"]),
-    )
-
-
-def seen_by_any(every: Sequence[Seen]) -> Seen:
-    """Return what at least one of several networks, of the same features, has seen."""
-    ends = {name: [each.ranges[name] for each in every] for name in every[0].ranges}
-    known = {name: [pair for pair in pairs if pair is not None] for name, pairs in ends.items()}
-    return Seen(
-        ranges={
-            name: (min(low for low, _ in pairs), max(high for _, high in pairs)) if pairs else None
-            for name, pairs in known.items()
-        },
-        lacking=tuple(dict.fromkeys(name for each in every for name in each.lacking)),
-        categories={
-            name: tuple(sorted({value for each in every for value in each.categories[name]}))
-            for name in every[0].categories
-        },
-        positive=every[0].positive,
-    )
 
 
 @dataclass

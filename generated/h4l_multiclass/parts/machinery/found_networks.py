@@ -1,5 +1,6 @@
 """The networks that an `apply.py` is for: told of, beside it, or those of its experiment's run."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -133,8 +134,10 @@ def finished_training(run: Path, digest: str) -> Path:
 
 def combined_run(experiment: Path, name: str) -> Path:
     """Return the folder of what combine.py has left; raises `RefusedError` if that is not one."""
-    found = sorted(experiment.glob(f"{name}*-combined"))
-    if (plain := experiment / f"{name}-combined") in found or not found:
+    # Of several trainings, each is named by its values.
+    named = re.compile(rf"{re.escape(name)}-[0-9a-f]+-combined")
+    found = sorted(each for each in experiment.glob("*-combined") if named.fullmatch(each.name))
+    if (plain := experiment / f"{name}-combined").is_dir() or not found:
         found = [plain]
     if len(found) > 1:
         raise several(experiment, found)
