@@ -20,7 +20,7 @@ from parts.stretches import Stretches, refusing
 
 # Bytes that are written at once, and rows of a chunk where no other dataset says how many.
 WRITE_BYTES = 2**22
-CHUNK_ROWS = 2**14
+CHUNK_ROWS = 2**13
 # Under which a stretch has whole rows.
 ROWS = "rows"
 
@@ -163,7 +163,8 @@ def empty_like(
     if source.chunks is None or kind != source.id.get_type():
         # What is planned for one type cannot be used for another.
         plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        plan.set_chunk(source.chunks or (CHUNK_ROWS, *source.shape[1:]))
+        rows = min(max(len(source), 1), CHUNK_ROWS)
+        plan.set_chunk(source.chunks or (rows, *source.shape[1:]))
         for code, flags, values, _ in filters_of(source):
             plan.set_filter(code, flags, values)
     space = h5py.h5s.create_simple((0, *source.shape[1:]), (h5py.h5s.UNLIMITED, *source.shape[1:]))

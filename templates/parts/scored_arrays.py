@@ -23,8 +23,8 @@ from parts.hdf5_copies import (
     whole_rows_of,
     written_hdf5,
 )
-from parts.score_outputs import changed_meanwhile
-from parts.stretches import Stretches
+from parts.score_outputs import changed_meanwhile, pieces_of
+from parts.stretches import STRETCH_BYTES, Stretches
 
 
 @dataclass
@@ -39,18 +39,18 @@ class ArrayBeside:
 
     def add(self, columns: Mapping[str, NDArray[Any]], kept: NDArray[np.bool_]) -> None:
         """Add the next events, with their scores; those that are `kept` are written."""
-        last = self.first + len(kept)
-        if last > len(self.dataset):
+        if self.first + len(kept) > len(self.dataset):
             raise changed_meanwhile(self.source)
         if not kept.all():
             check_no_company(self.source, self.dataset.file, [self.dataset])
-        if len(kept):
-            held = self.rows.take(self.first, last)[ROWS].values
-            rows = with_room(held, self.array.dataset.dtype)
+        dtype = self.array.dataset.dtype
+        for piece in pieces_of(len(kept), max(STRETCH_BYTES // dtype.itemsize, 1)):
+            held = self.rows.take(self.first + piece.start, self.first + piece.stop)
+            rows = with_room(held[ROWS].values, dtype)
             for name, values in columns.items():
-                rows[name] = values
-            self.array.add(rows if kept.all() else rows[kept])
-        self.first = last
+                rows[name] = values[piece]
+            self.array.add(rows if kept[piece].all() else rows[kept[piece]])
+        self.first += len(kept)
 
 
 @contextmanager
