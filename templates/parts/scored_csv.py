@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
+from parts.arrow_columns import from_numpy
 from parts.csv_blocks import (
     QUOTED_FIELD,
     CsvBlock,
@@ -185,7 +186,7 @@ def cells_by_event(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) 
 
 def rows_in_csv(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> bytes:
     """Return rows of numbers, with all digits; what is not a number is `nan`, which is no null."""
-    table = pa.table({name: pa.array(columns[name]) for name in names})
+    table = pa.table({name: from_numpy(columns[name]) for name in names})
     text = pa.BufferOutputStream()
     arrow_csv.write_csv(table, text, arrow_csv.WriteOptions(include_header=False))
     rows: bytes = text.getvalue().to_pybytes()

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from parts.arrow_columns import from_numpy
 from parts.machinery.exits import RefusedError
 from parts.parquet_files import DAMAGED_PARQUET, READ_AHEAD
 from parts.readers import quoted, unreadable
@@ -101,10 +102,10 @@ class ParquetBeside:
             table = self.rows.take(piece.stop - piece.start)
             for place in range(len(table.columns), len(self.schema)):
                 added = self.schema.field(place)
-                values = pa.array(columns[added.name][piece], added.type)
+                values = from_numpy(columns[added.name][piece])
                 table = table.append_column(added, values)
             keep = kept[piece]
-            self.groups.add(table if keep.all() else table.filter(pa.array(keep)))
+            self.groups.add(table if keep.all() else table.filter(from_numpy(keep)))
 
 
 @dataclass
@@ -117,7 +118,7 @@ class ParquetFriend:
     def add(self, columns: Mapping[str, NDArray[Any]], kept: NDArray[np.bool_]) -> None:
         """Add the scores of the next events; of those that are `kept`."""
         found = kept_values(columns, kept)
-        arrays = [pa.array(found[each.name], each.type) for each in self.schema]
+        arrays = [from_numpy(found[each.name]) for each in self.schema]
         self.groups.add(pa.Table.from_arrays(arrays, schema=self.schema))
 
 
