@@ -145,7 +145,9 @@ def parquet_beside(
         for each in new_fields(columns):
             schema = schema.append(each)
         check_writable(source, schema)
-        rows = ParquetRows(source, batches_in_order(source, file), file.schema_arrow.empty_table())
+        rows = ParquetRows(
+            source, batches_in_order(source, file), pa.Table.from_batches([], file.schema_arrow)
+        )
         with row_groups(place, schema, codecs(file, columns), dictionaries(file)) as groups:
             at_once = min(
                 (rows_in_bytes(file.metadata.row_group(i)) for i in range(file.num_row_groups)),
@@ -235,7 +237,7 @@ def check_writable(source: Path, schema: pa.Schema) -> None:
         alone = pa.schema([each])
         sink = pa.BufferOutputStream()
         try:
-            pq.write_table(alone.empty_table(), sink)
+            pq.write_table(pa.Table.from_batches([], alone), sink)
         except pa.ArrowException as error:
             raise not_copied(source, said_of_field(each)) from error
         if not pq.read_schema(pa.BufferReader(sink.getvalue())).equals(alone):
