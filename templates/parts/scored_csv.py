@@ -43,7 +43,7 @@ class CsvLines:
     def take(self, count: int) -> Iterator[bytes]:
         """Yield lines until so many of them are rows; blank ones are none."""
         while count:
-            if self.place == len(self.left):
+            while self.place == len(self.left):
                 self.turn()
             line = self.left[self.place]
             self.place += 1
@@ -128,12 +128,13 @@ def csv_beside(
 ) -> Iterator[CsvBeside]:
     """Open a copy of a file with cells to be added; raises `RefusedError`."""
     with closing(rows_in_order(source)) as blocks, opened_csv(place, packed) as out:
-        first = first_rows(blocks)
+        blank, first = header_block(blocks)
         names, rows = split_header(source, first)
         check_names(source, iter(names), columns)
         header = first.data.removesuffix(rows.data)
         bare = header.rstrip(b"\r\n")
-        out.write(b"%b,%b%b" % (bare, header_cells(columns), header[len(bare) :]))
+        end = header[len(bare) :]
+        out.write(b"%b%b,%b%b" % (blank, bare, header_cells(columns), end))
         lines = CsvLines(source, chain([rows], blocks))
         yield CsvBeside(lines, out, tuple(columns))
         out.writelines(lines.rest())
@@ -146,6 +147,16 @@ def rows_in_order(source: Path) -> Generator[CsvBlock]:
             yield from whole_rows(source, cast(BinaryIO, file))
     except UNREADABLE as error:
         raise unreadable(source, error) from error
+
+
+def header_block(blocks: Iterator[CsvBlock]) -> tuple[bytes, CsvBlock]:
+    """Return the blank lines before a file's first block that has more, and that block."""
+    blank = b""
+    for block in blocks:
+        if first_rows(iter([block])).data:
+            return blank, block
+        blank += block.data
+    return blank, CsvBlock(b"", 1)
 
 
 @contextmanager

@@ -213,7 +213,9 @@ def codecs(file: pq.ParquetFile, columns: Mapping[str, Any]) -> dict[str, str] |
     group = file.metadata.row_group(0)
     there = [group.column(index) for index in range(group.num_columns)]
     found = {each.path_in_schema: each.compression for each in there}
-    return found | dict.fromkeys(columns, there[0].compression)
+    found |= dict.fromkeys(columns, there[0].compression)
+    # What is not packed has one name where it is read and another where it is written.
+    return {path: codec.replace("UNCOMPRESSED", "NONE") for path, codec in found.items()}
 
 
 def dictionaries(file: pq.ParquetFile) -> list[str]:
