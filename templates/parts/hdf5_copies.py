@@ -112,13 +112,23 @@ class GrowingDataset:
         self.file.check()
 
 
+def copy_but_for(
+    anew: Mapping[str, Any], old: h5py.File, new: h5py.File, path: Path
+) -> dict[str, h5py.Dataset]:
+    """Copy all that a file holds but datasets, which become empty ones of the types `anew`.
+
+    Returns those by their names. Raises `RefusedError`.
+    """
+    made = copy_members(old["/"], new["/"], anew, path)
+    if linked := sorted(anew.keys() - made.keys()):
+        raise not_copied(path, f"events that are found by a link, {quoted(linked[0])}")
+    return made
+
+
 def copy_members(
     source: h5py.Group, to: h5py.Group, anew: Mapping[str, Any], path: Path
 ) -> dict[str, h5py.Dataset]:
-    """Copy all that a group holds but the datasets `anew`, which become empty ones of these types.
-
-    Returns those by their names. Links stay links.
-    """
+    """Copy what a group holds, and create the datasets `anew`; links stay links."""
     copy_attributes(source, to)
     found: dict[str, h5py.Dataset] = {}
     for name in source:

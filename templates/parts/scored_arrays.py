@@ -18,7 +18,7 @@ from parts.hdf5_copies import (
     GrowingDataset,
     check_copyable,
     check_no_company,
-    copy_members,
+    copy_but_for,
     is_ordered,
     whole_rows_of,
     written_hdf5,
@@ -63,7 +63,7 @@ def array_beside(
     kind = with_fields(dataset.id.get_type(), columns)
     ordered = is_ordered(dataset.file)
     with written_hdf5(source, place, "w", ordered) as (file, sink):
-        made = copy_members(dataset.file["/"], file["/"], {dataset.name: kind}, source)
+        made = copy_but_for({dataset.name: kind}, dataset.file, file, source)
         growing = GrowingDataset(made[dataset.name], sink)
         scored = ArrayBeside(source, dataset, whole_rows_of(source, dataset), growing)
         yield scored

@@ -262,6 +262,27 @@ def test_each_thing_that_is_not_copied_is_named(tmp_path: Path, what: str) -> No
     assert f"FILE has {said[what]}" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("kept", [EVERY, SOME], ids=["every", "some"])
+def test_events_that_are_found_by_a_link_are_left_where_they_are(
+    tmp_path: Path, kept: NDArray[np.bool_]
+) -> None:
+    source, out = array_file(tmp_path / "events.h5"), tmp_path / "out.h5"
+    plain = plain_file(tmp_path / "plain.h5", "tab/")
+    for path, place in ((source, "/deep/events"), (plain, "/tab")):
+        with h5py.File(path, "r+") as file:
+            file["link"] = h5py.SoftLink(place)
+    with pytest.raises(RefusedError, match="has events that are found by a link, '/link', which"):
+        write_scores(source, out, SCORES, kept, table="link")
+    if kept is EVERY:
+        write_scores(plain, out, SCORES, kept, table="link")
+        with h5py.File(out) as file:
+            assert file["tab/score"].shape == (N_EVENTS,)
+    else:
+        with pytest.raises(RefusedError, match="has a row of '/tab/b' for each event, and some"):
+            write_scores(plain, out, SCORES, kept, table="link")
+        assert sorted(tmp_path.iterdir()) == [source, plain]
+
+
 def test_references_stay_where_no_event_is_left_out(tmp_path: Path) -> None:
     source, out = plain_file(tmp_path / "events.h5"), tmp_path / "out.h5"
     with h5py.File(source, "r+") as file:
