@@ -10,9 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from parts.hdf5_columns import (
-    Hdf5Array,
-)
+from parts.hdf5_columns import Hdf5Array
 from parts.hdf5_copies import (
     ROWS,
     GrowingDataset,
@@ -23,8 +21,11 @@ from parts.hdf5_copies import (
     whole_rows_of,
     written_hdf5,
 )
-from parts.score_outputs import changed_meanwhile, pieces_of
+from parts.readers import quoted
+from parts.score_outputs import changed_meanwhile, not_copied, pieces_of
 from parts.stretches import STRETCH_BYTES, Stretches
+
+PYTABLES = ("TABLE", b"TABLE")
 
 
 @dataclass
@@ -60,6 +61,9 @@ def array_beside(
     """Open a file with all that another has, whose array will have further fields."""
     dataset = held.dataset
     check_copyable(source, dataset.file)
+    if dataset.attrs.get("CLASS") in PYTABLES:
+        # Its attributes number its fields and rows, and other arrays index them.
+        raise not_copied(source, f"a table of PyTables, {quoted(dataset.name)}")
     kind = with_fields(dataset.id.get_type(), columns)
     ordered = is_ordered(dataset.file)
     with written_hdf5(source, place, "w", ordered) as (file, sink):

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parts.files import blocks
-from parts.hdf5_columns import (
-    Hdf5Datasets,
-)
+from parts.hdf5_columns import Hdf5Datasets
 from parts.hdf5_copies import (
     ROWS,
     GrowingDataset,

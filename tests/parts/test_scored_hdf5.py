@@ -240,7 +240,7 @@ def test_what_would_change_in_a_file_that_is_written_anew_is_refused(
     assert "FILE has references in '/', which cannot be written anew" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("what", ["link", "type", "reference", "virtual"])
+@pytest.mark.parametrize("what", ["link", "type", "reference", "virtual", "pytables"])
 def test_each_thing_that_is_not_copied_is_named(tmp_path: Path, what: str) -> None:
     with h5py.File(tmp_path / "events.h5", "w") as file:
         file["jets"] = records()
@@ -250,6 +250,8 @@ def test_each_thing_that_is_not_copied_is_named(tmp_path: Path, what: str) -> No
             file["kind"] = np.dtype("f4")
         elif what == "reference":
             file.create_dataset("points", data=[file["jets"].ref], dtype=h5py.ref_dtype)
+        elif what == "pytables":
+            file["jets"].attrs["CLASS"] = np.bytes_("TABLE")
         else:
             layout = h5py.VirtualLayout((3,), "f4")
             file.create_virtual_dataset("far", layout)
@@ -257,6 +259,7 @@ def test_each_thing_that_is_not_copied_is_named(tmp_path: Path, what: str) -> No
         "link": "several hard links to '",
         "type": "a named type 'kind'",
         "reference": "references in 'points'",
+        "pytables": "a table of PyTables, '/jets'",
         "virtual": "a dataset 'far' that lies in other files",
     }
     assert f"FILE has {said[what]}" in refusal(tmp_path)
