@@ -48,6 +48,10 @@ FILES = {
     "apply": "tests/test_apply.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
+    "deployed": "tests/runs/test_deployed.py",
+    "cross_validation": "tests/runs/test_cross_validation.py",
+    "folded_runs": "tests/runs/test_folds.py",
+    "slurm_folds": "tests/slurm/test_folds.py",
 }
 
 
@@ -84,8 +88,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "split=(VALIDATION, TRAIN, TEST)",
             "wiring::test_the_split_has_the_shares_that_are_asked_for",
         ),
+        (
+            "split=Fold(FOLD, FOLDS)",
+            "split=Fold((FOLD + 1) % FOLDS, FOLDS)",
+            "folded_runs::test_every_fold_is_tested_by_the_training_that_has_not_seen_it",
+        ),
     ],
     "templates/train_signal.py.jinja": [
+        (
+            "deploy(run, classifier, PRECISION, train, test)",
+            "deploy(run, classifier, PRECISION, test, train)",
+            "deployed::test_what_is_deployed_names_its_run_and_its_split",
+        ),
         (
             "classifier = build_classifier(train, categories)",
             "classifier = build_classifier(test, categories)",
@@ -158,8 +172,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("dropout=DROPOUT,", "dropout=0.0,", "wiring::test_dropout_takes_part_in_training_alone"),
         (
-            "evaluation.finish(metrics, validated, tested,",
-            "evaluation.finish(metrics, validated, validated,",
+            "validated, tested, {{ uncertainties }}, deployed",
+            "validated, validated, {{ uncertainties }}, deployed",
             "wiring::test_the_plots_of_the_test_show_test_events",
         ),
         (
@@ -332,9 +346,19 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "templates/submit.sh.jinja": [
         (
-            '--dependency="afterok:',
-            '--dependency="afterany:',
+            '--dependency="afterok:${jobs[0]}:',
+            '--dependency="afterany:${jobs[0]}:',
             "chains::test_a_ratio_whose_parent_fails_never_starts",
+        ),
+        (
+            '--dependency="afterok:${jobs[0]}" ',
+            '--dependency="afterany:${jobs[0]}" ',
+            "slurm_folds::test_folds_by_hand_from_anywhere",
+        ),
+        (
+            "[[ $word == --array=* ]] ||",
+            "true &&",
+            "slurm_folds::test_folds_by_hand_from_anywhere",
         ),
         (
             "trap undo EXIT\n",
@@ -482,11 +506,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "    if np.isnan(eta).any():",
             "    if np.isnan(eta).all():",
             "applications::test_whether_a_lepton_is_in_the_crack_is_never_guessed",
-        ),
-        (
-            'json.loads(said["crack"])',
-            'json.loads(said.get("crack", "null"))',
-            "applications::test_a_network_that_does_not_say_what_it_takes_is_refused",
         ),
         (
             "array[start : start + CHUNK]",
@@ -727,9 +746,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/arrays.py": [
         (
-            "(split == number) & found.kept",
-            "(split <= number) & found.kept",
+            "(group == number) & found.kept",
+            "(group <= number) & found.kept",
             "arrays::test_each_event_is_in_one_split_in_the_order_of_the_files",
+        ),
+        (
+            "chosen_for = partial(fold_numbers, folds=folds)",
+            "chosen_for = partial(fold_numbers, folds=folds + 1)",
+            "arrays::test_folds_are_what_their_trainings_test",
         ),
         (
             '"weight": events.weight,',
@@ -843,21 +867,132 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "expressions::test_no_number_wraps_whatever_type_a_file_has",
         ),
     ],
-    f"{PARTS}/events.py": [
+    f"{PARTS}/loss_weights.py": [
         (
             "        if not is_yield(total, size):",
             "        if not total > 0:",
             "events::test_a_class_whose_weights_cancel_is_refused",
         ),
         (
+            "weight = weight if use_mc_weights",
+            "weight = np.abs(weight) if use_mc_weights",
+            "events::test_loss_weights_keep_signs_and_have_mean_one",
+        ),
+    ],
+    f"{PARTS}/combinations.py": [
+        (
+            "significance_above(*case, cuts)",
+            "significance_above(*case, float(cuts.mean()))",
+            "combinations::test_signal_and_background_are_what_passes_the_cut_of_its_own_fold",
+        ),
+        (
+            "significance_error(outputs, case[0] >= cuts)",
+            "significance_error(outputs, case[0] >= 0.5)",
+            "combinations::test_with_one_cut_for_all_it_is_what_the_metrics_of_one_test_are",
+        ),
+        (
+            "    if not np.isnan(cuts).any():\n",
+            "    if True:\n",
+            "combinations::test_a_fold_without_a_cut_leaves_no_significance_and_all_else",
+        ),
+        (
+            "each.std(ddof=1)",
+            "each.std()",
+            "combinations::test_the_spread_is_the_standard_deviation_of_the_tests",
+        ),
+        (
+            "if not count or not is_yield(total, size):",
+            "if not count:",
+            "combinations::test_a_class_that_a_fold_lacks_is_refused_by_name",
+        ),
+    ],
+    f"{PARTS}/fold_scores.py": [
+        (
+            "if (card.run, card.split) != (run, fold):",
+            "if card.split != fold:",
+            "fold_scores::test_the_network_of_another_run_or_fold_is_refused",
+        ),
+        (
+            "(events.weight if use_mc_weights else 1.0) * factors[events.label],",
+            "events.weight * factors[events.label],",
+            "fold_scores::test_weights_of_the_loss_are_of_the_mixture_that_was_trained_on",
+        ),
+        (
+            "zip(networks, folds, strict=True)",
+            "zip(networks[::-1], folds, strict=True)",
+            "fold_scores::test_every_event_has_the_score_of_its_fold_whatever_the_chunks",
+        ),
+    ],
+    f"{PARTS}/combined_plots.py": [
+        (
+            "cuts = np.unique(combined.cut_of_events())",
+            "cuts = combined.cut_of_events()[:1]",
+            "combined_plots::test_the_cuts_of_the_folds_and_what_is_above_them_are_marked",
+        ),
+    ],
+    f"{MACHINERY}/fold_runs.py": [
+        (
+            'if not said["script"].startswith(script):',
+            "if False:",
+            "fold_runs::test_all_that_is_wrong_is_said_fold_by_fold",
+        ),
+        (
+            'if "+" in said["script"]:',
+            "if False:",
+            "fold_runs::test_code_that_was_edited_by_hand_does_not_fit",
+        ),
+        (
+            "            check_parent_data(each.folder, data)\n",
+            "            check_parent_data(trained[0].folder, data)\n",
+            "fold_runs::test_other_data_are_refused_and_each_fold_that_saw_them_is_named",
+        ),
+        (
+            "    check_fold_network(found.network, folder.name, fold)\n",
+            "",
+            "fold_runs::test_a_network_of_another_fold_is_refused",
+        ),
+    ],
+    f"{MACHINERY}/combining.py": [
+        (
+            "        numbers.unlink(missing_ok=True)\n",
+            "",
+            "combining::test_no_metrics_are_left_where_the_networks_are_not",
+        ),
+        (
+            '    if (folder / "run.json").exists():\n',
+            "    if False:\n",
+            "combining::test_the_folder_of_a_run_is_left_alone",
+        ),
+        (
+            "sorted(found, key=lambda each: each[0])",
+            "sorted(found, key=lambda each: -each[0])",
+            "cross_validation::test_the_points_of_a_sweep_are_combined_that_are_whole_and_compared",
+        ),
+    ],
+    f"{MACHINERY}/combined_records.py": [
+        (
+            "    if not begins_with(folder.record, metrics):\n",
+            "    if True:\n",
+            "combining::test_the_same_again_is_the_same_bytes_and_the_same_entry_of_the_tracker",
+        ),
+        (
+            "    if not begins_with(folder.record, metrics):\n",
+            "    if not folder.record.exists():\n",
+            "combining::test_other_numbers_are_another_entry",
+        ),
+    ],
+    "templates/combine.py.jinja": [
+        (
+            "    check_data_of_folds(trained, fingerprints(files))\n",
+            "    fingerprints(files)\n",
+            "cross_validation::test_other_data_than_those_of_the_trainings_are_refused",
+        ),
+    ],
+    f"{PARTS}/events.py": [
+        (
             "split.weight * share[split.label]",
             "split.weight",
             "events::test_parquet_and_csv_are_read_into_the_asked_columns",
-        ),
-        (
-            "weight = train.weight if use_mc_weights",
-            "weight = np.abs(train.weight) if use_mc_weights",
-            "events::test_loss_weights_keep_signs_and_have_mean_one",
         ),
         (
             "            if not n or not is_yield(y, size):",
@@ -870,21 +1005,79 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "events::test_a_feature_without_a_logarithm_is_refused_in_any_split",
         ),
     ],
+    f"{PARTS}/agreements.py": [
+        (
+            '"probability": 1e-5',
+            '"probability": 1e-4',
+            "exports::test_a_file_that_says_something_else_is_none",
+        ),
+        (
+            "    return [*chunks, *few, *odd]",
+            "    return [*chunks, *few]",
+            "exports::test_a_file_that_says_something_else_is_none",
+        ),
+        (
+            "    return float(far.max(",
+            "    return float(np.nan_to_num(far).max(",
+            "agreements::test_differences_are_those_of_probabilities_or_shares_of_factors",
+        ),
+        (
+            "next(value for value in count() if value not in known)",
+            "0",
+            "agreements::test_each_category_is_one_that_training_did_not_have",
+        ),
+        (
+            "for most in (0, 1)]",
+            "for most in (1, 1)]",
+            "agreements::test_all_events_are_compared_and_one_and_none_of_them",
+        ),
+    ],
     f"{PARTS}/exports.py": [
         (
-            "None if crack is None else asdict(crack)",
-            "None",
-            "exports::test_the_metadata_say_all_that_applying_it_needs",
+            "copy.deepcopy(own).float()",
+            "own.float()",
+            "exports::test_another_precision_is_exported_in_single_and_what_that_changes_is_said",
         ),
         (
-            "rtol=1e-3, atol=1e-6",
-            "rtol=1e3, atol=1e-6",
-            "exports::test_a_file_that_differs_is_not_written",
+            "    if not far <= LIMITS[card.gives]:",
+            "    if far > LIMITS[card.gives]:",
+            "exports::test_a_file_that_gives_no_number_where_the_network_does_is_none",
         ),
         (
-            "return torch.exp(self.log_ratio(numerical",
-            "return torch.exp(-self.log_ratio(numerical",
-            "fakes_wiring::test_what_is_applied_is_the_best_fake_factor",
+            ").cpu().eval()",
+            ").cpu()",
+            "exports::test_a_classifier_gives_its_probabilities_whatever_it_is_made_of",
+        ),
+    ],
+    f"{PARTS}/model_cards.py": [
+        (
+            "json.loads(metadata[name])",
+            'json.loads(metadata.get(name, "null"))',
+            "applications::test_a_network_that_does_not_say_what_it_takes_is_refused",
+        ),
+    ],
+    f"{PARTS}/sightings.py": [
+        (
+            "            lacks |= absent.any(0)",
+            "            lacks = absent.any(0)",
+            "sightings::test_ranges_are_of_values_that_exist",
+        ),
+    ],
+    f"{MACHINERY}/deployed_networks.py": [
+        (
+            "return torch.exp(ratio.link(logits))",
+            "return torch.exp(-ratio.link(logits))",
+            "deployed_networks::test_a_fake_factor_is_the_exponential_of_its_logarithm",
+        ),
+        (
+            "        remove_deployment(run.folder.path)\n",
+            "",
+            "deployed_networks::test_a_network_without_a_file_is_not_deployed_and_a_line_says_so",
+        ),
+        (
+            'said.get("tree", said.get("table"))',
+            'said.get("table")',
+            "deployed_networks::test_the_file_says_all_that_there_is_to_know",
         ),
     ],
     f"{PARTS}/fake_plots.py": [
@@ -1262,8 +1455,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "deployments::test_a_folder_that_cannot_be_filled_is_not_there",
         ),
         (
-            "{} if lacking else {**there,",
-            "{**there,",
+            "        return {}\n    there",
+            "    there",
             "deployments::test_without_a_file_the_network_lies_alone_and_a_line_says_so",
         ),
     ],
@@ -1738,8 +1931,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "sweeps::test_a_signal_is_passed_on_and_ends_the_sequence",
         ),
         (
-            "    return next(filter(None, statuses.values()), 0)\n",
-            "    return 0\n",
+            "    return next(filter(None, statuses.values()), 0), statuses\n",
+            "    return 0, statuses\n",
             "sweeps::test_all_goes_on_after_a_failure_and_says_so",
         ),
     ],
@@ -2080,8 +2273,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/writing/settings.py": [
         (
-            '{"TRAIN, VALIDATION, TEST": (split',
-            '{"VALIDATION, TRAIN, TEST": (split',
+            "else {NAMES: (split.train, split.validation",
+            "else {NAMES: (split.validation, split.train",
             "wiring::test_the_split_has_the_shares_that_are_asked_for",
         ),
         (
@@ -2258,6 +2451,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/rules/checks.py": [
         (
+            "table.fold >= table.folds",
+            "table.fold > table.folds",
+            "diagnostics::test_every_mistake_is_drawn_where_it_stands[dataset-fold-of-more]",
+        ),
+        (
             "table.comet_project_name is not None and table",
             "False and table",
             "diagnostics::test_every_mistake_is_drawn_where_it_stands[experiment-comet-project]",
@@ -2379,7 +2577,63 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "cli::test_a_signal_to_train_fakes_is_the_stages_and_ends_what_comes_after_it",
         ),
     ],
+    f"{COMPILER}/jobs/closings.py": [
+        (
+            'row.run.index not in indices and row.progress.state != "done"',
+            "row.run.index not in indices",
+            "closings::test_what_combines_waits_for_the_jobs_of_earlier_submissions",
+        ),
+        (
+            "if not each),",
+            "if False),",
+            "closings::test_rerun_trains_what_is_missing_and_combines_then",
+        ),
+        (
+            'if any(row.progress.state != "done" for row in rows):',
+            "if False:",
+            "slurm_folds::test_folds_are_trained_side_by_side_and_combined_then",
+        ),
+        (
+            "if begun:",
+            "if begun and False:",
+            "closings::test_rerun_trains_what_is_missing_and_combines_then",
+        ),
+    ],
+    f"{COMPILER}/writing/combinations.py": [
+        (
+            "len(points) > folds else",
+            "len(points) < folds else",
+            "folds::test_folds_come_after_grid_points_and_seeds",
+        ),
+        (
+            "points[start].choices[:-1]",
+            "points[start].choices",
+            "folds::test_folds_come_after_grid_points_and_seeds",
+        ),
+    ],
+    f"{COMPILER}/writing/batch.py": [
+        (
+            '"goes_on": False,',
+            '"goes_on": job.requeue,',
+            "folds::test_what_combines_is_one_task_without_a_gpu",
+        ),
+        (
+            "slurm_config=of_one_task(job)",
+            "slurm_config=job",
+            "folds::test_what_combines_is_one_task_without_a_gpu",
+        ),
+    ],
     f"{COMPILER}/jobs/submission.py": [
+        (
+            "after = (*jobs, *(waiting.jobs if waiting else ()))",
+            "after = jobs[:1]",
+            "closings::test_folds_of_divided_arrays_are_combined_after_all_of_them",
+        ),
+        (
+            "if len(parts) > 1 or (waiting and waiting.jobs):",
+            "if False:",
+            "closings::test_folds_of_divided_arrays_are_combined_after_all_of_them",
+        ),
         (
             'f"{job}_{run.index - self.array.begin}"',
             'f"{job}_{run.index}"',
@@ -2446,6 +2700,16 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{COMPILER}/reading/sweep.py": [
+        (
+            "for seed in seeds for fold in folds)",
+            "for fold in folds for seed in seeds)",
+            "folds::test_folds_come_after_grid_points_and_seeds",
+        ),
+        (
+            "elif key == FOLD:",
+            "elif key == FOLDS:",
+            "diagnostics::test_every_mistake_is_drawn_where_it_stands[sweep-fold]",
+        ),
         (
             "json.dumps(self.values,",
             "json.dumps([self.index, self.values],",

@@ -13,7 +13,7 @@ from seesawc.rules import trainings
 from seesawc.rules.trainings import Checked
 from seesawc.tables.resolution import Experiment, resolve
 from seesawc.writing import files, outputs, resolved, timestamps
-from seesawc.writing.runs import PlannedRun
+from seesawc.writing.runs import PlannedCombination, PlannedRun
 from seesawc.writing.scripts import Scripts
 
 
@@ -27,6 +27,8 @@ class Compiled:
     # What each run trains, of a sweep or of fakes.
     points: tuple[Experiment, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    # What the folds of a cross-validation are combined to.
+    combined: tuple[PlannedCombination, ...] = ()
 
 
 def check(path: Path, text: str | None = None) -> Checked:
@@ -65,7 +67,7 @@ def compile_spec(path: Path, folder: Path, *, new_run: bool = False) -> Compiled
     }
     record = resolved.render(checked.source, found, build, made.rows)
     texts = {**made.files, outputs.RECORD: record}
-    return Compiled(found, texts, made.runs, made.trained, checked.warnings)
+    return Compiled(found, texts, made.runs, made.trained, checked.warnings, made.combined)
 
 
 def output_folder(path: Path, out: Path | None = None) -> Path:

@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -43,7 +42,7 @@ from parts.binnings import ratio_metrics
 from parts.datasets import Dataset, Sample
 from parts.densities import ratio_events, subtraction_weights, varied
 from parts.density_losses import density_bce, direct_link
-from parts.density_ratios import DensityRatio, LogRatio, known
+from parts.density_ratios import DensityRatio, known
 from parts.ensembles import Ensemble, poisson_counts
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
@@ -51,7 +50,7 @@ from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Embedded, Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
-from parts.machinery.deployments import deploy
+from parts.machinery.deployed_networks import deploy_factor
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -62,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T102900Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T112925Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T102900Z-numerator", "fcd74b3636e1cdcb"),
-    "denominator": ("fakes_jets_MLP_20261128T102900Z-denominator", "3e503cd3cfeb6026"),
+    "numerator": ("fakes_jets_MLP_20261128T112925Z-numerator", "9dc61bc1c5070e21"),
+    "denominator": ("fakes_jets_MLP_20261128T112925Z-denominator", "8dbee703d89d1323"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ebf2b557e7bf5e60bd4ad0d2554cdd40fdacbd686db11d7f83c8bea30007e0ac",
+    parts="3e8c4d58c236ef232f4e18467bca3b562915c01050b1629a6dc3e88c1e42122e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -324,13 +323,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    deployed = deploy(
-        run.code.script.parent,
-        run.folder.path,
-        LogRatio(classifier.network, classifier.link),
-        splits=(train, test),
-        dataset=DATASET,
-    )
+    deployed = deploy_factor(run, classifier, PRECISION, train, test)
     evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 

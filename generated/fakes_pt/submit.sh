@@ -22,17 +22,18 @@ undo() {
 trap undo EXIT
 
 submit() {
-    local stage=$1 said job
-    shift
-    said=$(sbatch --parsable "$@" "$here/submit_$stage.sbatch")
+    local what=$1 file=$2 said job
+    shift 2
+    said=$(sbatch --parsable "$@" "$here/$file")
     # A site's own lines may stand around the number, and the name of a cluster behind it.
     job=$(sed -nE 's/^([0-9]+)(;.*)?$/\1/p' <<<"$said")
     jobs+=("$job")
-    echo "$stage $job"
+    echo "$what $job"
 }
 
-submit numerator "$@"
-submit denominator "$@"
+submit numerator submit_numerator.sbatch "$@"
+submit denominator submit_denominator.sbatch "$@"
 # A ratio whose parents fail never starts, and does not wait for ever.
-submit ratio --dependency="afterok:${jobs[0]}:${jobs[1]}" --kill-on-invalid-dep=yes "$@"
+submit ratio submit_ratio.sbatch --dependency="afterok:${jobs[0]}:${jobs[1]}" \
+    --kill-on-invalid-dep=yes "$@"
 complete=yes

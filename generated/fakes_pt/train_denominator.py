@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T102901Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T112926Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cdae2a420a941ab47940bda744533a8ce18eaaaf7e5a66d8d2404cf5f19844dd",
+    parts="c7252ac336ecbf7b048bbf24b5f31031892f3f59683e64ca71e3acfb7e0dff04",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -20,7 +20,6 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "numpy==2.4.6",
 #     "onnx==1.23.2",
 #     "onnxruntime==1.32.0",
-#     "onnxscript==0.7.2",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -43,14 +42,14 @@ from parts.binnings import ratio_metrics
 from parts.datasets import Dataset, Sample
 from parts.densities import clipped, ratio_events, subtraction_weights
 from parts.density_losses import density_bce, direct_link
-from parts.density_ratios import DensityRatio, LogRatio, known
+from parts.density_ratios import DensityRatio, known
 from parts.estimates import Estimates
 from parts.fake_plots import ratio_figures
 from parts.fake_uncertainties import ratio_uncertainties
 from parts.inputs import Inputs, Numerical, logarithmic, present, standard
 from parts.leptons import Category, Leptons, read_leptons
 from parts.machinery.ancestors import load_ratio
-from parts.machinery.deployments import deploy
+from parts.machinery.deployed_networks import deploy_factor
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -62,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T102901Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T112926Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T102901Z-numerator", "904deb34e52f5ed3"),
-    "denominator": ("fakes_pt_MLP_20261128T102901Z-denominator", "eae44dcaad78d7a0"),
+    "numerator": ("fakes_pt_MLP_20261128T112926Z-numerator", "e87297fc508cca51"),
+    "denominator": ("fakes_pt_MLP_20261128T112926Z-denominator", "83df6eb3621b7e43"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="251db0e22c10b39dc2866abb64358b6e9bf62ad18dff2269f80cfca280ddce6f",
+    parts="95e8f137f8edf8b399e3a9899ef36435bbee127bb74ce1a04808279d4e07f866",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -308,13 +307,7 @@ def main(run: Run) -> None:
     evaluation = Evaluation(run, tracker, classifier)
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated), "test": tracker.metrics(tested)}
-    deployed = deploy(
-        run.code.script.parent,
-        run.folder.path,
-        LogRatio(classifier.network, classifier.link),
-        splits=(train, test),
-        dataset=DATASET,
-    )
+    deployed = deploy_factor(run, classifier, PRECISION, train, test)
     evaluation.finish(metrics, validated, tested, ratio_uncertainties, deployed=deployed)
 
 

@@ -18,6 +18,8 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
+#     "onnx==1.23.2",
+#     "onnxruntime==1.32.0",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
 #     "uproot==5.7.7",
@@ -41,6 +43,7 @@ from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, standard
 from parts.losses import bce
+from parts.machinery.deployed_networks import deploy
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -53,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T102901Z"
+RUN_NAME = "h4l_ResNet_20261128T112926Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3a393bfd3c68d115fc9ae6c838c61c46aef98c86f9d6695bdbc9adabfbde7619",
+    parts="b0fd306db00ae54e31e47cd9013525bbbff3c9a18bc836bba6490166795f6bb6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -288,7 +291,8 @@ def main(run: Run) -> None:
     metrics = {"validation": tracker.metrics(validated)}
     # The cut is chosen on other events than those it is judged on.
     metrics["test"] = binary_metrics(tested, metrics["validation"]["significance_cut"])
-    evaluation.finish(metrics, validated, tested, binary_uncertainties)
+    deployed = deploy(run, classifier, PRECISION, train, test)
+    evaluation.finish(metrics, validated, tested, binary_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ Exit status: 0 done, 1 refused, 3 loss not finite, 4 disk full, 70 an error of t
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
+#     "onnx==1.23.2",
+#     "onnxruntime==1.32.0",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -39,6 +41,7 @@ from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, quantile
 from parts.losses import cross_entropy
+from parts.machinery.deployed_networks import deploy
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -51,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T102901Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T112927Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="97a44234ac2baf171ccbbef8ad591ec98f7d88048333bb8fe4673c57fc2e7a01",
+    parts="3f243988f7d73c21c41cc71289598bf21bcc7adcbf7aab3c8c881a59111e0f01",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -288,7 +291,8 @@ def main(run: Run) -> None:
     validated, tested = (tracker.predict(classifier, split) for split in (validation, test))
     metrics = {"validation": tracker.metrics(validated)}
     metrics["test"] = tracker.metrics(tested)
-    evaluation.finish(metrics, validated, tested, multiclass_uncertainties)
+    deployed = deploy(run, classifier, PRECISION, train, test)
+    evaluation.finish(metrics, validated, tested, multiclass_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

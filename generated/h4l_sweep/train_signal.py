@@ -18,6 +18,8 @@ point that failed.
 #     "matplotlib==3.11.2",
 #     "mlflow==3.17.2",
 #     "numpy==2.4.6",
+#     "onnx==1.23.2",
+#     "onnxruntime==1.32.0",
 #     "pyarrow==25.0.1",
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
@@ -41,6 +43,7 @@ from parts.events import Events, read_splits
 from parts.inputs import Embedded, Inputs, NumericalOrMissing, present, standard
 from parts.losses import bce
 from parts.machinery.arguments import parse_sweep_arguments
+from parts.machinery.deployed_networks import deploy
 from parts.machinery.launches import Run, Script, launch
 from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
@@ -60,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "66a4d196768de20c",
+        "script": "7f64e7215c1a1b95",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -69,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "8c2eae437ac3a282",
+        "script": "95f4acbb47e49d61",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -79,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "4e30ec50e9e14892",
+        "script": "9030bb7cb1efb990",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -89,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "ecbe72b9710a7324",
+        "script": "40d431e78c4c6790",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -98,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "64b9cb6cad78a3c8",
+        "script": "fb2a4c4e524a7a7e",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -107,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "6a174e34a2e47b57",
+        "script": "50cb40cd00ad3333",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -117,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "2b652e2d22dcd751",
+        "script": "4d052c74b0d3342c",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -127,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "4285c8c3229b7557",
+        "script": "3571b74930cdc8b3",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -135,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T102901Z"
+SWEEP = "h4l_sweep_20261128T112927Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -213,7 +216,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="97a44234ac2baf171ccbbef8ad591ec98f7d88048333bb8fe4673c57fc2e7a01",
+    parts="3f243988f7d73c21c41cc71289598bf21bcc7adcbf7aab3c8c881a59111e0f01",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -351,7 +354,8 @@ def main(run: Run) -> None:
     metrics = {"validation": tracker.metrics(validated)}
     # The cut is chosen on other events than those it is judged on.
     metrics["test"] = binary_metrics(tested, metrics["validation"]["significance_cut"])
-    evaluation.finish(metrics, validated, tested, binary_uncertainties)
+    deployed = deploy(run, classifier, PRECISION, train, test)
+    evaluation.finish(metrics, validated, tested, binary_uncertainties, deployed=deployed)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,16 @@ from parts.machinery.exits import RefusedError
 NUMBER = 4
 # What torch keeps for a layer besides its weights, roughly.
 LAYER = 4096
+# Where control groups are (Linux, v2).
+GROUPS = Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int | None:
     """Return the bytes that this process can still get; None where the system does not say.
 
-    The least of what the machine has and of what a batch system or container allows.
+    The least of what the machine has left and of what a batch system or container does.
     """
-    found = [limit for limit in (available(), *group_limits()) if limit is not None]
+    found = [left for left in (available(), *left_in_groups()) if left is not None]
     return min(found, default=None)
 
 
@@ -33,8 +35,8 @@ def available() -> int | None:
     return int(match[1]) * 1024 if match else None
 
 
-def group_limits() -> list[int]:
-    """Return the limits in bytes of this process's control groups, from its own up (Linux, v2)."""
+def left_in_groups() -> list[int | None]:
+    """Return what `left_in` this process's control groups is, from its own up."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -42,18 +44,27 @@ def group_limits() -> list[int]:
     own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
     if own is None:
         return []
-    root, found = Path("/sys/fs/cgroup"), []
-    for folder in (root / own, *(root / own).parents):
-        try:
-            text = (folder / "memory.max").read_text().strip()
-        except OSError:
-            # The topmost group has none, and a container does not see those above its own.
-            text = "max"
-        if text.isdigit():
-            found.append(int(text))
-        if folder == root:
-            break
-    return found
+    folders = [GROUPS / own, *(GROUPS / own).parents]
+    return [left_in(folder) for folder in folders if folder.is_relative_to(GROUPS)]
+
+
+def left_in(group: Path) -> int | None:
+    """Return the bytes that a control group can still get; None where it has no limit.
+
+    What it has read of files counts as its own, and is given up where there is need.
+    """
+    try:
+        limit, used, parts = (
+            (group / name).read_text().strip()
+            for name in ("memory.max", "memory.current", "memory.stat")
+        )
+    except OSError:
+        # The topmost group has none, and a container does not see those above its own.
+        return None
+    if limit == "max":
+        return None
+    given_up = re.findall(r"^(?:in)?active_file (\d+)$", parts, re.MULTILINE)
+    return max(0, int(limit) - int(used) + sum(map(int, given_up)))
 
 
 def check_network(weights: int, layers: int, options: str) -> None:

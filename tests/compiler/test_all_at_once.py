@@ -111,6 +111,28 @@ def test_a_sample_that_is_broken_hides_nothing_of_others(index: int) -> None:
     assert len(told({"dataset_config": {"samples": samples}, **CROSSED["activation"][0]})) >= 2
 
 
+SIGNAL = {"name": "ggH", "class": "signal", "files": ["a.csv"]}
+BACKGROUND = {"name": "qqZZ", "class": "background", "files": ["b.csv"]}
+LISTS: dict[str, dict[str, Any]] = {
+    "samples": {
+        "dataset_config": {
+            "samples": ["x", {"class": "signal", "files": ["a.csv"]}, SIGNAL | {"weight": 5}]
+        }
+    },
+    "files": {"dataset_config": {"samples": [SIGNAL | {"files": [1, 2, 3]}, BACKGROUND]}},
+    "points": {"sweep_config": {"points": ["x", 5, "y"]}},
+    "devices": {"experiment_config": {"devices": ["x"], "seed": "y", "sede": 1}},
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_several_mistakes_within_one_list_are_told_beside_others(name: str) -> None:
+    alone = told(LISTS[name])
+    assert alone
+    (beside,) = told(CROSSED["activation"][0])
+    assert sorted(told(merged(LISTS[name], CROSSED["activation"][0]))) == sorted([*alone, beside])
+
+
 def test_a_sweep_of_what_does_not_exist_is_told_beside_mistakes_of_the_spec() -> None:
     grid = {"training_config": {"max_epoch": [1, 2]}}
     found = told({"sweep_config": {"grid": grid}} | BROKEN["type"][0])

@@ -13,6 +13,8 @@ from tests.spec_tables import merged, write_spec
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.toml"))
 PLAIN, POINT = 300, 10
+# And a line for each run that is combined.
+COMBINE = 130
 BUDGETS = {
     "train_numerator.py": 280,
     "train_denominator.py": 280,
@@ -25,8 +27,9 @@ BUDGETS = {
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_scripts_keep_to_their_budgets(spec: Path, tmp_path: Path) -> None:
     found = pipeline.compile_spec(spec, tmp_path / spec.stem)
-    points = len(found.runs) if found.experiment.sweep_config else 0
-    budgets = {**BUDGETS, "train_signal.py": PLAIN + POINT * points}
+    points = len(found.runs) if found.experiment.has_points else 0
+    sweeps = {"train_signal.py": PLAIN + POINT * points, "combine.py": COMBINE + len(found.runs)}
+    budgets = {**BUDGETS, **sweeps}
     lengths = {n: text.count("\n") for n, text in found.files.items() if n in budgets}
     assert lengths
     assert {n: size for n, size in lengths.items() if size > budgets[n]} == {}

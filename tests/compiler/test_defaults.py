@@ -61,6 +61,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "derived": {},
         "missing": None,
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        "folds": None,
+        "fold": None,
         "logarithmic": (),
         "scaling": "standard",
         "batch_size": 1024,
@@ -104,6 +106,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "save_top_k": 1,
         "save_every_n_minutes": 10.0,
         "gradient_clip_val": None,
+        "export_onnx": True,
     },
     "slurm_config": {
         "partition": None,

@@ -15,7 +15,7 @@ from seesawc.writing import outputs, parts
 
 ROOT = Path(__file__).parents[2]
 # What opens files of a format imports its library only when it opens one.
-LATE = {"parts.scored_files"}
+LATE = {"parts.event_files", "parts.scored_files"}
 LIBRARY = parts.library(templates())
 
 
@@ -112,10 +112,10 @@ def test_a_script_finds_the_digest_of_parts_that_it_was_given(spec: str, tmp_pat
     folder = tmp_path / "generated" / spec
     files = pipeline.compile_spec(ROOT / "specs" / f"{spec}.toml", folder).files
     outputs.write(folder, files, force=False)
-    vendored = [
-        folder / name for name in files if name.startswith("parts/") and name.endswith(".py")
-    ]
-    given = digest_of({p.relative_to(folder).as_posix(): digest(p) for p in vendored})
+    vendored = [name for name in files if name.startswith("parts/") and name.endswith(".py")]
+    needed = [part.file for part in parts.needed_by(templates(), files["train_signal.py"])]
+    assert set(needed) < set(vendored)
+    given = digest_of({name: digest(folder / name) for name in needed})
     assert f'    parts="{given}",\n' in files["train_signal.py"]
     done = subprocess.run(
         ["sha256sum", "--check", "--strict", "--quiet", outputs.SUMS],
@@ -141,8 +141,18 @@ def test_a_script_imports_all_of_its_parts_when_it_starts(tmp_path: Path) -> Non
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env={"PATH": ""}
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    expected = [name for name in files if name.startswith("parts/") and name.endswith(".py")]
-    assert done.stdout.split() == sorted(expected)
+    expected = parts.needed_by(templates(), files["train_signal.py"])
+    assert done.stdout.split() == [part.file for part in expected]
+
+
+def test_what_applies_a_network_is_no_part_of_what_trains_it(tmp_path: Path) -> None:
+    """Else a mend of what reads other formats would renew runs of this one."""
+    files = pipeline.compile_spec(ROOT / "specs" / "h4l.toml", tmp_path / "h4l").files
+    trained = {part.file for part in parts.needed_by(templates(), files["train_signal.py"])}
+    applied = {part.file for part in parts.needed_by(templates(), files["apply.py"])}
+    readers = {f"parts/{name}_files.py" for name in ("root", "hdf5", "parquet", "csv", "scored")}
+    assert readers <= applied <= files.keys()
+    assert readers & trained == {"parts/root_files.py"}
 
 
 def test_files_of_several_scripts_hold_each_part_once() -> None:

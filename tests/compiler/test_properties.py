@@ -67,7 +67,10 @@ plain = texts.map("".join).filter(lambda t: t == t.strip() and 0 < len(t) < 200)
 
 
 def is_path(text: str) -> bool:
-    return not (set(text) & set('$\\"`') or text.startswith(("~", "/")) or ".." in text.split("/"))
+    folders = text.split("/")
+    if ".." in folders or any("**" in folder for folder in folders):
+        return False
+    return not (set(text) & set('$\\"`') or text.startswith(("~", "/")))
 
 
 variables = st.sampled_from(["", "", "${HOME}/", "${ANALYSIS_ML_DATA_DIR}/a-", "/eos/${USER}/"])

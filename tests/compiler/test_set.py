@@ -120,6 +120,17 @@ def test_a_new_table_stands_where_the_schema_has_it() -> None:
     assert '= 0"\n\n[dataset_config.split]\ntrain = 0.5\ntest = 0.3\n\n[model' in SPEC.read_text()
 
 
+def test_a_split_gives_way_to_folds_and_folds_to_a_split() -> None:
+    before = SPEC.read_text()
+    good("folds=5")
+    assert 'categorical = ["n_jets"]\nfolds = 5\n' in SPEC.read_text()
+    assert "split divides the events already" in refused("split.train=0.5")
+    good("--unset", "folds", "split.train=0.5", "split.test=0.3")
+    good("--unset", "split", "folds=5", "fold=2")
+    good("--unset", "folds", "--unset", "fold")
+    assert SPEC.read_text() == before
+
+
 def test_comments_above_a_header_stay_with_it() -> None:
     SPEC.write_text(edited(BASE, "[slurm_config]", "# The cluster's.\n[slurm_config]"))
     good("training_config.warmup.epochs=2")

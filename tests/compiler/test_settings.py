@@ -185,6 +185,7 @@ ELSEWHERE: dict[str, str | None] = {
     "training_config.optimizer.optimizer_params": "MOMENTUM = 0.5\n",
     "training_config.scheduler.scheduler_params": "SCHEDULER_STEP_SIZE = 2\n",
     "training_config.loss_params": "LOSS_GAMMA = 3.0\n",
+    "training_config.export_onnx": "deploy(run, ",
     "dataset_config.samples.0.name": 'name="ggH"',
     "dataset_config.samples.0.class": "# signal\n",
     "dataset_config.samples.0.files": 'files=("../data/toy.root",)',

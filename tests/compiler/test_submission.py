@@ -319,6 +319,15 @@ def test_of_a_divided_sweep_all_arrays_are_submitted_or_none() -> None:
         submission.submit(job, job.compiled.runs)
 
 
+def test_a_cluster_that_takes_no_arrays_is_refused_with_that_reason() -> None:
+    stand_in("scontrol", CONFIGURED.format(0))
+    stand_in("sbatch", "touch called")
+    job = sweep(1500)
+    with pytest.raises(CompileError, match="this cluster takes no arrays: MaxArraySize = 0"):
+        submission.submit(job, job.compiled.runs)
+    assert not Path("called").exists()
+
+
 def test_a_limit_that_arrays_cannot_share_is_refused_before_any_is_submitted() -> None:
     stand_in("scontrol", CONFIGURED.format(1000))
     stand_in("sbatch", "touch called")

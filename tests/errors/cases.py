@@ -285,6 +285,14 @@ add(
     dataset__class_without_sample='classes = ["background", "signal", "top"]',
     dataset__shares="split = { train = 0.6, validation = 0.2, test = 0.3 }",
     dataset__empty_split="split = { train = 0.8, validation = 0.2, test = 0.0 }",
+    dataset__two_folds="folds = 2",
+    dataset__folds_are_no_number='folds = "five"',
+    dataset__many_folds="folds = 101",
+    dataset__folds_and_split="folds = 5\nsplit = { train = 0.5, validation = 0.25, test = 0.25 }",
+    dataset__folds_and_shares="folds = 5\nsplit.train = 0.9",
+    dataset__fold_of_none="fold = 1",
+    dataset__fold_of_more="folds = 5\nfold = 5",
+    dataset__negative_fold="folds = 5\nfold = -1",
     dataset__idle_class_values="class_values = { background = [0], signal = [1] }",
     dataset__negative_weights_of_none='negative_weights = "drop"',
     dataset__negative_weights_unused='negative_weights = "drop"\nuse_mc_weights = false',
@@ -333,6 +341,13 @@ replace(
         "[model_config.architecture_config]\n",
         "[model_config]\ncontinue_training = true\n[model_config.architecture_config]\n",
     ),
+    model__negative_weights_of_a_test=(
+        ('event_number = "event"\n', 'event_number = "event"\nnegative_weights = "drop"\n'),
+        (
+            "[model_config.architecture_config]\n",
+            '[model_config]\nload_checkpoint = "a.ckpt"\n[model_config.architecture_config]\n',
+        ),
+    ),
     model__events_of_no_checkpoint=(
         "[model_config.architecture_config]\n",
         '[model_config]\ncheckpoint_events = "unseen"\n[model_config.architecture_config]\n',
@@ -347,6 +362,22 @@ replace(
     ),
     model__split_of_unseen=(
         (NUMERICAL, f"{NUMERICAL}split = {{ train = 0.5, validation = 0.3 }}\n"),
+        (
+            "[model_config.architecture_config]\n",
+            '[model_config]\nload_checkpoint = "a.ckpt"\ncheckpoint_events = "unseen"\n'
+            "[model_config.architecture_config]\n",
+        ),
+    ),
+    model__checkpoint_of_folds=(
+        (NUMERICAL, f"{NUMERICAL}folds = 5\n"),
+        (
+            "[model_config.architecture_config]\n",
+            '[model_config]\nload_checkpoint = "a.ckpt"\ncontinue_training = true\n'
+            "[model_config.architecture_config]\n",
+        ),
+    ),
+    model__folds_of_unseen=(
+        (NUMERICAL, f"{NUMERICAL}folds = 5\nfold = 2\n"),
         (
             "[model_config.architecture_config]\n",
             '[model_config]\nload_checkpoint = "a.ckpt"\ncheckpoint_events = "unseen"\n'
@@ -461,6 +492,17 @@ sweep("point-of-no-table", "points = [1]")
 sweep("point-table-is-number", "points = [{ training_config = 5 }]")
 sweep("point-option-unknown", "[[sweep_config.points]]\ntraining_config.loss_param.gamma = 1")
 sweep("task", 'grid.task = ["signal"]')
+FOLDED = (NUMERICAL, f"{NUMERICAL}folds = 5\n")
+sweep("folds", "grid.dataset_config.folds = [5, 10]")
+sweep("fold", "grid.dataset_config.fold = [0, 1]", FOLDED)
+sweep("fold-of-one", "grid.dataset_config.fold = [0, 1]", (NUMERICAL, FOLDED[1] + "fold = 1\n"))
+sweep("split-and-folds", "grid.dataset_config.split = [{ train = 0.6 }]", FOLDED)
+sweep("many-folds", "seeds = [" + ", ".join(map(str, range(101))) + "]",
+      (NUMERICAL, f"{NUMERICAL}folds = 100\n"))  # fmt: skip
+sweep("checkpoints-and-folds", 'points = [{ model_config.load_checkpoint = "a.ckpt" }]', FOLDED)
+sweep("faulty-points-and-folds", 'grid.training_config.loss = ["bce", "exponential"]', FOLDED)
+sweep("nothing-and-wrong-folds", "max_parallel = 2", (NUMERICAL, f'{NUMERICAL}folds = "5"\n'))
+sweep("nothing-and-one-fold", "max_parallel = 2", (NUMERICAL, FOLDED[1] + "fold = 1\n"))
 sweep("run-name", 'grid.experiment_config.run_name = ["a", "b"]')
 sweep("experiment-name", 'points = [{ experiment_config = { experiment_name = "b" } }]')
 sweep("job", 'grid.slurm_config.memory = ["4G", "8G"]')
@@ -586,6 +628,19 @@ WARNINGS: dict[str, Edits] = {
         ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "CyclicLR"\n'
                            "scheduler_params = { base_lr = 1e-4, max_lr = 1e-2,"
                            ' mode = "exp_range" }\n\n[slurm_config]'),
+    ),
+    # Of the rate alone: dampened is the schedule's momentum, and nesterov needs one at first.
+    "momentum-of-the-schedule": (
+        ('"AdamW"', '"SGD"'),
+        (PARAMS, "{ lr = 0.1, dampening = 0.1 }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'
+                           "scheduler_params = { max_lr = 1e-2 }\n\n[slurm_config]"),
+    ),
+    "momentum-for-nesterov": (
+        ('"AdamW"', '"SGD"'),
+        (PARAMS, "{ lr = 0.1, nesterov = true, momentum = 0.9 }"),
+        ("[slurm_config]", '[training_config.scheduler]\nscheduler_name = "OneCycleLR"\n'
+                           "scheduler_params = { max_lr = 1e-2 }\n\n[slurm_config]"),
     ),
     "rates-of-the-schedule": (
         (PARAMS, "{ lr = 1e-3, betas = [0.8, 0.99] }"),

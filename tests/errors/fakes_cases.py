@@ -57,6 +57,8 @@ CASES: dict[str, Edits] = {
         RATIO, "[fakes_config.numerator.model_config.architecture_config]\nembedding_dim = 4"
     ),
     "negative-weights": behind(JETS, 'negative_weights = "absolute"'),
+    "folds": behind(JETS, "folds = 5"),
+    "fold": behind(JETS, "folds = 5\nfold = 1"),
     "class-balance": behind(JETS, "use_class_weights = true"),
     "no-weights": behind(JETS, "use_mc_weights = false"),
     "classes": behind(JETS, 'classes = ["data", "mc"]'),

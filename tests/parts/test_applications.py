@@ -10,13 +10,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from parts.applications import applied_factors, member_factors
+from parts.applications import applied, deviation, member_factors, read_networks
 from parts.cracks import Crack
 from parts.datasets import Dataset
-from parts.exports import FakeFactor, export, seen_by
 from parts.machinery.exits import RefusedError
+from tests.parts.exported import write_factor
 
 PT = np.array([2.0, 3.0, 5.0, 7.0])
 ETA = np.array([-1.4, 1.37, 0.0, 1.5])
@@ -31,9 +32,12 @@ class Log(nn.Module):
 
 def write(path: Path, crack: Crack | None, **said: Any) -> Path:
     features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
-    dataset = Dataset((), ("pt",), **said)
-    export(FakeFactor(Log()), path, features, dataset, crack, seen_by(Log(), features, dataset))
-    return path
+    return write_factor(path, Log(), features, Dataset((), ("pt",), **said), crack)
+
+
+def applied_factors(path: Path, events: Any) -> NDArray[Any]:
+    """Return F of each member."""
+    return np.asarray(applied(read_networks([path], {}), events)[0])
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +63,15 @@ def test_what_the_network_says_needs_no_eta(cracked: Path) -> None:
 
 
 def test_whether_a_lepton_is_in_the_crack_is_never_guessed(cracked: Path) -> None:
-    with pytest.raises(RefusedError, match="no column eta"):
+    with pytest.raises(RefusedError, match="no column 'eta'"):
         applied_factors(cracked, {"pt": PT})
-    with pytest.raises(RefusedError, match="values of eta are missing"):
+    with pytest.raises(
+        RefusedError, match="eta is missing, which tells the crack, in 1 of 4 events"
+    ):
         applied_factors(cracked, {"pt": PT, "eta": [0.0, 0.0, np.nan, 0.0]})
 
 
-@pytest.mark.parametrize("key", ["numerical", "missing", "crack"])
+@pytest.mark.parametrize("key", ["numerical", "missing", "crack", "seen"])
 @pytest.mark.parametrize("value", [None, '"junk'])
 def test_a_network_that_does_not_say_what_it_takes_is_refused(
     cracked: Path, tmp_path: Path, key: str, value: str | None
@@ -77,7 +83,9 @@ def test_a_network_that_does_not_say_what_it_takes_is_refused(
     onnx.helper.set_model_props(model, kept)
     path = tmp_path / "other.onnx"
     onnx.save(model, path)
-    with pytest.raises(RefusedError, match=r"does not say what a network of train_ratio.py says"):
+    with pytest.raises(
+        RefusedError, match=r"is no network that train_signal.py or train_ratio.py has left"
+    ):
         member_factors(path, {"pt": PT, "eta": ETA})
 
 
@@ -97,5 +105,11 @@ def test_what_features_are_derived_from_is_enough(tmp_path: Path, kind: str) -> 
     assert found == pytest.approx([2, 3, 4, 7])
     # A column of that name need not be derived.
     assert applied_factors(path, {"pt": PT})[:, 0] == pytest.approx(PT)
-    with pytest.raises(RefusedError, match="no column lep_pt"):
+    with pytest.raises(RefusedError, match="no column 'lep_pt'"):
         applied_factors(path, {"eta": ETA})
+
+
+def test_the_spread_is_the_standard_deviation() -> None:
+    factors = np.array([[0.1, 0.3], [0.2, 0.2]])
+    assert deviation(factors, 1) == pytest.approx([0.1 * np.sqrt(2), 0])
+    assert deviation(factors[:, :1], 1).tolist() == [0, 0]

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parts import datasets
-from parts.arrays import Arrays, Rows, read_arrays
+from parts.arrays import Arrays, Rows, read_arrays, read_folds
 from parts.csv_files import Csv
 from parts.datasets import Dataset, Sample
 from parts.machinery.exits import RefusedError
 from parts.parquet_files import Parquet
 from parts.readers import quoted
-from parts.splits import assign
+from parts.splits import Fold, assign
 
 FLOAT = np.dtype(np.float32)
 MISSING = -999.0
@@ -143,6 +143,18 @@ def test_each_event_is_in_one_split_in_the_order_of_the_files(dataset: Dataset, 
         np.testing.assert_array_equal(found.weight, weight[here], strict=True)
         assert found.mark.tolist() == [False] * len(found.label)
         assert found.keys.shape == (len(found.label), 0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_folds_are_what_their_trainings_test(dataset: Dataset) -> None:
+    files = {each.name: [Path(file) for file in each.files] for each in dataset.samples}
+    folds = read_folds(dataset, files, 3)
+    every = expected_arrays()[-1]
+    assert sum(len(each.label) for each in folds) == len(every)
+    for number, found in enumerate(folds):
+        *_, test = read_arrays(replace(dataset, split=Fold(number, 3)), files, FLOAT)
+        for name in ("numerical", "categorical", "label", "weight"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(test, name), strict=True)
 
 
 @pytest.mark.usefixtures("at_once")

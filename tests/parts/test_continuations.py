@@ -383,9 +383,25 @@ def test_a_warm_up_that_lies_before_is_said_to_be_over(
     bench.train("first", optimizer("SGD"), 2)
     bench.train("second", optimizer("SGD"), 3, bench.newest("first"), warmup=1.5)
     said = capsys.readouterr().out
-    assert "warm-up: shape unknown there, linear_warmup here, epochs unknown there, 1.5" in said
+    assert "warm-up: shape none there, linear_warmup here, epochs none there, 1.5" in said
     assert "the warm-up of 1.5 epochs is over by then" in said
     assert set(bench.rates("second").values()) == {0.1}
+
+
+def test_a_warm_up_that_was_taken_away_is_said(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.train("first", optimizer("SGD"), 2, warmup=1.5)
+    bench.train("second", optimizer("SGD"), 3, bench.newest("first"))
+    said = capsys.readouterr().out
+    assert "  warm-up: shape linear_warmup there, none here, epochs 1.5 there, none here" in said
+    assert "begins anew" not in said
+
+
+def test_what_is_captured_for_a_gpu_is_described_before_its_weights_are_there() -> None:
+    """A continuation is prepared on the CPU, whatever it is trained on."""
+    described = DescribedOptimizer.of(classify(optimizer("Adam", capturable=True))).described()
+    assert described["optimizer"]["capturable"] is True
 
 
 @pytest.mark.parametrize("lr", [0.1, 1000.0])

@@ -3,17 +3,11 @@
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from torch import Tensor, nn
 
-from parts.datasets import Dataset
-from parts.events import Events
-from parts.exports import FakeFactor
 from parts.machinery import deployments
-from parts.machinery.deployments import deploy, needed_files
+from parts.machinery.deployments import needed_files, write_deployment
 from parts.machinery.places import digest
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -31,33 +25,19 @@ NEEDED = {
     "parts/machinery/parents.py",
     "parts/machinery/places.py",
     "parts/machinery/ratios.py",
+    "parts/model_cards.py",
     "parts/ranges.py",
     "parts/readers.py",
+    "parts/splits.py",
     "parts/whole_numbers.py",
 }
 
 
-def events() -> Events:
-    """Ten, of pt between 1 and 2."""
-    return Events(torch.rand(10, 1) + 1, torch.empty(10, 0).long(), *[torch.ones(10)] * 3)
-
-
-class Log(nn.Module):
-    """F is pt."""
-
-    def forward(self, numerical: Tensor, _: Tensor) -> Tensor:
-        return torch.log(numerical)
+NETWORKS = {"model_0.onnx": b"one", "model_1.onnx": b"two"}
 
 
 def deployed(folder: Path, source: Path = TEMPLATES) -> Path:
-    return deploy(
-        source,
-        folder.parent,
-        Log(),
-        splits=(events(), events()),
-        dataset=Dataset((), ("pt",)),
-        crack=None,
-    )
+    return write_deployment(source, folder.parent, NETWORKS)
 
 
 def files(folder: Path) -> set[str]:
@@ -76,9 +56,11 @@ def source(tmp_path: Path) -> Path:
 def test_the_network_lies_with_what_applies_it_byte_for_byte(tmp_path: Path, source: Path) -> None:
     folder = deployed(tmp_path / "deploy", source)
     assert folder == tmp_path / "deploy"
-    assert files(folder) == NEEDED | {"fake_factor.onnx", "SHA256SUMS"}
+    assert files(folder) == NEEDED | {*NETWORKS, "SHA256SUMS"}
     for name in NEEDED:
         assert (folder / name).read_bytes() == (source / name).read_bytes()
+    for name, content in NETWORKS.items():
+        assert (folder / name).read_bytes() == content
     assert files(tmp_path) == {
         *(f"source/{name}" for name in files(source)),
         *(f"deploy/{name}" for name in files(folder)),
@@ -110,7 +92,7 @@ def test_without_a_file_the_network_lies_alone_and_a_line_says_so(
 ) -> None:
     (source / name).unlink()
     folder = deployed(tmp_path / "deploy", source)
-    assert files(folder) == {"fake_factor.onnx"}
+    assert files(folder) == {*NETWORKS}
     assert f"{folder} has the network alone: {source} lacks {name}\n" in capsys.readouterr().out
 
 
@@ -136,11 +118,11 @@ def test_what_another_start_has_left_is_replaced(tmp_path: Path, source: Path) -
         (tmp_path / name / "parts").mkdir(parents=True)
         (tmp_path / name / "parts" / "left.py").touch()
     folder = deployed(tmp_path / "deploy", source)
-    assert files(folder) == NEEDED | {"fake_factor.onnx", "SHA256SUMS"}
+    assert files(folder) == NEEDED | {*NETWORKS, "SHA256SUMS"}
     assert not (tmp_path / "deploy.unfinished").exists()
 
 
-@pytest.mark.parametrize("count", range(1, len(NEEDED) + 1))
+@pytest.mark.parametrize("count", range(1, len(NEEDED) + 4))
 def test_a_folder_that_cannot_be_filled_is_not_there(
     tmp_path: Path, source: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,12 +135,6 @@ def test_a_folder_that_cannot_be_filled_is_not_there(
         path.write_bytes(data)
 
     monkeypatch.setattr(deployments, "write_atomically", write)
-    monkeypatch.setattr(deployments, "export", touched)
     with pytest.raises(OSError, match="no space left"):
         deployed(tmp_path / "deploy", source)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
-
-
-def touched(module: FakeFactor, path: Path, *_: Any) -> None:
-    """Leave a network without the time that it takes."""
-    path.touch()

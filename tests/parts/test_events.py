@@ -15,7 +15,8 @@ from parts.arrays import Arrays
 from parts.csv_files import Csv
 from parts.data_checks import find_data
 from parts.datasets import Dataset, Sample
-from parts.events import Events, check_splits, loss_factors, read_splits
+from parts.events import Events, check_splits, read_splits
+from parts.loss_weights import loss_factors
 from parts.machinery.exits import RefusedError
 from parts.parquet_files import Parquet
 from parts.readers import Reader, quoted
@@ -319,7 +320,7 @@ def test_a_class_whose_weights_cancel_is_refused(cancelling: list[float]) -> Non
     none = np.zeros((5, 0))
     train = Arrays(none, none.astype(int), label, weight, label > 1, none.astype(np.uint64))
     with pytest.raises(RefusedError, match="training weights of class S add up to"):
-        loss_factors(train, ("B", "S"), True, True)
+        loss_factors(train.label, train.weight, ("B", "S"), True, True)
     with pytest.raises(RefusedError, match="train: class S has 3 events with weights of sum"):
         check_splits([train] * 3, (0.6, 0.2, 0.2), ("B", "S"))
 

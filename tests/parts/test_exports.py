@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +12,36 @@ import onnx
 import pandas as pd
 import pytest
 import torch
+from onnxruntime import InferenceSession
 from torch import Tensor, nn
 
+from parts import activations, exports
 from parts.activations import Activated, Softabs
-from parts.applications import deviation, mean, member_factors, read_network
+from parts.agreements import ExportError
+from parts.applications import member_factors
 from parts.cracks import Crack
 from parts.datasets import Dataset
 from parts.density_losses import tangent_link
 from parts.ensembles import Ensemble, Sliced
-from parts.exports import FakeFactor, export, seen_by
+from parts.exports import exported
 from parts.inputs import (
     Embedded,
     Inputs,
+    Numerical,
     NumericalOrMissing,
     logarithmic,
+    minmax,
     present,
     quantile,
+    robust,
     standard,
 )
 from parts.machinery.exits import RefusedError
-from parts.models import MLP, ResNet
+from parts.models import MLP, ResNet, binary_probability, class_probability
+from parts.networks import read_network
+from seesawc.rules.fakes import OUTPUTS
+from seesawc.tables import signatures
+from tests.parts.exported import card_for, exported_factor, write_factor
 
 NAMES = {"numerical": ("pt", "eta"), "categorical": ("n_jets",)}
 MISSING = -999.0
@@ -68,8 +80,7 @@ def write(
     crack: Crack | None = None,
 ) -> None:
     """Export a network that was trained on the events that it is compared on."""
-    data = dataset(names, missing)
-    export(FakeFactor(module), path, features, data, crack, seen_by(module, features, data))
+    write_factor(path, module, features, dataset(names, missing), crack)
 
 
 def network(numerical: Tensor, *, categories: bool = True) -> nn.Module:
@@ -115,7 +126,7 @@ def test_the_file_says_what_the_network_says(
     names = NAMES if categories else NAMES | {"categorical": ()}
     module = network(features["numerical"], categories=categories)
     with torch.no_grad():
-        wanted = FakeFactor(module)(*(t for t in features.values() if t.shape[1])).numpy()
+        wanted = torch.exp(module(*features.values())).numpy()
     write(tmp_path / "f.onnx", module, features, names)
     frame: Any = pd.DataFrame(
         {
@@ -137,7 +148,7 @@ def test_the_file_says_what_the_network_says(
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a network, for all tests that only apply it."""
     path = tmp_path_factory.mktemp("exported") / "f.onnx"
     features = events()
@@ -145,11 +156,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_missing_column_and_a_jagged_one_are_named(exported: Path) -> None:
-    with pytest.raises(RefusedError, match="no column eta"):
-        member_factors(exported, {"pt": [1.0], "n_jets": [1]})
-    with pytest.raises(RefusedError, match="no column eta of one number each"):
-        member_factors(exported, {"pt": [1.0], "eta": [[1.0, 2.0]], "n_jets": [1]})
+def test_a_missing_column_and_a_jagged_one_are_named(exported_file: Path) -> None:
+    with pytest.raises(RefusedError, match="no column 'eta'"):
+        member_factors(exported_file, {"pt": [1.0], "n_jets": [1]})
+    with pytest.raises(RefusedError, match="no column 'eta' of one number each"):
+        member_factors(exported_file, {"pt": [1.0], "eta": [[1.0, 2.0]], "n_jets": [1]})
 
 
 @pytest.mark.parametrize(
@@ -170,29 +181,28 @@ def test_a_missing_column_and_a_jagged_one_are_named(exported: Path) -> None:
     ],
 )
 def test_values_that_training_refuses_are_refused(
-    exported: Path, column: str, value: float, message: str
+    exported_file: Path, column: str, value: float, message: str
 ) -> None:
     columns = {"pt": [10.0, 20.0], "eta": [0.0, MISSING], "n_jets": [1.0, 9.0]}
-    assert np.isfinite(member_factors(exported, columns)).all()
+    assert np.isfinite(member_factors(exported_file, columns)).all()
     columns[column][0] = value
     with pytest.raises(RefusedError, match=f"cannot take: {message}.*events count from 0"):
-        member_factors(exported, columns)
+        member_factors(exported_file, columns)
 
 
-def test_all_that_is_wrong_is_said_at_once(exported: Path) -> None:
+def test_all_that_is_wrong_is_said_at_once(exported_file: Path) -> None:
     columns = {"pt": [-1.0, 2.0, 0.0], "eta": [np.inf, 1.0, 1.0], "n_jets": [0.5, 1.0, 1.0]}
     with pytest.raises(RefusedError) as caught:
-        member_factors(exported, columns)
+        member_factors(exported_file, columns)
     assert [word in str(caught.value) for word in ("pt", "eta", "n_jets")] == [True] * 3
     assert "in 2 of 3 events, such as -1 in event 0" in str(caught.value)
 
 
 def test_what_the_training_has_not_seen_is_counted_and_said(
-    exported: Path, capsys: pytest.CaptureFixture[str]
+    exported_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Training has pt and eta from 1 to 101, eta may be missing, and n_jets from 0 to 4."""
-    seen = read_network(exported).seen
-    assert seen is not None
+    seen = read_network(exported_file).card.seen
     (low, high), ends = seen.ranges["pt"], seen.ranges["eta"]  # type: ignore[misc]
     features = events()["numerical"]
     assert (low, high) == (features[:, 0].min().item(), features[:, 0].max().item())
@@ -204,14 +214,14 @@ def test_what_the_training_has_not_seen_is_counted_and_said(
     assert seen.positive == ("pt",)
     # As wide as what was seen, in more digits than the network's.
     columns: dict[str, Any] = {"pt": [low, high], "eta": [ends[0], MISSING], "n_jets": [0, 4]}
-    member_factors(exported, columns)
+    member_factors(exported_file, columns)
     assert capsys.readouterr().err == ""
     columns = {
         "pt": np.array([low, high * 1.01, 1e12, MISSING]),
         "eta": np.array([-30, 2**24 + 1, 5, 5]),
         "n_jets": np.array([9, 0, -1, 2**60]),
     }
-    assert np.isfinite(member_factors(exported, columns)).all()
+    assert np.isfinite(member_factors(exported_file, columns)).all()
     title, *lines = capsys.readouterr().err.splitlines()
     assert title == "beyond what the training has seen, where F is a guess:"
     limits = [f"{each[0]:.6g} to {each[1]:.6g}" for each in ((low, high), ends)]
@@ -234,17 +244,6 @@ def test_a_feature_that_never_existed_is_counted_where_it_does(
     assert "eta: there, as never in training, in 1 of 1 events" in capsys.readouterr().err
 
 
-def test_a_file_that_does_not_say_what_was_seen_says_so(
-    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = onnx.load(exported)
-    kept = {p.key: p.value for p in model.metadata_props if p.key != "seen"}
-    onnx.helper.set_model_props(model, kept)
-    onnx.save(model, tmp_path / "older.onnx")
-    member_factors(tmp_path / "older.onnx", {"pt": [1e9], "eta": [0.0], "n_jets": [1]})
-    assert "an older one, does not say what it was" in capsys.readouterr().err
-
-
 def test_no_factor_is_infinite(tmp_path: Path) -> None:
     class Steep(nn.Module):
         def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
@@ -255,41 +254,240 @@ def test_no_factor_is_infinite(tmp_path: Path) -> None:
         member_factors(tmp_path / "f.onnx", {"pt": [1.0, 1e4], "eta": [1, 1], "n_jets": [1, 1]})
 
 
-def test_a_file_that_differs_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    features = events()
-    original = np.allclose
-    monkeypatch.setattr(np, "allclose", lambda a, b, **k: original(a, 1.01 * np.asarray(b), **k))
-    with pytest.raises(RuntimeError, match="differs from the trained one"):
-        write(tmp_path / "f.onnx", network(features["numerical"]), features, NAMES)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_metadata_say_all_that_applying_it_needs(exported: Path) -> None:
-    found = {p.key: json.loads(p.value) for p in onnx.load(exported).metadata_props}
+def test_the_metadata_say_all_that_applying_it_needs(exported_file: Path) -> None:
+    found = {p.key: json.loads(p.value) for p in onnx.load(exported_file).metadata_props}
     assert {name: tuple(found[name]) for name in NAMES} == NAMES
     assert found["missing"] == "-999.0"
     assert found["crack"] == {"eta": "eta_of_cluster", "low": 1.37, "high": 1.52}
 
 
-def test_a_network_is_read_as_it_was_written(exported: Path, tmp_path: Path) -> None:
-    network = read_network(exported)
-    assert (network.columns, network.missing, network.crack) == (NAMES, MISSING, CRACK)
-    assert network.derived == {}
+def test_a_network_is_read_as_it_was_written(exported_file: Path, tmp_path: Path) -> None:
+    card = read_network(exported_file).card
+    assert {name: getattr(card, name) for name in NAMES} == NAMES
+    assert (card.missing, card.crack, card.derived) == (MISSING, CRACK, {})
     features = events()
     with_nan = tmp_path / "nan.onnx"
     write(with_nan, network_of_one(), features, NAMES, math.nan)
-    network = read_network(with_nan)
-    assert network.crack is None
-    assert network.missing is not None
-    assert math.isnan(network.missing)
+    card = read_network(with_nan).card
+    assert card.crack is None
+    assert card.missing is not None
+    assert math.isnan(card.missing)
     write(with_nan, network_of_one(), features, NAMES, None)
-    assert read_network(with_nan).missing is None
+    assert read_network(with_nan).card.missing is None
 
 
-def test_mean_and_deviation_over_members() -> None:
-    factors = np.array([[0.1, 0.3], [0.2, 0.2]])
-    assert mean(factors) == pytest.approx([0.2, 0.2])
-    assert deviation(factors) == pytest.approx([0.1 * np.sqrt(2), 0])
-    assert deviation(factors[:, :1]).tolist() == [0, 0]
+INPUTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "residual": {"model": ResNet, "norm": nn.BatchNorm1d},
+    "layernorm": {"norm": nn.LayerNorm},
+    "classes": {"outputs": 3, "model": ResNet, "norm": nn.LayerNorm, "scaling": quantile},
+    "minmax": {"scaling": minmax, "logs": [0]},
+    "robust": {"scaling": robust, "missing": math.nan, "norm": nn.BatchNorm1d},
+    "unscaled": {"scaling": None, "logs": [0], "missing": math.nan},
+    "quantile": {"scaling": quantile, "missing": None, "logs": [0]},
+    "numbers": {"categories": False, "norm": nn.BatchNorm1d},
+    "categories": {"numbers": False, "missing": None},
+}
+
+
+def classifier(
+    features: dict[str, Tensor],
+    *,
+    model: type[MLP] | type[ResNet] = MLP,
+    outputs: int = 1,
+    norm: type[nn.Module] = nn.Identity,
+    act: type[nn.Module] = nn.SiLU,
+    scaling: Callable[[Sequence[Tensor]], nn.Module] | None = standard,
+    logs: Sequence[int] = (),
+    missing: float | None = MISSING,
+    categories: bool = True,
+    numbers: bool = True,
+) -> nn.Module:
+    """Return a network as a script builds one, some training behind it."""
+    torch.manual_seed(3)
+    values = present(features["numerical"], missing)
+    scaled = scaling(values) if scaling else nn.Identity()
+    if logs:
+        scaled = logarithmic(scaling, values, logs)
+    blocks: list[Any] = []
+    if numbers and missing is not None:
+        blocks.append(NumericalOrMissing(scaled, 2, missing))
+    elif numbers:
+        blocks.append(Numerical(scaled, 2))
+    if categories:
+        blocks.append(Embedded(0, torch.tensor([0, 1, 3]), 3))
+    more: dict[str, Any] = {"block_size": 2} if model is ResNet else {}
+    network: nn.Module = model(
+        Inputs(blocks), outputs, 2, 16, act=act, dropout=0.5, norm=norm, **more
+    )
+    # What batch norm has seen is not what it begins with.
+    network.train()
+    for _ in range(3):
+        network(features["numerical"], features["categorical"])
+    return network
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_classifier_gives_its_probabilities_whatever_it_is_made_of(name: str) -> None:
+    made = INPUTS[name]
+    missing = made.get("missing", MISSING)
+    features = events()
+    stands = features["numerical"] == MISSING
+    features["numerical"][stands] = 7.0 if missing is None else missing
+    network = classifier(features, **made)
+    outputs = made.get("outputs", 1)
+    link = binary_probability if outputs == 1 else class_probability
+    names = dict(NAMES)
+    for kind, option in (("numerical", "numbers"), ("categorical", "categories")):
+        if not made.get(option, True):
+            features[kind], names[kind] = features[kind][:, :0], ()
+    data = dataset(names, missing)
+    card = card_for(network, features, data, gives="probability", classes=("B", "S", "T"))
+    session = InferenceSession(exported(network, link, features, card))
+    (output,) = session.get_outputs()
+    assert (output.name, output.shape[1]) == ("probability", max(2, outputs))
+    assert [given.name for given in session.get_inputs()] == [n for n in names if names[n]]
+    network.eval()
+    for size in (300, 1, 0, 7):
+        part = {name: tensor[:size] for name, tensor in features.items()}
+        with torch.no_grad():
+            wanted = link(network(part["numerical"], part["categorical"])).numpy()
+        given = {name: part[name].numpy() for name in names if names[name]}
+        (found,) = session.run(None, given)
+        assert found.dtype == np.float32
+        assert found == pytest.approx(wanted, abs=1e-5)
+        assert found.sum(axis=1) == pytest.approx(np.ones(size), abs=1e-6)
+
+
+@pytest.mark.parametrize("act", signatures.activations())
+def test_every_activation_that_a_spec_may_name_has_an_onnx(act: str) -> None:
+    """Or it would be known only after hours of training that there is no file."""
+    features = events()
+    network = classifier(features, act=getattr(nn, act))
+    card = card_for(network, features, dataset(NAMES, MISSING), gives="probability")
+    assert exported(network, binary_probability, features, card)
+
+
+@pytest.mark.parametrize("act_out", [*signatures.activations(), *OUTPUTS])
+def test_every_activation_of_an_output_has_an_onnx(act_out: str) -> None:
+    features = events()
+    kind: Any = getattr(activations, act_out, None) or getattr(nn, act_out, nn.Identity)
+    network = Activated(classifier(features), kind())
+    assert exported_factor(network, features, dataset(NAMES, MISSING))
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "most"),
+    [
+        ("64-true", torch.float64, 1e-6),
+        ("16-mixed", torch.float32, 1e-2),
+        ("bf16-mixed", torch.float32, 5e-2),
+    ],
+)
+def test_another_precision_is_exported_in_single_and_what_that_changes_is_said(
+    precision: str, dtype: torch.dtype, most: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = events(dtype=dtype)
+    network = classifier(events()).to(dtype).eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    data = dataset(NAMES, MISSING)
+    card = card_for(network, features, data, gives="probability", precision=precision)
+    session = InferenceSession(exported(network, binary_probability, features, card))
+    said = re.fullmatch(
+        "the network is exported in single precision: probability differs by (.*) at most from"
+        f" what it is in {precision}\n",
+        capsys.readouterr().out,
+    )
+    assert said
+    assert 0 < float(said[1]) < most
+    # The network itself has not changed.
+    after = network.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert {tensor.dtype for tensor in network.parameters()} == {dtype}
+    with torch.no_grad():
+        logits = network.float()(features["numerical"].float(), features["categorical"])
+    given = {name: tensor.numpy() for name, tensor in features.items()}
+    given["numerical"] = given["numerical"].astype(np.float32)
+    (found,) = session.run(None, given)
+    assert found == pytest.approx(binary_probability(logits).numpy(), abs=1e-5)
+
+
+def test_single_precision_needs_no_word(capsys: pytest.CaptureFixture[str]) -> None:
+    features = events()
+    exported_factor(network_of_one(), features, dataset(NAMES, MISSING))
+    assert capsys.readouterr().out == ""
+
+
+class Changed(nn.Module):
+    """A network that is another one in its file: it gives more, where `chosen` says so."""
+
+    def __init__(self, more: float, chosen: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.more = more
+        self.chosen = chosen
+
+    def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
+        """Return the logits (event, 1)."""
+        logits = 0 * numerical[:, :1] + 0 * categorical
+        if torch.onnx.is_in_onnx_export():
+            return logits + self.more * self.chosen(numerical, categorical)
+        return logits
+
+
+def everywhere(numerical: Tensor, _: Tensor) -> Tensor:
+    return torch.ones_like(numerical[:, :1])
+
+
+def of_new_category(_: Tensor, categorical: Tensor) -> Tensor:
+    return (categorical > 4).float()
+
+
+def where_pt_is_missing(numerical: Tensor, _: Tensor) -> Tensor:
+    return (numerical[:, :1] == MISSING).float()
+
+
+@pytest.mark.parametrize("chosen", [everywhere, of_new_category, where_pt_is_missing])
+@pytest.mark.parametrize(
+    ("gives", "link", "slope", "limit"),
+    [("probability", binary_probability, 0.25, 1e-5), ("fake_factor", torch.exp, 1.0, 1e-3)],
+)
+def test_a_file_that_says_something_else_is_none(
+    gives: Any,
+    link: Callable[[Tensor], Tensor],
+    slope: float,
+    limit: float,
+    chosen: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    """None of the events lacks pt, or is of the category that is new."""
+    features = events()
+    data = dataset(NAMES, MISSING)
+    card = card_for(Changed(0, chosen), features, data, gives=gives)
+    assert exported(Changed(limit / slope / 2, chosen), link, features, card)
+    with pytest.raises(ExportError, match=rf"the trained network: {gives} by (2e-05|0.002)"):
+        exported(Changed(limit / slope * 2, chosen), link, features, card)
+
+
+def test_a_file_that_gives_no_number_where_the_network_does_is_none() -> None:
+    features = events()
+    with pytest.raises(ExportError, match="fake_factor by nan"):
+        exported_factor(Changed(math.nan, everywhere), features, dataset(NAMES, MISSING))
+
+
+def test_a_network_of_which_there_is_no_onnx_is_told_apart() -> None:
+    class Other(nn.Module):
+        def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
+            bessel: Tensor = torch.special.bessel_j0(numerical[:, :1])
+            return bessel + 0 * categorical
+
+    with pytest.raises(ExportError, match=r"there is no ONNX of this network: .*bessel_j0"):
+        exported_factor(Other(), events(), dataset(NAMES, MISSING))
+
+
+def test_a_file_names_no_place_of_the_machine_and_is_the_same_again() -> None:
+    features = events()
+    content = [
+        exported_factor(classifier(features), features, dataset(NAMES, MISSING)) for _ in range(2)
+    ]
+    assert content[0] == content[1]
+    for place in (Path(exports.__file__).parent, Path(torch.__file__).parent, Path.home()):
+        assert str(place).encode() not in content[0]

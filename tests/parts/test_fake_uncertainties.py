@@ -1,5 +1,7 @@
 """Uncertainties of density ratios' metrics: how those of many samples differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,21 @@ def test_uncertainties_are_how_metrics_of_many_samples_differ(wrong: float) -> N
         for name in many[0]:
             typical = np.mean([each[name] for each in found])
             assert typical == pytest.approx(np.std([m[name] for m in many]), rel=0.25), name
+
+
+def test_a_quotient_of_negative_sums_has_the_uncertainty_of_the_same_with_positive_ones() -> None:
+    """Where negative weights prevail, the metric has a value all the same."""
+    plain = sample(1)
+    negative = replace(plain, weight=-plain.weight, loss_weight=-plain.loss_weight)
+    for metrics, uncertainties, name in (
+        (density_metrics, density_uncertainties, "ratio"),
+        (ratio_metrics, ratio_uncertainties, "closure"),
+    ):
+        assert metrics(negative)[name] == pytest.approx(metrics(plain)[name])
+        found, expected = (
+            uncertainties(each, metrics(each), 1)[name] for each in (negative, plain)
+        )
+        assert found == pytest.approx(expected)
 
 
 def test_nothing_has_no_uncertainty() -> None:

@@ -18,7 +18,7 @@ MACHINERY = "parts.machinery"
 # its business.
 BELOW = {f"{MACHINERY}.{name}" for name in ("exits", "places")}
 # What opens files of a format imports its library only when it opens one.
-LATE = {"parts.scored_files"}
+LATE = {"parts.event_files", "parts.scored_files"}
 each_module = pytest.mark.parametrize("module", PATHS)
 
 

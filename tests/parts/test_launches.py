@@ -400,6 +400,45 @@ def test_a_run_goes_on_with_other_data_if_that_is_accepted(
     assert run_folder(folder).identified()["data"] == {str(path): digest(path)}
 
 
+def test_a_run_that_went_on_with_other_data_knows_all_that_it_was_trained_on(
+    start: Starts, folder: Path
+) -> None:
+    path = folder / "data.csv"
+    said = script(folder, dataset=DATASET)
+    digests = []
+    # Once before there is a checkpoint, which does not count.
+    for content, train in (("x\n0\n", None), ("x\n1\n", save), ("x\n2\n", save), ("x\n2\n", save)):
+        path.write_text(content)
+        assert start(said, "--accept-data", train=train) == (143 if train else 0)
+        digests.append(digest(path))
+    files = [[each["samples"][0]["files"] for each in run.events] for run in start.runs]
+    first, second, third, _ = ([each] for each in digests)
+    assert files == [[first], [second], [second, third], [second, third]]
+
+
+def test_a_run_goes_on_from_the_checkpoint_that_it_began_from(
+    start: Starts, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "data.csv").write_text("x\n1\n")
+    other = folder / "other.ckpt"
+    said = script(folder, dataset=DATASET, load_checkpoint="other.ckpt", checkpoint_events="unseen")
+
+    def change(weight: float) -> None:
+        torch.save({"knows": {}, "state_dict": {"weight": torch.tensor(weight)}}, other)
+
+    change(1.0)
+    assert start(said) == 0
+    # Nothing was trained with it.
+    change(2.0)
+    assert start(said, train=save) == 143
+    assert start(said, train=save) == 143
+    change(3.0)
+    capfd.readouterr()
+    assert start(said, "--accept-data") == 1
+    refused(capfd, f"began from another checkpoint than {other} is now", "--again LABEL")
+    assert start(said, "--again", "more", train=end) == 0
+
+
 def test_a_training_gets_the_checkpoints_that_it_builds_on(start: Starts, folder: Path) -> None:
     parent = run_folder(folder, "den")
     parent.checkpoints.mkdir(parents=True)

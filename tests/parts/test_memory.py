@@ -11,7 +11,7 @@ from parts.batches import Batches
 from parts.events import Events
 from parts.inputs import Embedded, Inputs, Numerical
 from parts.machinery.exits import RefusedError
-from parts.memory import check_network, check_step, free_memory, readable
+from parts.memory import check_network, check_step, free_memory, left_in, left_in_groups, readable
 from parts.models import MLP, ResNet
 
 CPU = torch.device("cpu")
@@ -30,11 +30,35 @@ def test_free_memory_is_no_more_than_the_machine_has() -> None:
 
 
 def test_the_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "group_limits", lambda: [2**20, 2**21])
+    monkeypatch.setattr(memory, "left_in_groups", lambda: [2**20, None, 2**21])
     assert free_memory() == 2**20
     with pytest.raises(RefusedError, match=r"needs 3\.819 MiB of memory, and 1 MiB are there"):
         check_network(10**6, 1, "n_hidden")
     check_network(10**5, 1, "n_hidden")
+
+
+def test_what_a_group_can_still_get_is_its_limit_without_what_it_holds(tmp_path: Path) -> None:
+    assert left_in(tmp_path) is None
+    (tmp_path / "memory.stat").write_text(
+        "anon 300\nfile 250\nshmem 50\ninactive_file 120\nactive_file 80\nslab 9\n"
+    )
+    (tmp_path / "memory.current").write_text("600\n")
+    for limit, left in (("1000\n", 600), ("300\n", 0), ("max\n", None)):
+        (tmp_path / "memory.max").write_text(limit)
+        assert left_in(tmp_path) == left
+
+
+def test_all_groups_that_a_process_is_in_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    (own,) = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    asked: list[Path] = []
+    monkeypatch.setattr(memory, "left_in", asked.append)
+    left_in_groups()
+    assert (asked[0], asked[-1]) == (tmp_path / own, tmp_path)
+    assert len(asked) == len((tmp_path / own).relative_to(tmp_path).parts) + 1
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,13 @@ def test_a_parent_has_seen_the_same_data_wherever_they_lie(parent: RunFolder) ->
     for data in ({"/d/x": "1"}, {"/d/x": "1", "/d/y": "3"}):
         with pytest.raises(RefusedError, match="was trained on other data"):
             check_parent_data(parent.path, data)
+
+
+def test_a_parent_that_began_on_other_data_has_seen_them(parent: RunFolder) -> None:
+    data = {"/d/x": "1", "/d/y": "2"}
+    events = [{"samples": [{"files": ["9"]}]}, {"samples": [{"files": ["1", "2"]}]}]
+    parent.identity.write_text(json.dumps(BEGAN | {"events": events[1:]}))
+    check_parent_data(parent.path, data)
+    parent.identity.write_text(json.dumps(BEGAN | {"events": events}))
+    with pytest.raises(RefusedError, match="was trained on other data"):
+        check_parent_data(parent.path, data)

@@ -384,11 +384,17 @@ def test_the_plot_of_significance_marks_the_cut_that_was_used() -> None:
     assert f"chosen by validation: Z = {judged['significance']:.3g}" in legends(used)[-1]
 
 
-@pytest.mark.parametrize("cut", [None, np.nan])
-def test_a_plot_without_significance_says_why(cut: float | None) -> None:
+@pytest.mark.parametrize(
+    ("cut", "why"),
+    [
+        (None, "fewer than 10 effective background events are left at any cut"),
+        (np.nan, "the validation whose cut is taken has chosen none"),
+    ],
+)
+def test_a_plot_without_significance_says_why(cut: float | None, why: str) -> None:
     figure = binary_figures(sample(1, 99), sample(2, 9), BINARY, CAPTION, cut)["significance"]
     (text,) = figure.get_axes()[0].texts
-    assert "fewer than 10 effective background events are left at any cut" in text.get_text()
+    assert why in text.get_text()
     assert marked(figure) == []
 
 

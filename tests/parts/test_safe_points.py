@@ -13,17 +13,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts import applications, files
+from parts import files, networks
+from parts.applications import member_factors
 from parts.csv_files import Csv
 from parts.data_checks import find_data
 from parts.datasets import EVENTS_AT_ONCE, Dataset, Sample, selected
 from parts.densities import subtraction_weights
 from parts.events import Events
-from parts.exports import FakeFactor, export, seen_by
 from parts.leptons import Leptons
 from parts.machinery.exits import ASKED, StoppedError
 from parts.machinery.trackers import predict
 from parts.readers import Column, ColumnType, Reader, Schema, Table
+from tests.parts.exported import write_factor
 
 SIZE = 200_000
 NAMES: dict[str, tuple[str, ...]] = {"numerical": ("pt",), "categorical": ()}
@@ -181,14 +182,11 @@ def test_a_fake_factor_is_applied_in_chunks_without_losing_an_event(
             return torch.log(numerical)
 
     features = {"numerical": torch.rand(10, 1) + 1, "categorical": torch.empty(10, 0).long()}
-    path = tmp_path / "f.onnx"
-    dataset = Dataset((), ("pt",))
-    seen = seen_by(Log(), features, dataset)
-    export(FakeFactor(Log()), path, features, dataset, None, seen)
-    monkeypatch.setattr(applications, "CHUNK", 1000)
+    path = write_factor(tmp_path / "f.onnx", Log(), features, Dataset((), ("pt",)))
+    monkeypatch.setattr(networks, "CHUNK", 1000)
     for size in (999, 1000, 1001, 2500):
         pt = np.arange(size) + 1.0
-        found = applications.member_factors(path, {"pt": pt})
+        found = member_factors(path, {"pt": pt})
         assert found[:, 0] == pytest.approx(pt, rel=1e-5)
     sizes = []
     compute = onnxruntime.InferenceSession.run
@@ -199,5 +197,5 @@ def test_a_fake_factor_is_applied_in_chunks_without_losing_an_event(
         return compute(session, outputs, inputs)
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
-    stopped(lambda: applications.member_factors(path, {"pt": pt}))
+    stopped(lambda: member_factors(path, {"pt": pt}))
     assert sizes == [1000]

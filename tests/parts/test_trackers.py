@@ -412,7 +412,7 @@ def test_what_an_evaluation_that_is_repeated_makes_is_named_once(tmp_path: Path)
         tracker.load_state_dict(state)
         tracker.record.write(1, 1, test_auc=0.5)
         tracker.record.write(1, 1, artifact="plots/test/score.png")
-        tracker.record.write(1, 1, artifact="run/fake_factor.onnx")
+        tracker.record.write(1, 1, artifact="run/model.onnx")
     assert len(entries(tracker)) == 3
 
 

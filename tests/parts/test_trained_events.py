@@ -1,5 +1,6 @@
 """What a checkpoint says of the events that it was trained on, and which specs fit."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "all": ({"samples": first(selection=None)}, {}, "selection of ggH: ht > 20 there, none here"),
     "derived": ({"derived": {"ht": "pt", "mt": "2 * m"}}, {}, "derived ht: pt + x there, pt here"),
+    "plain": ({"derived": {"mt": "2 * m"}}, {}, "derived ht: pt + x there, none here"),
     "file": ({}, {"qqZZ": ["2", "4"]}, "files of qqZZ: none of its samples was of these"),
     "fewer": ({}, {"qqZZ": ["2"]}, "files of qqZZ"),
     "tree": ({"samples": first(reader=Root("sys"))}, {}, "files of ggH"),
@@ -102,23 +104,73 @@ def test_numbered_events_may_be_others_in_the_same_split(checkpoint: Path, name:
         assert events_of(checkpoint, "numbered", own) == [OWN, own]
 
 
-def test_a_number_that_is_derived_otherwise_is_another_one(checkpoint: Path) -> None:
-    number = replace(DATASET, event_number="n", derived={**DATASET.derived, "n": "event + run"})
+@pytest.mark.parametrize("asserted", ["same", "numbered"])
+@pytest.mark.parametrize(
+    ("derived", "words"),
+    [
+        ({"n": "event", "run": "r"}, "derived n: event + run there, event here"),
+        ({"n": "event + run", "run": "2 * r"}, "derived run: r there, 2 * r here"),
+        # Here, files have the columns themselves.
+        ({"n": "event + run"}, "derived run: r there, none here"),
+        ({}, "derived n: event + run there, none here"),
+    ],
+)
+def test_a_number_that_is_derived_otherwise_is_another_one(
+    checkpoint: Path, asserted: str, derived: dict[str, str], words: str
+) -> None:
+    there = {**DATASET.derived, "n": "event + run", "run": "r"}
+    number = replace(DATASET, event_number="n", derived=there)
     save(checkpoint, [described_events(number, DIGESTS)])
-    other = replace(number, derived={**DATASET.derived, "n": "event"})
-    with pytest.raises(RefusedError, match=r"derived n: event \+ run there, event here"):
-        events_of(checkpoint, "numbered", described_events(other, DIGESTS))
+    other = replace(number, derived={**DATASET.derived, **derived})
+    with pytest.raises(RefusedError, match=re.escape(words)):
+        events_of(checkpoint, asserted, described_events(other, DIGESTS))
 
 
-def test_unseen_events_may_be_any_but_those_of_the_training(
+def test_what_only_samples_that_are_not_here_were_selected_by_decides_nothing(
+    checkpoint: Path,
+) -> None:
+    fewer = replace(DATASET, samples=SAMPLES[1:], derived={"mt": "2 * m"})
+    own = described_events(fewer, DIGESTS)
+    assert events_of(checkpoint, "same", own) == [OWN, own]
+
+
+def test_unseen_events_may_be_of_other_files(
     checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = described("selection")
-    own["samples"] = own["samples"][:1]
+    own = described_events(DATASET, {"ggH": ["5"], "qqZZ": ["4"]})
     assert events_of(checkpoint, "unseen", own) == [OWN, own]
-    assert "was trained on none of these events" in capsys.readouterr().out
-    with pytest.raises(RefusedError, match=r'"unseen", but .* was trained on events of qqZZ'):
-        events_of(checkpoint, "unseen", described("selection"))
+    assert "was trained on none of these events" in (said := capsys.readouterr().out)
+    assert "warning" not in said
+
+
+@pytest.mark.parametrize(
+    ("samples", "digests", "name"),
+    [
+        (SAMPLES, {"ggH": ["5"]}, "qqZZ"),
+        # One of the files is enough, beside one that is new.
+        (SAMPLES[1:], {"qqZZ": ["3", "4"]}, "qqZZ"),
+        # Of all events, those that were selected; of those that are selected, all.
+        (first(selection=None)[:1], {}, "ggH"),
+        ((replace(SAMPLES[1], selection="ht > 20"),), {}, "qqZZ"),
+        # Whatever it is called here.
+        ((replace(SAMPLES[1], name="ZZ"),), {"ZZ": ["2"]}, "ZZ"),
+    ],
+)
+def test_unseen_events_of_the_training_are_refused(
+    checkpoint: Path, samples: tuple[Sample, ...], digests: dict[str, list[str]], name: str
+) -> None:
+    own = described_events(replace(DATASET, samples=samples), {**DIGESTS, **digests})
+    with pytest.raises(RefusedError, match=f'"unseen", but .* was trained on events of {name}$'):
+        events_of(checkpoint, "unseen", own)
+
+
+@pytest.mark.parametrize("changed", [{"selection": "ht <= 20"}, {"reader": Root("sys")}])
+def test_unseen_events_of_the_same_files_are_pointed_out(
+    checkpoint: Path, changed: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = described_events(replace(DATASET, samples=first(**changed)[:1]), DIGESTS)
+    assert events_of(checkpoint, "unseen", own) == [OWN, own]
+    assert "best.ckpt was trained on files of ggH, with another" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("events", [None, [None], [None, OWN]])

@@ -21,7 +21,7 @@ from parts.events import Events
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
 from parts.machinery.checkpoints import AtomicCheckpointIO, LastCheckpoints, load, newest
-from parts.machinery.continuations import Continuation
+from parts.machinery.continuations import Continuation, last_metrics
 from parts.machinery.exits import ASKED, RefusedError, StoppedError
 from parts.machinery.launches import Run, Seed
 from parts.machinery.places import digest
@@ -289,6 +289,23 @@ def test_a_run_that_was_stopped_goes_on_and_one_that_is_trained_is_not_trained_a
     assert [entry["epoch"] for entry in entries(third_run) if "train_loss" in entry] == [1, 2]
 
 
+def test_checkpoints_tell_of_the_metrics_of_their_own_epoch(begins: Callable[..., Run]) -> None:
+    """A cut is one of these weights, or there is none."""
+    run = begins()
+    training = prepare(run, save_top_k=3)
+    training.tracker.check_metrics_n_epoch = 2
+    assert fit(training, max_epochs=3) is not None
+    recorded = {entry["epoch"]: entry for entry in entries(run) if "val_loss" in entry}
+    told = {}
+    for path in run.folder.checkpoints.glob("best-*.ckpt"):
+        content = load(path)
+        told[content["epoch"] + 1] = last_metrics(content)
+    assert {epoch: len(values) for epoch, values in told.items()} == {1: 1, 2: 6, 3: 1}
+    for epoch, values in told.items():
+        names = {"val_loss", "val_auc"} & values.keys()
+        assert all(values[name] == recorded[epoch][name] for name in names)
+
+
 def test_a_training_that_was_told_to_stop_does_not_begin(begins: Callable[..., Run]) -> None:
     ASKED.status = 143
     with pytest.raises(StoppedError):
@@ -387,6 +404,27 @@ def test_a_run_that_was_told_to_stop_does_not_end(trained: Run) -> None:
         evaluation.finish(METRICS, outputs, outputs, tenths)
     assert entries(trained)[-1]["test_auc"] == 0.25
     assert not trained.folder.done.exists()
+
+
+def test_a_test_that_was_stopped_at_its_end_is_recorded_once(
+    trained: Run, begins: Callable[..., Run]
+) -> None:
+    left = newest(trained.folder.checkpoints)
+    for status in (75, 0):
+        run = begins(run_name="second")
+        tracker, classifier = track(run, 5), classify()
+        evaluation = Evaluation(run, tracker, classifier, left)
+        outputs = tracker.predict(classifier, events(14))
+        ASKED.status = status
+        if status:
+            with pytest.raises(StoppedError):
+                evaluation.finish(METRICS, outputs, outputs, tenths)
+            ASKED.status = 0
+        else:
+            evaluation.finish(METRICS, outputs, outputs, tenths)
+    assert sum("test_auc" in entry for entry in entries(run)) == 1
+    names = [path.name for path in run.record.artifacts()]
+    assert sorted(names) == ["score.pdf"] * 2 + ["score.png"] * 2
 
 
 def test_the_cut_that_validation_has_chosen_is_the_one_that_is_drawn(trained: Run) -> None:

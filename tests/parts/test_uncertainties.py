@@ -86,6 +86,21 @@ def test_known_uncertainties() -> None:
     assert found["auc"] == pytest.approx(math.sqrt(variance), rel=ALIKE)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes_that_are_wholly_separated_have_no_uncertainty_but_of_their_yields(
+    n_classes: int,
+) -> None:
+    """Not how sums of replicas round."""
+    outputs = sample(4, 3000, n_classes, signed=False)
+    told_apart = replace(outputs, probability=np.eye(n_classes)[outputs.label] * 0.9 + 0.05)
+    if n_classes == 2:
+        found = binary_uncertainties(told_apart, binary_metrics(told_apart, 0.5), 1)
+        assert found.pop("significance") != 0
+    else:
+        found = multiclass_uncertainties(told_apart, multiclass_metrics(told_apart, CLASSES), 1)
+    assert set(found.values()) == {0.0}
+
+
 def delong(score: Floats, positive: Bools) -> float:
     """DeLong's error of an area, pair by pair."""
     won = (score[positive][:, None] > score[~positive]) + 0.5 * (

@@ -133,6 +133,15 @@ class Run:
             if path.suffix in (".png", ".pdf")
         }
 
+    def deployed(self) -> dict[str, bytes]:
+        """Return the files that are handed on, by their paths below deploy/."""
+        folder = self.path / "deploy"
+        return {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
     def checkpoint(self, name: str = "") -> dict[str, Any]:
         """Return a checkpoint, the newest if none is named."""
         name = name or str(self.json("checkpoints/newest.json")["file"])

@@ -84,6 +84,21 @@ def test_unseen_events_are_all_tested(trained: Run, workshop: Workshop, other: s
     assert "test/roc.png" in run.artifacts()
 
 
+def test_unseen_events_have_no_cut_where_the_checkpoint_brings_none(
+    workshop: Workshop, other: str
+) -> None:
+    seldom = {"experiment_config": {"check_metrics_n_epoch": 5, "plot_metrics_n_epoch": "never"}}
+    cutless = workshop.train("cutless", **seldom, training_config={"max_epochs": 2})
+    script = workshop.build("uncut", **spec(cutless, "unseen", **reading(other)))
+    ended = workshop.run(script).done()
+    assert f"{best(cutless)} brings no cut on the significance" in ended.output
+    why = "nan: the validation whose cut is taken has chosen none"
+    assert f"significance of test is {why}" in ended.output
+    assert "effective background events" not in ended.output
+    metrics = workshop.found("uncut").json("metrics.json")["metrics"]["test"]
+    assert metrics["significance"] is metrics["significance_cut"] is None
+
+
 def test_numbered_events_keep_the_split_of_the_training(
     trained: Run, workshop: Workshop, other: str
 ) -> None:

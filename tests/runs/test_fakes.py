@@ -109,7 +109,7 @@ def test_what_the_stages_leave(fakes: FakesWorkshop, plain: Path) -> None:
 
 
 def test_the_exported_network_says_what_it_is_made_of(fakes: FakesWorkshop, plain: Path) -> None:
-    path = fakes.found("plain", "ratio").path / "deploy" / "fake_factor.onnx"
+    path = fakes.found("plain", "ratio").path / "deploy" / "model.onnx"
     session = onnxruntime.InferenceSession(path)
     names = session.get_modelmeta().custom_metadata_map
     assert json.loads(names["numerical"]) == ["pt", "eta"]
@@ -382,7 +382,7 @@ def test_a_closure_of_another_split_is_refused(fakes: FakesWorkshop) -> None:
 
 
 def test_a_file_that_is_no_network_is_refused(fakes: FakesWorkshop, plain: Path) -> None:
-    path = fakes.found("plain", "ratio").path / "deploy" / "fake_factor.onnx"
+    path = fakes.found("plain", "ratio").path / "deploy" / "model.onnx"
     before = path.read_bytes()
     path.write_bytes(b"junk")
     try:

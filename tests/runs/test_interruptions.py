@@ -77,10 +77,11 @@ def kept(run: Run, entry: str) -> set[str]:
     # MLflow's own, of a copy that a kill cut short, are hidden.
     paths = (path.relative_to(folder) for path in folder.rglob("[!.]*") if path.is_file())
     found = set(map(str, paths))
-    # The code, which must be whole, is one artifact of the record.
+    # The code and what is handed on, which must be whole, are one artifact each of the record.
     code = run.path.parent / str(run.json("run.json")["code"])
     files = {f"code/{path.relative_to(code)}" for path in code.rglob("[!.]*") if path.is_file()}
-    return (found - files) | ({f".code/{code.name}"} if files <= found else set())
+    whole = {f".code/{code.name}": files, "/deploy": {f"deploy/{name}" for name in run.deployed()}}
+    return found.difference(*whole.values()) | {n for n, each in whole.items() if each <= found}
 
 
 def assert_equal(run: Run, straight: Run) -> None:
@@ -97,6 +98,7 @@ def assert_equal(run: Run, straight: Run) -> None:
     assert_mirrored(run)
     assert run.artifacts() == straight.artifacts()
     assert run.plots() == straight.plots()
+    assert run.deployed() == straight.deployed()
     # The checkpoint before the newest is of another step if the run was stopped in between.
     best = sorted(path.name for path in (straight.path / "checkpoints").glob("best-*"))
     there = sorted(path.name for path in (run.path / "checkpoints").iterdir())
@@ -216,6 +218,9 @@ WEAKEST = (
     Strike("open", "*/epoch_0003/history.png", 1, signal.SIGTERM),
     Strike("open", "*/checkpoints/best-*", 1, signal.SIGKILL),
     Strike("open", "*/checkpoints/best-*", 1, signal.SIGUSR2),
+    Strike("open", "*/deploy.unfinished/*", 1, signal.SIGKILL),
+    Strike("os.rename", "*/deploy.unfinished/model.onnx", 1, signal.SIGTERM),
+    Strike("os.rename", "*/deploy.unfinished", 1, signal.SIGKILL),
     Strike("open", "*/test/roc.png", 1, signal.SIGTERM),
     Strike("open", "*/test/history.png", 1, signal.SIGKILL),
     Strike("os.rename", "*/metrics.json", 1, signal.SIGKILL),
@@ -340,6 +345,9 @@ def test_two_processes_stop_together(workshop: Workshop) -> None:
     workshop.run(script).done()
     assert list(run.series("train_loss_step")) == list(range(1, max(run.series("val_loss")) + 1))
     assert run.logged() == run.recorded()
+    # The first of them exports alone.
+    assert "model.onnx" in run.deployed()
+    assert run.artifacts().count("/deploy") == 1
 
 
 def test_a_process_that_is_told_to_stop_before_it_trains_does_not_leave_the_other_waiting(

@@ -49,6 +49,7 @@ def test_a_checkpoint_alone_is_only_tested(two: Run, workshop: Workshop) -> None
     run = workshop.train("tested", **spec(best, experiment_config={"plot_metrics_n_epoch": 1}))
     assert run.json("metrics.json") == two.json("metrics.json")
     assert not [*(run.path / "checkpoints").glob("*.ckpt")]
+    assert run.deployed() == {}
     metrics = run.json("metrics.json")["metrics"]
     recorded = {name for line in run.measured() for name in line} - {"step", "epoch"}
     assert {name for name in recorded if not name.endswith("_uncertainty")} == {

@@ -60,6 +60,7 @@ def test_every_point_is_a_run_of_its_own(runs: list[Run], script: Path) -> None:
         assert entry.data.tags["sweep"] == "swept"
         assert entry.data.tags["point"] == point["identity"]
         assert run.json("run.json")["script"] == point["script"][:16]
+        assert "model.onnx" in run.deployed()
         params = entry.data.params
         model = point["values"]["model_config.architecture_config.model"]
         assert params["model"] == model

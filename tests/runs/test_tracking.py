@@ -65,7 +65,12 @@ def test_mlflow_holds_the_files(finished: tuple[Run, Ended], workshop: Workshop)
     built = workshop.folder / "generated" / "finished"
     code = [Path("train_signal.py"), Path("resolved.toml")]
     code += [path.relative_to(built) for path in built.glob("parts/**/*.py")]
-    assert held - {"code/run"} == plots | {f"code/{path}" for path in code}
+    deployed = run.deployed()
+    assert held - {"code/run"} == (
+        plots | {f"code/{path}" for path in code} | {f"deploy/{name}" for name in deployed}
+    )
+    for name, content in deployed.items():
+        assert (place / "deploy" / name).read_bytes() == content
     for path in code:
         assert (place / "code" / path).read_bytes() == (built / path).read_bytes()
     starts = {".png": b"\x89PNG", ".pdf": b"%PDF"}
@@ -100,7 +105,7 @@ def test_the_results_are_told_to_people_and_to_programs(finished: tuple[Run, End
                 assert run.series(f"{prefix}_{name}_uncertainty") == {best: error}
         row = f"^{' +'.join(columns)}$"
         assert re.search(row, ended.output, re.MULTILINE), row
-    for name in ("run", "checkpoint", "plots", "tracker"):
+    for name in ("run", "checkpoint", "deployed", "plots", "tracker"):
         (place,) = re.findall(rf"^{name} +(/\S+)$", ended.output, re.MULTILINE)
         assert Path(place).exists()
 
@@ -109,7 +114,7 @@ def test_nothing_is_left_behind(finished: tuple[Run, Ended]) -> None:
     run, _ = finished
     assert {path.name for path in run.path.iterdir()} == {
         *("checkpoints", "done", "metrics.json", "metrics.jsonl", "mirrored.json", "mlflow.json"),
-        "run.json",
+        *("run.json", "deploy"),
     }
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert [re.sub(r"\d+", "N", name) for name in names] == [

@@ -24,6 +24,7 @@ from typing import Any
 import strikes
 from sitecustomize import witness
 
+# Not onnxruntime, which begins a thread that no fork has.
 LIBRARIES = (
     "awkward",
     "h5py",
@@ -31,7 +32,7 @@ LIBRARIES = (
     "matplotlib.backends.backend_agg",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
-    "onnxscript",
+    "onnx",
     "pyarrow.csv",
     "pyarrow.parquet",
     "torch",

@@ -59,7 +59,7 @@ def test_a_ratio_starts_when_both_parents_are_done(repository: Repository) -> No
     records = {stage: each.completed() for stage, each in jobs.items()}
     assert all(records["ratio"]["StartTime"] >= records[s]["EndTime"] for s in STAGES[:2])
     assert states(repository, "chain") == dict.fromkeys(STAGES, "done")
-    assert (jobs["ratio"].run.path / "deploy" / "fake_factor.onnx").is_file()
+    assert (jobs["ratio"].run.path / "deploy" / "model.onnx").is_file()
     assert {stage: recorded(each) for stage, each in jobs.items()} == {
         stage: [each.number] for stage, each in jobs.items()
     }

@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -20,14 +21,15 @@ import click
 
 from seesawc import __version__, pipeline
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
-from seesawc.jobs import listing, local, others, submission
+from seesawc.jobs import closings, listing, local, others, slurm, submission
+from seesawc.jobs.closings import Waiting
 from seesawc.reading import options, source
 from seesawc.rules.trainings import Checked
 from seesawc.tables.fakes import STAGES
 from seesawc.writing import outputs
 from seesawc.writing.renamed import renamed
 from seesawc.writing.runs import PlannedRun
-from seesawc.writing.scripts import CLOSURE, SCRIPT, stage_script
+from seesawc.writing.scripts import CLOSURE, COMBINE, SCRIPT, stage_script
 from seesawc.writing.starting_spec import starting_spec
 
 # Whether it can be read is said with the other faults of a spec.
@@ -178,7 +180,7 @@ def _write(folder: Path, compiled: pipeline.Compiled, force: bool) -> str:
     if changed and left:
         _warn(left)
     run_name = compiled.experiment.experiment_config.run_name
-    sweep = f"{len(compiled.runs)} points, " if compiled.experiment.sweep_config else ""
+    sweep = f"{len(compiled.runs)} points, " if compiled.experiment.has_points else ""
     return f"{'wrote' if changed else 'unchanged:'} {folder} ({sweep}run {run_name})"
 
 
@@ -194,7 +196,8 @@ def submit(spec: Path, array: str | None, test_only: bool) -> None:
     """Submit SPEC's batch file to SLURM, as it was built.
 
     Refused if the generated files are not what SPEC compiles to, or if a variable that the job
-    needs is not set. The job is recorded in jobs.jsonl in the folder of each of its runs.
+    needs is not set. The job is recorded in jobs.jsonl in the folder of each of its runs. Folds are
+    combined by one more job, which comes after all of them.
     """
     with _faults("text", NOT_SUBMITTED) as faults, faults:
         job = _job(spec)
@@ -203,7 +206,18 @@ def submit(spec: Path, array: str | None, test_only: bool) -> None:
         if test_only:
             _estimate("text", job, chosen)
         else:
-            _submit(job, chosen)
+            _submit(job, chosen, _closing(job, chosen))
+
+
+def _closing(job: submission.Submission, chosen: Sequence[PlannedRun]) -> Waiting | None:
+    """Return what the combination of folds waits for besides these runs; None without folds."""
+    if job.closing is None:
+        return None
+    rows, _ = listing.rows(job.spec, job.compiled)
+    found = closings.waiting(rows, chosen, slurm.queued)
+    if found.note:
+        _warn(found.note)
+    return found
 
 
 @main.command()
@@ -252,10 +266,12 @@ def status(spec: Path, by: Literal["best", "index"], style: str) -> None:
         # Stages cannot be better than one another.
         by = "index" if compiled.experiment.task == "fakes" else by
         rows = listing.order(rows, by, training.monitor_mode)
+        combined = closings.combined(spec, compiled)
         if style == "json":
-            click.echo(json.dumps(listing.records(rows), indent=1))
+            everything = [*listing.records(rows), *closings.records(combined)]
+            click.echo(json.dumps(everything, indent=1))
         else:
-            click.echo(listing.table(rows))
+            click.echo("\n".join([listing.table(rows), *closings.lines(combined)]))
 
 
 @main.command()
@@ -278,25 +294,29 @@ def rerun(spec: Path, failed: bool, now: bool) -> None:
         _compare(spec, folder, compiled)
         rows, note = listing.rows(spec, compiled)
         missing, waiting, warning = submission.missing(rows, failed=failed)
-        for text in filter(None, (note, warning)):
+        ask = local.nobody if job is None else slurm.queued
+        combined = closings.combined(spec, compiled)
+        closing, silent = closings.due(combined, rows, missing, ask)
+        warning = warning or silent
+        for text in filter(None, (note, warning, closing.note if closing else "")):
             _warn(text)
         if waiting:
             click.echo(f"{waiting} more in SLURM's queue", err=True)
-        if not missing:
+        if not missing and closing is None:
             click.echo(f"nothing to run again: {listing.totals(rows)}")
         elif job is None:
-            for command in local.commands(spec, folder, compiled, rows, missing):
+            for command in local.commands(spec, folder, compiled, rows, missing, closing):
                 click.echo(shlex.join(command))
         elif now:
             submission.check_chain(job, rows, waiting)
             if warning:
                 raise CompileError(Diagnostic(warning, hint="submit the printed command, or wait"))
             submission.check(job)
-            _submit(job, missing)
+            _submit(job, missing, closing)
         else:
             submission.check_chain(job, rows, waiting)
             way = "" if job.top == Path.cwd() else f"cd {shlex.quote(str(job.top))} && "
-            for command in job.commands(missing):
+            for command in job.commands(missing, closing):
                 click.echo(way + shlex.join(command))
 
 
@@ -313,14 +333,19 @@ def _estimate(style: str, job: submission.Submission, chosen: Sequence[PlannedRu
     _say(style, f"{job.batch}: {submission.estimate(job, chosen)}")
 
 
-def _submit(job: submission.Submission, chosen: Sequence[PlannedRun]) -> None:
-    """Submit runs, and say which job it is and where its log will be."""
+def _submit(
+    job: submission.Submission, chosen: Sequence[PlannedRun], waiting: Waiting | None = None
+) -> None:
+    """Submit runs, and say which job it is and where its log will be.
+
+    Folds are combined after them and what they are `waiting` for; None: not at all.
+    """
     if files := submission.uncommitted(job):
         _warn(f"not as in git's last commit: {', '.join(files)}")
-    found = submission.submit(job, chosen)
+    found = submission.submit(job, chosen, waiting)
     for warning in found.warnings:
         _warn(warning)
-    members = job.members(chosen)
+    members = job.members(chosen) if chosen else None
     jobs = f"job{'s' * (len(found.jobs) > 1)} {', '.join(found.jobs)}"
     click.echo(f"submitted {jobs}" + (f", runs {members}" if members else ""))
     click.echo(f"log: {found.log}")
@@ -448,12 +473,44 @@ def _need_options(assignments: tuple[str, ...], unset: tuple[str, ...]) -> None:
 @click.argument("spec", type=SPEC)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def train_signal(spec: Path, arguments: tuple[str, ...]) -> None:
-    """Build SPEC, then train here; ARGUMENTS go to the script (see its --help)."""
-    script = _built(spec, "signal") / SCRIPT
+    """Build SPEC, then train here; ARGUMENTS go to the script (see its --help).
+
+    Of a cross-validation all folds are trained, one after another, and then combined; --point
+    trains one alone.
+    """
+    folder, compiled = _built(spec, "signal")
+    if compiled.combined and not _asks_for_one(arguments):
+        sys.exit(_cross_validated(folder, arguments))
+    script = folder / SCRIPT
     # Its parts lie beside it.
     os.environ.pop("PYTHONSAFEPATH", None)
     # The script takes over this process, and with it signals and the exit status.
     os.execv(sys.executable, [sys.executable, str(script), *arguments])  # noqa: S606
+
+
+def _asks_for_one(arguments: Sequence[str]) -> bool:
+    """Whether the script is to do something else than to train all its points."""
+    return any(re.match(r"-h$|--(help|sync|srun|point)\b", word) for word in arguments)
+
+
+def _cross_validated(folder: Path, arguments: Sequence[str]) -> int:
+    """Train all folds and combine them; return the exit status of what fails first."""
+    everything = ("--all", *(word for word in arguments if word != "--all"))
+    status, asked = _run(folder / SCRIPT, everything)
+    if status or asked:
+        status = status or SIGNALS[asked[-1]]
+        _warn(f"{COMBINE} was not run, since {SCRIPT} ended with exit status {status}")
+        return status
+    click.echo(f"\n{COMBINE}")
+    return _run(folder / COMBINE, _label(arguments))[0]
+
+
+def _label(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return what of a training's arguments a script takes that looks at runs."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--again", default="")
+    label = parser.parse_known_args(arguments)[0].again
+    return ("--again", label) if label else ()
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -466,7 +523,7 @@ def train_fakes(spec: Path, arguments: tuple[str, ...]) -> None:
     Exit status: that of the first script that fails.
     """
     scripts = [stage_script(stage) for stage in STAGES]
-    folder = _built(spec, "fakes")
+    folder, _ = _built(spec, "fakes")
     for script in scripts:
         click.echo(f"\n{script}")
         status, asked = _run(folder / script, arguments)
@@ -474,14 +531,10 @@ def train_fakes(spec: Path, arguments: tuple[str, ...]) -> None:
         if status or asked:
             sys.exit(status or SIGNALS[asked[-1]])
     click.echo(f"\n{CLOSURE}")
-    # It looks at runs, and has no other options.
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--again", default="")
-    label = parser.parse_known_args(arguments)[0].again
-    sys.exit(_run(folder / CLOSURE, ("--again", label) if label else ())[0])
+    sys.exit(_run(folder / CLOSURE, _label(arguments))[0])
 
 
-def _built(spec: Path, task: str) -> Path:
+def _built(spec: Path, task: str) -> tuple[Path, pipeline.Compiled]:
     """Build a spec of a task, and return the folder; stop if it is of another task."""
     with _faults("text") as faults, faults:
         folder = pipeline.output_folder(spec)
@@ -494,10 +547,10 @@ def _built(spec: Path, task: str) -> Path:
         outputs.check_merged(folder, spec)
         click.echo(_write(folder, compiled, force=False))
     _need("lightning")
-    return folder
+    return folder, compiled
 
 
-def _run(script: Path, arguments: tuple[str, ...]) -> tuple[int, list[int]]:
+def _run(script: Path, arguments: Sequence[str]) -> tuple[int, list[int]]:
     """Run a script to its end; return its exit status and the signals that came meanwhile.
 
     They are its own to answer.

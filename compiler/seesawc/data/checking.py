@@ -1,7 +1,9 @@
 """Checked spec -> what its files hold, in a few lines; or all faults that only they can show."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -14,13 +16,12 @@ from parts.datasets import Dataset, EventsError, selected
 from parts.machinery.exits import RefusedError
 from parts.overlaps import Overlaps
 from parts.sample_yields import SampleYields
-from parts.splits import SPLITS, assign
+from parts.splits import SPLITS, Fold, assign, fold_numbers
 from seesawc.data.datasets import read_dataset
 from seesawc.diagnostics import CompileError
 from seesawc.reading.source import Key
 from seesawc.rules.faults import DATASET, FAKES
 from seesawc.rules.trainings import Checked
-from seesawc.tables.resolution import Experiment
 
 
 @frozen
@@ -31,6 +32,15 @@ class Found:
     problems: tuple[Problem, ...]
 
 
+@frozen
+class Division:
+    """What events are counted by: splits, or folds, and which of them each event is in."""
+
+    names: tuple[str, ...]
+    # Of keys (event, key), the place in `names` (event,).
+    places: Callable[[NDArray[np.uint64]], NDArray[np.int64]]
+
+
 def check(checked: Checked) -> tuple[str, ...]:
     """Open the files of a spec, and return what they hold.
 
@@ -38,15 +48,20 @@ def check(checked: Checked) -> tuple[str, ...]:
     """
     trained = checked.stages or tuple(each for _, each in checked.points) or (checked.experiment,)
     base = Path(checked.source.path).absolute().parent
+    every_fold = checked.experiment.dataset_config.every_fold
     seen: list[Dataset] = []
     lines: dict[str, None] = {}
     faults, told = [], set()
     for experiment in trained:
         dataset = read_dataset(experiment)
+        folds = checked.experiment.dataset_config.folds if every_fold else None
+        if folds is not None:
+            # The events are the same, whichever fold is tested.
+            dataset = replace(dataset, split=Fold(0, folds))
         if dataset in seen:
             continue
         seen.append(dataset)
-        found = _found(experiment, dataset, base)
+        found = _found(dataset, base, folds)
         lines |= dict.fromkeys(found.lines)
         for problem in found.problems:
             key = _key(checked, problem.option)
@@ -76,13 +91,17 @@ def _key(checked: Checked, option: Option) -> Key:
     return (DATASET, *option)
 
 
-def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
-    """Look at types first, then at events; with wrong types there are none to look at."""
+def _found(dataset: Dataset, base: Path, folds: int | None) -> Found:
+    """Look at types first, then at events; with wrong types there are none to look at.
+
+    Events are counted by their split, or by `folds` if each of these is tested.
+    """
     data = look(dataset, base)
     if data.problems:
         return Found(data.notes, data.problems)
     lines, problems = [*data.notes], list[Problem]()
-    counts = np.zeros((len(SPLITS), max(len(dataset.classes), 2)), dtype=np.int64)
+    division = _division(dataset, folds)
+    counts = np.zeros((len(division.names), max(len(dataset.classes), 2)), dtype=np.int64)
     overlaps, yields = Overlaps(dataset, data.files), SampleYields(dataset)
     for index, sample in enumerate(dataset.samples):
         # Without an event number, all features say of which split an event is.
@@ -95,8 +114,7 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
                     overlaps.look(index, events)
                     yields.add(sample, events)
                     finite &= bool(np.isfinite(events.weight).all())
-                    places = assign(events.keys, dataset.split)
-                    np.add.at(counts, (places, events.label), 1)
+                    np.add.at(counts, (division.places(events.keys), events.label), 1)
         except RefusedError as error:
             message = str(error).removeprefix(f"{sample.name}: ")
             # What readers refuse is said of the files.
@@ -118,13 +136,29 @@ def _found(experiment: Experiment, dataset: Dataset, base: Path) -> Found:
         else:
             lines.append(f"warning: {text}")
     if not problems:
-        problems += _empty(dataset, counts)
+        problems += _empty(dataset, division, counts)
+        if folds is not None:
+            lines += _of_folds(dataset, division, counts)
     return Found(tuple(lines), tuple(problems))
 
 
-def _empty(dataset: Dataset, counts: NDArray[np.int64]) -> Iterator[Problem]:
-    """Yield classes without events in a split; `counts` is (split, class)."""
-    for name, of_split in zip(SPLITS, counts, strict=True):
+def _division(dataset: Dataset, folds: int | None) -> Division:
+    if folds is None:
+        return Division(SPLITS, partial(assign, split=dataset.split))
+    names = tuple(f"fold {number}" for number in range(folds))
+    return Division(names, partial(fold_numbers, folds=folds))
+
+
+def _of_folds(dataset: Dataset, folds: Division, counts: NDArray[np.int64]) -> Iterator[str]:
+    """Yield how many events of each class a fold has; `counts` is (fold, class)."""
+    for name, of_fold in zip(folds.names, counts, strict=True):
+        events = zip(dataset.classes, of_fold, strict=False)
+        yield f"{name}: {', '.join(f'{label} {count}' for label, count in events)} events"
+
+
+def _empty(dataset: Dataset, division: Division, counts: NDArray[np.int64]) -> Iterator[Problem]:
+    """Yield classes without events in a split or a fold; `counts` is (split, class)."""
+    for name, of_split in zip(division.names, counts, strict=True):
         for label, count in zip(dataset.classes, of_split, strict=False):
             if not count:
                 yield Problem(("samples",), name, f"class {label} has no events")

@@ -6,7 +6,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -81,13 +81,38 @@ def read(folder: Path, monitor: str, mode: Literal["min", "max"]) -> Progress:
     try:
         state, reason = marked(folder)
         epoch, best = _measured(folder / "metrics.jsonl", monitor, mode)
-        recorded = (str(line.get("job")) for line in _lines(folder / "jobs.jsonl"))
-        jobs = [job for job in recorded if JOB.fullmatch(job)]
+        jobs = _recorded(folder)
     except OSError as error:
         raise CompileError(Diagnostic(f"cannot read {folder}: {error.strerror}")) from error
     if state == "not started" and jobs:
         state = "submitted"
-    return Progress(state, epoch, best, reason, tuple(dict.fromkeys(jobs)))
+    return Progress(state, epoch, best, reason, jobs)
+
+
+def read_combined(folder: Path, runs: Sequence[str], record: Path) -> Progress:
+    """Return how far the combination of some runs is, in its folder.
+
+    Its jobs are recorded in the folder `record`. Raises `CompileError` as `read` does.
+    """
+    try:
+        running = _is_running(folder / "lock")
+        said = _object(_text(folder / "metrics.json")).get("folds")
+        jobs = _recorded(record)
+    except OSError as error:
+        raise CompileError(Diagnostic(f"cannot read {folder}: {error.strerror}")) from error
+    folds = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+    state: State = "submitted" if jobs else "not started"
+    if running is not None:
+        state = "running" if running else "lost"
+    elif [each.get("run") for each in folds] == list(runs):
+        state = "done"
+    return Progress(state, jobs=jobs)
+
+
+def _recorded(folder: Path) -> tuple[str, ...]:
+    """Return the jobs that a folder was given."""
+    jobs = (str(line.get("job")) for line in _lines(folder / "jobs.jsonl"))
+    return tuple(dict.fromkeys(job for job in jobs if JOB.fullmatch(job)))
 
 
 def marked(folder: Path) -> tuple[State, str]:

@@ -49,7 +49,10 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def array_size(last: int) -> int:
-    """Return what the indices of an array are below on this cluster, where `last` is wanted."""
+    """Return what the indices of an array are below on this cluster, where `last` is wanted.
+
+    Raises `CompileError` where it takes no arrays.
+    """
     if last < ALWAYS:
         return ALWAYS
     try:
@@ -58,6 +61,9 @@ def array_size(last: int) -> int:
         # Arrays that are shorter than they might be do no harm.
         return DEFAULT_SIZE
     match = re.search(r"^MaxArraySize\s*=\s*(\d+)$", answer.output, re.MULTILINE)
+    if match and not int(match[1]):
+        hint = "train_signal.py --point trains one, in a job of your own"
+        raise CompileError(Diagnostic("this cluster takes no arrays: MaxArraySize = 0", hint=hint))
     return int(match[1]) if match else DEFAULT_SIZE
 
 
@@ -70,10 +76,18 @@ def estimate(
 
 
 def submit(
-    batch: Path, place: Path, variables: Mapping[str, str], array: Array | None = None
+    batch: Path,
+    place: Path,
+    variables: Mapping[str, str],
+    array: Array | None = None,
+    after: Sequence[str] = (),
 ) -> tuple[str, tuple[str, ...]]:
-    """Submit a batch file from `place`; returns the job's number, and what sbatch warns of."""
-    answer = _sbatch(batch, place, variables, array, "--parsable")
+    """Submit a batch file from `place`; returns the job's number, and what sbatch warns of.
+
+    It starts when the jobs `after` which it comes have come to a good end, and never if one fails.
+    """
+    depends = [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+    answer = _sbatch(batch, place, variables, array, "--parsable", *(depends if after else ()))
     # A site's own lines may stand around it; the name of a cluster may follow it.
     match = re.search(r"^(\d+)(?:;.*)?$", answer.output, re.MULTILINE)
     if match is None:
@@ -131,10 +145,10 @@ def need(program: str) -> None:
 
 
 def _sbatch(
-    batch: Path, place: Path, variables: Mapping[str, str], array: Array | None, option: str
+    batch: Path, place: Path, variables: Mapping[str, str], array: Array | None, *options: str
 ) -> Answer:
     words = sbatch(os.path.relpath(batch, place), array)
-    return _run([words[0], option, *words[1:]], place, environment(variables))
+    return _run([words[0], *options, *words[1:]], place, environment(variables))
 
 
 def sbatch(file: str, array: Array | None) -> list[str]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from attrs import frozen
 
 from seesawc.diagnostics import CompileError, Diagnostic
-from seesawc.jobs import arrays, progress, slurm
+from seesawc.jobs import arrays, closings, progress, slurm
+from seesawc.jobs.closings import Waiting
 from seesawc.jobs.listing import Row, experiment_folder
 from seesawc.pipeline import Compiled
 from seesawc.tables.values import PLACE
 from seesawc.writing import batch
-from seesawc.writing.batch import BATCH, CHAIN
+from seesawc.writing.batch import BATCH, CHAIN, CLOSING
 from seesawc.writing.runs import PlannedRun
 
 ARRAY = re.compile(r"^#SBATCH --array=(\S+)$", re.MULTILINE)
@@ -65,6 +66,16 @@ class Submission:
         """Whether this is a shell script that submits jobs one after another."""
         return self.batch.name == CHAIN
 
+    @property
+    def closing(self) -> Path | None:
+        """The batch file of what combines folds, if this is a cross-validation."""
+        closes = CLOSING in self.compiled.files
+        return self.file.with_name(CLOSING) if closes else None
+
+    def closes(self, waiting: Waiting | None) -> bool:
+        """Whether folds are combined after runs, of which others may still be to come."""
+        return self.closing is not None and waiting is not None and not waiting.lacking
+
     def members(self, chosen: Sequence[PlannedRun]) -> str | None:
         """Return what `--array` is given for these runs; None where sbatch takes no such option."""
         if self.array is None:
@@ -97,12 +108,27 @@ class Submission:
             for each, share in zip(slices, shares, strict=True)
         )
 
-    def commands(self, chosen: Sequence[PlannedRun]) -> list[list[str]]:
-        """Return the commands that submit these runs, from the top of the repository."""
+    def commands(
+        self, chosen: Sequence[PlannedRun], waiting: Waiting | None = None
+    ) -> list[list[str]]:
+        """Return the commands that submit these runs, from the top of the repository.
+
+        Folds are combined after them and what they are `waiting` for; None: not at all.
+        """
         file = str(self.file.relative_to(self.top))
         if self.is_chain:
             return [["bash", file]]
-        return [slurm.sbatch(file, part.array) for part in self.parts(chosen)]
+        if self.closing is None or not self.closes(waiting):
+            return [slurm.sbatch(file, part.array) for part in self.parts(chosen)]
+        if not chosen:
+            return [slurm.sbatch(str(self.closing.relative_to(self.top)), None)]
+        parts = self.parts(chosen)
+        if len(parts) > 1 or (waiting and waiting.jobs):
+            # It takes the numbers of several jobs to say what comes after them.
+            return [["seesawc", "rerun", "--submit", os.path.relpath(self.spec, self.top)]]
+        chain = str(self.file.with_name(CHAIN).relative_to(self.top))
+        members = self.members(chosen)
+        return [["bash", chain, *([] if members == self.array else [f"--array={members}"])]]
 
 
 @frozen
@@ -167,44 +193,67 @@ def estimate(submission: Submission, chosen: Sequence[PlannedRun]) -> str:
         return "; ".join(slurm.estimate(file, Path.cwd(), os.environ) for file in files)
     parts = submission.parts(chosen)
     said = [slurm.estimate(submission.file, Path.cwd(), os.environ, part.array) for part in parts]
+    if submission.closing is not None:
+        # When it could start depends on the others.
+        slurm.estimate(submission.closing, Path.cwd(), os.environ)
     if len(parts) > 1:
         said.insert(0, f"{len(parts)} arrays, since this cluster takes none as long")
     return "; ".join(said)
 
 
-def submit(submission: Submission, chosen: Sequence[PlannedRun]) -> Submitted:
-    """Submit the runs, all or none, and record that in their folders."""
+def submit(
+    submission: Submission, chosen: Sequence[PlannedRun], waiting: Waiting | None = None
+) -> Submitted:
+    """Submit the runs, all or none, and record that in their folders.
+
+    Folds are combined after them and what they are `waiting` for; None: not at all.
+    """
     folder, _ = experiment_folder(submission.spec, submission.compiled)
     if submission.is_chain:
         return _submit_chain(submission, folder)
-    parts = submission.parts(chosen)
-    jobs, warnings = _submit_parts(submission, parts)
-    for part, job in zip(parts, jobs, strict=True):
-        for run in part.runs:
-            number = part.number(job, run)
-            try:
-                _record(folder / run.name, number, submission.file)
-            except OSError as error:
-                # The job is there all the same.
-                warnings.append(
-                    f"cannot record job {number} in {folder / run.name}: {error.strerror}"
-                )
-    place = folder / (chosen[0].name if len(chosen) == 1 else "*")
+    parts = submission.parts(chosen) if chosen else ()
+    jobs, warnings = _submit_all(submission, parts, waiting)
+    places = [
+        (folder / run.name, part.number(job, run), submission.file)
+        for part, job in zip(parts, jobs, strict=False)
+        for run in part.runs
+    ]
+    if submission.closing is not None and submission.closes(waiting):
+        place = closings.record(submission.spec, submission.compiled)
+        places.append((place, jobs[-1], submission.closing))
+        jobs[-1] += " (combine)"
+    for place, number, file in places:
+        try:
+            _record(place, number, file)
+        except OSError as error:
+            # The job is there all the same.
+            warnings.append(f"cannot record job {number} in {place}: {error.strerror}")
+    place = places[0][0] if len(places) == 1 else folder / "*"
     # Members of an array job get numbers of their own once they start.
-    log = place / f"slurm-{jobs[0] if submission.array is None else '*'}.log"
+    known = len(places) == 1 and (submission.array is None or not chosen)
+    log = place / f"slurm-{places[0][1] if known else '*'}.log"
     return Submitted(tuple(jobs), log, tuple(warnings))
 
 
-def _submit_parts(submission: Submission, parts: Sequence[Part]) -> tuple[list[str], list[str]]:
-    """Submit one job for each part; returns their numbers, and what sbatch warns of."""
+def _submit_all(
+    submission: Submission, parts: Sequence[Part], waiting: Waiting | None
+) -> tuple[list[str], list[str]]:
+    """Submit one job for each part, and then the one that combines folds, if it is to come.
+
+    Returns their numbers, and what sbatch warns of.
+    """
     jobs, warnings, variables = list[str](), list[str](), _variables(submission)
-    for part in parts:
+    steps = [(submission.file, part.array) for part in parts]
+    if submission.closing is not None and submission.closes(waiting):
+        steps.append((submission.closing, None))
+    for file, array in steps:
+        after = (*jobs, *(waiting.jobs if waiting else ())) if file == submission.closing else ()
         try:
-            job, words = slurm.submit(submission.file, submission.top, variables, part.array)
+            job, words = slurm.submit(file, submission.top, variables, array, after)
         except CompileError as error:
             if not jobs:
                 raise
-            # Half of a sweep would be there that the message denies.
+            # Half of it would be there that the message denies.
             left = slurm.cancel(jobs)
             faults = [*error.diagnostics, *([Diagnostic(left)] if left else [])]
             raise CompileError(*faults) from error

@@ -1,6 +1,6 @@
 """A source with faults -> the spec that its other options make, and which options are unknown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -47,29 +47,42 @@ def understood(source: Source) -> Understood:
         try:
             return Understood(spec.read(evolve(source, data=data)), faults, frozenset(unknown))
         except CompileError:
-            for key, fault in spec.faults(evolve(source, data=data)):
-                unknown |= _mend(data, key, fault)
+            unknown |= _mended(data, spec.faults(evolve(source, data=data)))
         if ("task",) in unknown:
             # It decides which rules there are.
             break
     raise CompileError(*faults)
 
 
-def _mend(data: dict[str, Any], key: Key, fault: BaseException) -> set[Key]:
-    """Take out what is wrong, or put in what is missing; returns which options are unknown now."""
-    if isinstance(fault, KeyError):
-        name = str(fault.args[0])
-        if name in PLACEHOLDERS:
-            _inside(data, key)[name] = deepcopy(PLACEHOLDERS[name])
-        return {(*key, name)}
-    while isinstance(key[-1], int):
-        # An item that is wrong makes its list unknown.
-        key = key[:-1]
-    _inside(data, key[:-1]).pop(key[-1], None)
-    if isinstance(fault, spec.Unknown):
-        # It may be another option, misspelt.
-        return set() if fault.meant is None else {(*key[:-1], fault.meant)}
-    return {key}
+def _mended(data: dict[str, Any], faults: Iterable[tuple[Key, BaseException]]) -> set[Key]:
+    """Take out what is wrong, and put in what is missing; returns which options are unknown now."""
+    unknown: set[Key] = set()
+    taken: set[Key] = set()
+    for key, fault in faults:
+        if any(key[: len(outer)] == outer for outer in taken):
+            # It went with what it stands in.
+            continue
+        if isinstance(fault, KeyError):
+            unknown.add(_put_in(data, key, str(fault.args[0])))
+            continue
+        while isinstance(key[-1], int):
+            # An item that is wrong makes its list unknown.
+            key = key[:-1]
+        _inside(data, key[:-1]).pop(key[-1])
+        taken.add(key)
+        if not isinstance(fault, spec.Unknown):
+            unknown.add(key)
+        elif fault.meant is not None:
+            # It may be another option, misspelt.
+            unknown.add((*key[:-1], fault.meant))
+    return unknown
+
+
+def _put_in(data: dict[str, Any], key: Key, name: str) -> Key:
+    """Put in what a table lacks, where something can stand for it; returns which option it is."""
+    if name in PLACEHOLDERS:
+        _inside(data, key)[name] = deepcopy(PLACEHOLDERS[name])
+    return (*key, name)
 
 
 def _inside(data: Any, key: Key) -> Any:

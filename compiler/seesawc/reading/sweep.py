@@ -1,4 +1,4 @@
-"""`[sweep_config]` -> the points of a sweep: the name of each, and its data as a plain spec."""
+"""`[sweep_config]`, folds -> points of a sweep: the name of each, its data as a plain spec."""
 
 import hashlib
 import json
@@ -23,11 +23,13 @@ MOST = 10_000
 MOST_FAULTY = 100
 TABLE = "sweep_config"
 SEED = ("experiment_config", "seed")
+FOLDS, FOLD = ("dataset_config", "folds"), ("dataset_config", "fold")
 # What names a run, says where things are kept and by whom, or makes the job: one for all points.
 FIXED = {
     ("task",),
     ("slurm_config",),
     (TABLE,),
+    FOLDS,
     *(
         ("experiment_config", name)
         for name in (
@@ -37,6 +39,7 @@ FIXED = {
     ),
 }  # fmt: skip
 HARDWARE = {("experiment_config", name) for name in ("accelerator", "devices")}
+CHECKPOINT = {("model_config", name) for name in ("load_checkpoint", "checkpoint_events")}
 SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
 
 
@@ -82,11 +85,16 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def points(source: Source, table: SweepTable) -> tuple[Point, ...]:
-    """Return the points in order: grid, then explicit ones, each with all seeds.
+def points(source: Source, spec: Spec) -> tuple[Point, ...]:
+    """Return the points in order: grid, then explicit ones, each with all seeds, and all folds.
 
-    Raises `CompileError` with the faults of the table itself; what the values mean is not checked.
+    There are none without `[sweep_config]` or folds. Raises `CompileError` with the faults of the
+    table itself; what the values mean is not checked.
     """
+    data = spec.dataset_config
+    if spec.sweep_config is None and not data.every_fold:
+        return ()
+    table = spec.sweep_config or SweepTable()
     faults: list[Diagnostic] = []
     grid = list(_grid(source, table, faults))
     explicit = [
@@ -95,23 +103,33 @@ def points(source: Source, table: SweepTable) -> tuple[Point, ...]:
         for place in [(TABLE, "points", index)]
     ]
     for choice in (*(c for axis in grid for c in axis[:1]), *(c for e in explicit for c in e)):
-        faults += _unfit(source, table, choice)
+        faults += _unfit(source, spec, choice)
     if faults:
         raise CompileError(*faults)
     seeds = [
         [Choice(SEED, seed, (TABLE, "seeds", index))]
         for index, seed in enumerate(table.seeds or ())
     ] or [[]]
+    folds = [
+        [Choice(FOLD, fold, FOLDS)] for fold in range((data.folds or 0) * data.every_fold)
+    ] or [[]]
     count = (prod(map(len, grid)) * bool(grid or not explicit) + len(explicit)) * len(seeds)
+    count *= len(folds)
     if count > MOST:
         message = f"the sweep has {count} points"
         raise CompileError(source.fault((TABLE,), message, f"at most {MOST}", "key"))
-    if not (grid or explicit or table.seeds):
+    if not (grid or explicit or table.seeds or data.every_fold or _asks_for_folds(source)):
         hint = "seeds, [sweep_config.grid] or [[sweep_config.points]]"
         raise CompileError(source.fault((TABLE,), "a sweep of nothing", hint, "key"))
     chosen = [*(product(*grid) if grid or not explicit else ()), *explicit]
-    each = ((*those, *seed) for those in chosen for seed in seeds)
+    each = ((*those, *seed, *fold) for those in chosen for seed in seeds for fold in folds)
     return tuple(Point(index, those) for index, those in enumerate(each))
+
+
+def _asks_for_folds(source: Source) -> bool:
+    """Whether there would be folds, if what is said of them were right."""
+    data = source.data.get(FOLDS[0])
+    return isinstance(data, dict) and "folds" in data and "fold" not in data
 
 
 def _grid(source: Source, table: SweepTable, faults: list[Diagnostic]) -> Iterator[list[Choice]]:
@@ -160,9 +178,9 @@ def _table_of(annotation: Any) -> Any:
     return next((kind for kind in found if kind), None)
 
 
-def _unfit(source: Source, table: SweepTable, choice: Choice) -> Iterator[Diagnostic]:
+def _unfit(source: Source, spec: Spec, choice: Choice) -> Iterator[Diagnostic]:
     """Yield a fault if an option cannot differ between points."""
-    key, place = choice.key, choice.option
+    key, place, table = choice.key, choice.option, spec.sweep_config
     name = ".".join(map(str, key))
     if key in FIXED or key[:1] in FIXED:
         yield source.fault(place, f"{name} cannot be swept", "the same for all points", "key")
@@ -171,9 +189,21 @@ def _unfit(source: Source, table: SweepTable, choice: Choice) -> Iterator[Diagno
         yield source.fault(place, f"{name} cannot be swept", hint, "key")
     elif len(key) == 1:
         yield source.fault(place, f"{name} is a table", "options of it", "key")
-    elif key == SEED and table.seeds is not None:
+    elif key == FOLD:
+        hint = "folds, and each fold is a point; or fold in [dataset_config]"
+        yield source.fault(place, f"{name} cannot be swept", hint, "key")
+    elif key in CHECKPOINT and spec.dataset_config.every_fold and not _is_unseen(spec, key):
+        message = "the checkpoint was trained on events that other folds test"
+        hint = 'fold; or, in [model_config], checkpoint_events = "unseen"'
+        yield source.fault(place, message, hint, "key")
+    elif key == SEED and table is not None and table.seeds is not None:
         message = "seeds gives the seeds of all points"
         yield source.fault(place, message, "seeds, or experiment_config.seed", "key")
+
+
+def _is_unseen(spec: Spec, key: Key) -> bool:
+    """Whether all points begin with checkpoints that know none of their events."""
+    return key[-1] == "load_checkpoint" and spec.model_config.checkpoint_events == "unseen"
 
 
 def as_spec(source: Source, point: Point) -> Source:

@@ -19,13 +19,14 @@ from seesawc.tables.dataset import (
     SplitTable,
     reader_of,
 )
-from seesawc.tables.model import tests_everything
+from seesawc.tables.model import tests_everything, tests_only
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
 from seesawc.tables.values import PLACE
 
 SIGNAL_LOSSES = ("bce", "cross_entropy", "focal", "mse")
 BINARY_METRICS = ("auc", "average_precision", "accuracy", "significance")
+ALL_TESTED = "all events are tested, for the checkpoint was trained on none of them"
 
 
 def check(
@@ -256,19 +257,23 @@ def _negative_weights(_: Spec, experiment: Experiment) -> Faults:
     key = (DATASET, "negative_weights")
     if data.negative_weights == "keep":
         return
-    if not data.use_mc_weights:
+    if tests_only(experiment.model_config):
+        hint = "leave it out, or continue_training = true"
+        yield Fault(key, "nothing is trained, and a test keeps all weights", hint)
+    elif not data.use_mc_weights:
         yield Fault(key, "no weights enter the loss", "use_mc_weights = true, or leave it out")
     elif not any(sample.weight for sample in data.samples):
         yield Fault(key, "no sample has a weight", "weight, or leave it out")
 
 
 def _split(spec: Spec, experiment: Experiment) -> Faults:
-    if tests_everything(experiment.model_config):
-        if spec.dataset_config.split != SplitTable():
-            message = "all events are tested, for the checkpoint was trained on none of them"
-            yield Fault((DATASET, "split"), message, "leave it out", "key")
-        return
     split = experiment.dataset_config.split
+    if tests_everything(experiment.model_config):
+        if spec.dataset_config.split not in (None, SplitTable()):
+            yield Fault((DATASET, "split"), ALL_TESTED, "leave it out", "key")
+        return
+    if split is None:
+        return
     shares = (split.train, split.validation, split.test)
     if abs(sum(shares) - 1) > 1e-9:
         yield Fault(
@@ -278,6 +283,30 @@ def _split(spec: Spec, experiment: Experiment) -> Faults:
         )
     elif min(shares) <= 0:
         yield Fault((DATASET, "split"), "a split without events", "every share above 0")
+
+
+def _folds(spec: Spec, experiment: Experiment) -> Faults:
+    table, model = spec.dataset_config, experiment.model_config
+    if table.folds is None:
+        if table.fold is not None:
+            message = "fold says which one is tested, and there are no folds"
+            yield Fault((DATASET, "fold"), message, "folds = 5, or leave it out", "key")
+        return
+    if table.split is not None:
+        hint = "split or folds"
+        yield Fault((DATASET, "split"), "folds divide the events already", hint, "key")
+        yield Fault((DATASET, "folds"), "split divides the events already", hint, "key")
+    if table.fold is not None and table.fold >= table.folds:
+        hint = f"0 to {table.folds - 1}"
+        yield Fault((DATASET, "fold"), f"there is no fold {table.fold} of {table.folds}", hint)
+    if tests_everything(model):
+        yield Fault((DATASET, "folds"), ALL_TESTED, "leave it out", "key")
+    elif model.load_checkpoint and table.fold is None and model.checkpoint_events != "unseen":
+        yield Fault(
+            (MODEL, "load_checkpoint"),
+            "the checkpoint was trained on events that other folds test",
+            'fold, the one that it was trained for; or checkpoint_events = "unseen"',
+        )
 
 
 def _model(spec: Spec, experiment: Experiment) -> Faults:
@@ -498,7 +527,7 @@ def _slurm(spec: Spec, experiment: Experiment) -> Faults:
     if job.environment and job.container:
         yield Fault((SLURM, "container"), "a container and an environment", "one of them")
     model, tasks = experiment.model_config, job.nodes * job.tasks_per_node
-    if model.load_checkpoint and not model.continue_training and tasks > 1:
+    if tests_only(model) and tasks > 1:
         # A test is the work of one process; the others would wait for it.
         key = (SLURM, "nodes") if job.nodes > 1 else (SLURM,)
         yield Fault(key, f"{tasks} tasks, but only a test to do", "one node, and devices = 1")
@@ -563,6 +592,7 @@ SHARED: tuple[Check, ...] = (
     _labels,
     _fingerprints,
     _split,
+    _folds,
     _model,
     _monitor,
     _optimizer,

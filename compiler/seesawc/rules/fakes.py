@@ -62,6 +62,11 @@ def requirements(spec: Spec, _: Experiment) -> Faults:
             "the density of fakes is a difference: of weights, the sign is the method",
             'negative_weights = "keep"',
         )
+    for name in ("folds", "fold"):
+        if getattr(spec.dataset_config, name) is not None:
+            message = "fakes are not cross-validated: closure is tested on leptons that none of the"
+            message += " three trainings has seen, and each fold would need three of its own"
+            yield Fault((DATASET, name), message, "split; n_members for the spread", "key")
     for name in ("classes", "class_values", "drop_other_classes", "class_labels"):
         if getattr(spec.dataset_config, name):
             yield Fault((DATASET, name), "fakes have no classes", "leave it out", "key")
@@ -176,5 +181,11 @@ def training(spec: Spec, experiment: Experiment) -> Faults:
     for name in ("label_smoothing", "gamma"):
         if getattr(table.loss_params, name) is not None:
             yield Fault((TRAINING, "loss_params", name), f"{loss} has no {name}", "leave it out")
+    if not table.export_onnx:
+        yield Fault(
+            (TRAINING, "export_onnx"),
+            "closure.py and apply.py need the network of the ratio",
+            "export_onnx = true, or leave it out",
+        )
     if table.clip_quantile is not None and not table.clip_quantile > 0:
         yield Fault((TRAINING, "clip_quantile"), "no weight would be left", "such as 0.998")

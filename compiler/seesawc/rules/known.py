@@ -16,6 +16,7 @@ SPELT_BY = SPELT | RESOLVED_SPELT
 # another.
 FOLLOWS: tuple[tuple[Key, tuple[Key, ...]], ...] = (
     ((DATASET, "classes"), ((DATASET, "class_values"),)),
+    ((DATASET, "split"), ((DATASET, "folds"),)),
     ((TRAINING, "loss"), ((DATASET, "classes"),)),
     ((TRAINING, "loss_params"), ((TRAINING, "loss"),)),
     ((TRAINING, "monitor_mode"), ((TRAINING, "monitor"),)),

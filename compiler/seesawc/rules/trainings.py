@@ -56,8 +56,8 @@ def _of_sweep(source: Source, written: Spec) -> tuple[Diagnostic, ...]:
     """Return the faults of what a sweep's table names, beside those of the spec."""
     broken = any(key[0] == sweep.TABLE for key, _ in spec.faults(source) if key)
     try:
-        if written.sweep_config is not None and not broken:
-            sweep.points(source, written.sweep_config)
+        if not broken:
+            sweep.points(source, written)
     except CompileError as error:
         return error.diagnostics
     return ()
@@ -80,11 +80,9 @@ def _stages(source: Source, timestamp: str) -> tuple[Experiment, ...]:
 
 
 def _points(source: Source, written: Spec, timestamp: str) -> tuple[tuple[Point, Experiment], ...]:
-    """Check every point of a sweep as the plain spec that it is."""
-    if written.sweep_config is None:
-        return ()
+    """Check every point of a sweep, or of its folds, as the plain spec that it is."""
     found, faulty = [], []
-    for point in sweep.points(source, written.sweep_config):
+    for point in sweep.points(source, written):
         alone = sweep.as_spec(source, point)
         try:
             _, trained, faults = _understood(alone, timestamp)

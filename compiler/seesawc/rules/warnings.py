@@ -86,13 +86,16 @@ def _conjuncts(sample: Sample) -> Iterator[ast.expr]:
 def _idle(training: Training) -> Faults:
     """Warn of parameters that have no effect as the others are."""
     optimizer, scheduler = training.optimizer, training.scheduler
-    known = signatures.optimizers()[optimizer.optimizer_name]
-    for name, message, hint in signatures.idle(known, optimizer.optimizer_params):
-        yield Fault((TRAINING, "optimizer", "optimizer_params", name), message, hint)
+    driven = list[str]()
     if scheduler is not None:
         known = signatures.schedulers()[scheduler.scheduler_name]
         for name, message, hint in signatures.idle(known, scheduler.scheduler_params):
             yield Fault((TRAINING, "scheduler", "scheduler_params", name), message, hint)
+        if signatures.cycles_momentum(known, scheduler.scheduler_params):
+            driven.append("momentum")
+    known = signatures.optimizers()[optimizer.optimizer_name]
+    for name, message, hint in signatures.idle(known, optimizer.optimizer_params, driven):
+        yield Fault((TRAINING, "optimizer", "optimizer_params", name), message, hint)
 
 
 def _overruled(spec: Spec, training: Training) -> Faults:
@@ -110,8 +113,11 @@ def _overruled(spec: Spec, training: Training) -> Faults:
     if "lr" in given:
         hint = f"leave it out: the rate begins at {start}"
         yield Fault((*key, "lr"), f"lr has no effect: {name} has rates of its own", hint)
+    if not signatures.cycles_momentum(known, params):
+        return
     for momentum, what in (("momentum", "momentum"), ("betas", "the first of betas")):
-        if momentum in given and signatures.cycles_momentum(known, params):
+        # Torch makes no optimizer with nesterov and without a momentum.
+        if momentum in given and not given.get("nesterov"):
             hint = "leave it out, or set cycle_momentum = false"
             message = f"{what} has no effect: {name} cycles it from base_momentum to max_momentum"
             yield Fault((*key, momentum), message, hint)

@@ -17,6 +17,7 @@ from seesawc.tables.values import (
     Name,
     Rule,
     Share,
+    Whole,
     WrongValue,
     check_literal,
     distinct,
@@ -39,6 +40,8 @@ READERS = {
 }
 # Files of these may hold several tables, and the option names one.
 TABLES = {"Root": "tree", "Hdf5": "table"}
+# Each is a training.
+MOST_FOLDS = 100
 
 
 def reader_of(file: str) -> str:
@@ -70,6 +73,12 @@ def _alike(value: tuple[int | str, ...]) -> None:
 def _digest(value: str) -> None:
     if re.fullmatch(r"[0-9a-f]{64}", value) is None:
         raise WrongValue(f"{value!a} is not a SHA-256 digest", "64 of the characters 0-9 a-f")
+
+
+def _folds(value: int) -> None:
+    if not 3 <= value <= MOST_FOLDS:
+        hint = f"3 to {MOST_FOLDS}: one is tested, one validated, and the rest trained on"
+        raise WrongValue(f"{value} folds", hint)
 
 
 File = Annotated[DataPath, Rule(_file)]
@@ -142,7 +151,16 @@ class DatasetTable:
         "Value of a numerical feature that does not exist, such as -999; also of what is derived"
         " from one, of a null, and of an element behind the end of a list."
     )
-    split: SplitTable = option("Shares of training, validation and test.", factory=SplitTable)
+    split: SplitTable | None = option(
+        "Shares of training, validation and test. Left out: 0.6, 0.2 and 0.2, or folds."
+    )
+    folds: Annotated[int, Rule(_folds)] | None = option(
+        "signal: parts of a cross-validation, in the place of `split`. Each fold is tested by a"
+        " training that is validated on the fold after it, and has learnt from the others."
+    )
+    fold: Whole | None = option(
+        "Which fold is tested, from 0. Left out: all, each by a training of its own."
+    )
     logarithmic: Columns = option(
         "Numerical features whose logarithm is scaled; all their values are positive.",
         factory=tuple,
@@ -166,6 +184,11 @@ class DatasetTable:
         "SHA-256 of files: the script stops if one has changed.", factory=dict
     )
 
+    @property
+    def every_fold(self) -> bool:
+        """Whether each fold is tested, by as many trainings."""
+        return self.folds is not None and self.fold is None
+
 
 @frozen(kw_only=True)
 class Sample(SampleTable):
@@ -180,7 +203,8 @@ class Dataset(DatasetTable):
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
-    split: SplitTable
+    # None where there are folds.
+    split: SplitTable | None
     use_class_weights: bool
 
 
@@ -193,12 +217,20 @@ def resolve(table: DatasetTable, task: Literal["signal", "fakes"], all_tested: b
     return Dataset(
         **unchanged(table, Dataset),
         samples=samples,
-        split=SplitTable(train=0.0, validation=0.0, test=1.0) if all_tested else table.split,
+        split=_split(table, all_tested),
         classes=() if task == "fakes" else table.classes or _classes(table),
         use_class_weights=(
             task == "signal" if table.use_class_weights is None else table.use_class_weights
         ),
     )
+
+
+def _split(table: DatasetTable, all_tested: bool) -> SplitTable | None:
+    if table.folds is not None:
+        return None
+    if all_tested:
+        return SplitTable(train=0.0, validation=0.0, test=1.0)
+    return table.split or SplitTable()
 
 
 def _classes(table: DatasetTable) -> tuple[str, ...]:

@@ -80,10 +80,14 @@ class Model(ModelTable):
     architecture_config: Architecture
 
 
+def tests_only(model: ModelTable) -> bool:
+    """Whether nothing is trained: a checkpoint is there to be tested."""
+    return model.load_checkpoint is not None and not model.continue_training
+
+
 def tests_everything(model: ModelTable) -> bool:
     """Whether all events are there to test a checkpoint that was trained on none of them."""
-    tested = model.load_checkpoint is not None and not model.continue_training
-    return tested and model.checkpoint_events == "unseen"
+    return tests_only(model) and model.checkpoint_events == "unseen"
 
 
 def resolve(

@@ -42,6 +42,11 @@ class Experiment:
     slurm_config: Slurm | None
     sweep_config: Sweep | None
 
+    @property
+    def has_points(self) -> bool:
+        """Whether these are several trainings by one script: a sweep, or each fold of some."""
+        return self.sweep_config is not None or self.dataset_config.every_fold
+
 
 def resolve(spec: Spec, timestamp: str, stage: str | None = None) -> Experiment:
     """Fill everything that the author left open; `timestamp` goes into the run's default name."""

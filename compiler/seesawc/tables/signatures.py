@@ -6,7 +6,7 @@ Torch is not imported: `torch_signatures.json` says what it takes, written by
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -15,13 +15,12 @@ from typing import Any, Literal
 from attrs import frozen
 
 from seesawc.diagnostics import did_you_mean
+from seesawc.tables.values import LARGEST
 
 Kind = Literal["float", "int", "bool", "str", "floats", "ints", "float_or_floats"]
 WrongParameter = tuple[str, str, str | None]
 
 _LARGEST = 2**63 - 1
-# What torch can multiply weights with; beyond it a step raises.
-_LARGEST_NUMBER = 3.4e38
 _ONE: dict[Kind, str] = {
     "float": "a number",
     "int": "a whole number",
@@ -168,14 +167,21 @@ def cycles_momentum(scheduler: Signature, params: Mapping[str, object]) -> bool:
     )
 
 
-def idle(signature: Signature, params: Mapping[str, Any]) -> Iterator[WrongParameter]:
-    """Yield what has no effect as long as another parameter is what it is: name, message, hint."""
+def idle(
+    signature: Signature, params: Mapping[str, Any], driven: Collection[str] = ()
+) -> Iterator[WrongParameter]:
+    """Yield what has no effect as long as another parameter is what it is: name, message, hint.
+
+    Parameters that are `driven` by a schedule have an effect, whatever they are.
+    """
     needs = (
         ("decoupled_weight_decay", "weight_decay", "a weight_decay above 0"),
         ("dampening", "momentum", "a momentum above 0"),
     )
     for name, other, hint in needs:
-        if params.get(name) and not params.get(other) and signature.parameter(other):
+        if not params.get(name) or params.get(other) or other in driven:
+            continue
+        if signature.parameter(other):
             yield name, f"{name} has no effect without {hint}", "leave it out"
     if "gamma" in params and signature.parameter("mode") and signature.parameter("base_lr"):
         if params.get("mode") != "exp_range":
@@ -253,7 +259,7 @@ def _wrong_list(parameter: Parameter, value: Any) -> Iterator[WrongParameter]:
 def _out_of_range(
     parameter: Parameter, place: str, index: int, value: Any
 ) -> Iterator[WrongParameter]:
-    if not isinstance(value, str) and abs(value) > _LARGEST_NUMBER:
+    if not isinstance(value, str) and abs(value) > LARGEST:
         yield parameter.name, f"{place} is beyond what 32 bits hold", None
     elif parameter.ranges:
         allowed = parameter.ranges[index if len(parameter.ranges) > 1 else 0]
@@ -276,7 +282,8 @@ def _wrong_together(signature: Signature, params: Mapping[str, Any]) -> Iterator
         first = _first(params["max_lr"]) / params.get("div_factor", 25.0)
         last = first / params.get("final_div_factor", 1e4)
         for name, rate in (("div_factor", first), ("final_div_factor", last)):
-            if rate > _LARGEST_NUMBER:
+            # Torch can multiply no weights with it.
+            if rate > LARGEST:
                 yield name, f"{name} makes a learning rate of {rate:g}, beyond 32 bits", None
                 return
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from seesawc.tables.values import (
     NAME,
@@ -182,6 +182,23 @@ class Slurm(SlurmTable):
     partition: str | None
     gpus: int
     mail_type: tuple[str, ...]
+
+
+def of_one_task(job: Slurm) -> Slurm:
+    """Return the job of one task without a GPU, at the same site; its node's memory stays."""
+    memory = job.memory
+    if job.memory_per_gpu is not None:
+        memory = f"{kilobytes(job.memory_per_gpu) * job.gpus}K"
+    return evolve(
+        job,
+        nodes=1,
+        tasks_per_node=1,
+        gpus=0,
+        gpu_type=None,
+        memory=memory,
+        memory_per_gpu=None,
+        extra=tuple(line for line in job.extra if not line.startswith("--gpu")),
+    )
 
 
 def resolve(

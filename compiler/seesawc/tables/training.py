@@ -104,6 +104,10 @@ class TrainingTable:
         10.0,
     )
     gradient_clip_val: Positive | None = option("Largest norm of the gradient. Left out: none.")
+    export_onnx: bool = option(
+        "Leave the network in the run's deploy/, as ONNX and with what applies it; fakes: always.",
+        True,
+    )
 
 
 @frozen(kw_only=True)

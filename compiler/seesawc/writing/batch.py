@@ -3,13 +3,17 @@
 from collections.abc import Iterable
 from typing import Any
 
+from attrs import evolve
+
 from seesawc.tables.resolution import Experiment
+from seesawc.tables.slurm import of_one_task
 from seesawc.tables.values import PLACE, is_relative
+from seesawc.writing.combinations import combined_name
 from seesawc.writing.literals import Verbatim
 from seesawc.writing.runs import PlannedRun
-from seesawc.writing.scripts import SCRIPT, Scripts
+from seesawc.writing.scripts import COMBINE, SCRIPT, Scripts
 
-BATCH, CHAIN = "submit.sbatch", "submit.sh"
+BATCH, CHAIN, CLOSING = "submit.sbatch", "submit.sh", "submit_combine.sbatch"
 
 
 def places(experiment: Experiment, points: Iterable[Experiment] = ()) -> tuple[str, ...]:
@@ -44,6 +48,7 @@ def _job(experiment: Experiment, points: Iterable[Experiment]) -> dict[str, Any]
             Verbatim(f': "${{{name}:?is not set, and this job needs it}}"')
             for name in variables(experiment, points)
         ],
+        "goes_on": job.requeue,
         "experiment_folder": f"{settings.save_dir}/{settings.experiment_name}",
         "activates": bool(job.modules) or job.environment is not None,
         "venv": venv,
@@ -73,13 +78,36 @@ def batch(
         "sweep": bool(points),
         "last_point": len(runs) - 1,
         "parallel": Verbatim(f"%{limit}" if limit else ""),
-        "point": Verbatim(' --point "$point"' if points else ""),
+        "arguments": Verbatim(' --srun --point "$point"' if points else " --srun"),
         "runs": [run.name for run in runs],
         "run_folder": f"{settings.save_dir}/{settings.experiment_name}/{runs[0].name}",
     }
     return scripts.templates.render(f"{BATCH}.jinja", job)
 
 
-def chain(scripts: Scripts) -> str:
-    """Return the shell script that submits the stages of fakes one after another."""
-    return scripts.templates.render(f"{CHAIN}.jinja", {"folder": scripts.folder})
+def closing(
+    scripts: Scripts, experiment: Experiment, points: tuple[Experiment, ...], digest: str
+) -> str:
+    """Return the batch file of what combines folds: a job of one task, which uses no GPU."""
+    settings, job = experiment.experiment_config, experiment.slurm_config
+    assert job is not None, "a batch file is for an experiment with [slurm_config]"
+    name = combined_name(settings.run_name)
+    found = {
+        **_job(evolve(experiment, slurm_config=of_one_task(job)), points),
+        "folder": scripts.folder,
+        "spec_folder": scripts.spec_folder,
+        "script": COMBINE,
+        "batch": CLOSING,
+        "script_digest": digest,
+        "sweep": False,
+        # It has nothing that it could go on from: begun anew, it would be as late again.
+        "goes_on": False,
+        "arguments": Verbatim(""),
+        "run_folder": f"{settings.save_dir}/{settings.experiment_name}/{name}",
+    }
+    return scripts.templates.render(f"{BATCH}.jinja", found)
+
+
+def chain(scripts: Scripts, *, folds: bool) -> str:
+    """Return the shell script that submits one after another: stages of fakes, or folds."""
+    return scripts.templates.render(f"{CHAIN}.jinja", {"folder": scripts.folder, "folds": folds})

@@ -8,8 +8,9 @@ from attrs import frozen
 from seesawc.reading.sweep import Point
 from seesawc.tables.resolution import Experiment
 from seesawc.writing import batch, parts
-from seesawc.writing.runs import PlannedRun, named
-from seesawc.writing.scripts import SCRIPT, Script, Scripts, stage_script
+from seesawc.writing.combinations import Combination, combinations
+from seesawc.writing.runs import PlannedCombination, PlannedRun, named
+from seesawc.writing.scripts import APPLY, COMBINE, SCRIPT, Script, Scripts, stage_script
 
 
 @frozen
@@ -21,6 +22,8 @@ class Made:
     # None for a plain spec, whose record says it all.
     trained: tuple[Experiment, ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()
+    # Of a cross-validation.
+    combined: tuple[PlannedCombination, ...] = ()
 
 
 def signal(
@@ -41,10 +44,18 @@ def signal(
         script, rows = scripts.sweep(found, runs, points, [point.summary for point, _ in checked])
     else:
         script = scripts.plain(found)
-    files = {SCRIPT: script.text, **parts.files(script.parts)}
+    made, combined = {SCRIPT: script, APPLY: scripts.applying()}, tuple[Combination, ...]()
+    if found.dataset_config.every_fold:
+        folded = [point for point, _ in checked]
+        combined = tuple(combinations(name, folded, runs, points, rows))
+        made[COMBINE] = scripts.combining(combined)
+    files = {name: each.text for name, each in made.items()} | parts.files(_needed(made))
     if found.slurm_config is not None:
         files[batch.BATCH] = batch.batch(scripts, found, points, runs, script.digest)
-    return Made(files, runs, points, rows)
+        if combined:
+            files[batch.CLOSING] = batch.closing(scripts, found, points, made[COMBINE].digest)
+            files[batch.CHAIN] = batch.chain(scripts, folds=True)
+    return Made(files, runs, points, rows, tuple(each.planned for each in combined))
 
 
 def fakes(
@@ -65,7 +76,7 @@ def fakes(
             script, name = stage_script(str(each.stage)), f"submit_{each.stage}.sbatch"
             files[name] = batch.batch(scripts, each, (), (run,), made[script].digest, script, name)
     if found.slurm_config is not None:
-        files[batch.CHAIN] = batch.chain(scripts)
+        files[batch.CHAIN] = batch.chain(scripts, folds=False)
     return Made(files, runs, stages, rows)
 
 

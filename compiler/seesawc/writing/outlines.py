@@ -9,7 +9,7 @@ from seesawc.tables import signatures
 from seesawc.tables.dataset import TABLES, Dataset, Sample, label_of, reader_of, used_derived
 from seesawc.tables.experiment import ExperimentSettings
 from seesawc.tables.fakes import Fakes
-from seesawc.tables.model import tests_everything
+from seesawc.tables.model import tests_everything, tests_only
 from seesawc.tables.resolution import Experiment, fakes_columns
 from seesawc.tables.training import Scheduler, Training
 from seesawc.writing.literals import WIDTH, Verbatim, literal
@@ -59,6 +59,12 @@ def after(experiment: Experiment, template: str) -> Outline:
     return Outline(template, _common(experiment) | own, tuple(groups(experiment)))
 
 
+def combining(experiment: Experiment) -> Outline:
+    """Return the outline of what combines the folds of a training, of which `experiment` is one."""
+    values = _common(experiment) | _signal(experiment)
+    return Outline("combine.py.jinja", values, tuple(groups(experiment)))
+
+
 def _common(experiment: Experiment) -> dict[str, Any]:
     """Return what does not depend on the task: inputs, samples, optimizer."""
     data, settings = experiment.dataset_config, experiment.experiment_config
@@ -72,7 +78,7 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "model": model,
         "architecture": model.architecture_config,
         "training": training,
-        "test_only": _is_test_only(experiment),
+        "test_only": tests_only(model),
         "all_unseen": tests_everything(model),
         "samples": [_sample(data, sample) for sample in data.samples],
         "derived": used_derived(data, fakes_columns(experiment)),
@@ -95,16 +101,11 @@ def _labels_plots(settings: ExperimentSettings) -> bool:
     return any(text is not None for text in texts)
 
 
-def _is_test_only(experiment: Experiment) -> bool:
-    model = experiment.model_config
-    return model.load_checkpoint is not None and not model.continue_training
-
-
 def _signal(experiment: Experiment) -> dict[str, Any]:
     data, training = experiment.dataset_config, experiment.training_config
     binary = len(data.classes) == 2
     kind = "binary" if binary else "multiclass"
-    warmed_up = training.warmup is not None and not _is_test_only(experiment)
+    warmed_up = training.warmup is not None and not tests_only(experiment.model_config)
     loss = "LOSS"
     if training.loss_params:
         params = ", ".join(f"{name}=LOSS_{name.upper()}" for name in training.loss_params)
@@ -114,6 +115,7 @@ def _signal(experiment: Experiment) -> dict[str, Any]:
     return {
         "events_type": Verbatim("Events"),
         "binary": binary,
+        "kind": Verbatim(kind),
         "class_names": Verbatim(named),
         "outputs_named": Verbatim("one logit" if binary else "a logit for each class"),
         "n_outputs": Verbatim("1" if binary else "len(CLASSES)"),

@@ -59,8 +59,8 @@ def homes(folder: Path) -> Mapping[str, str]:
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the parts that a module imports, and the packages that these lie in."""
-    for node in tree.body:
+    """Yield the parts that a module imports, wherever in it, and the packages that they lie in."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("parts."):
             names = str(node.module).split(".")
             yield from (".".join(names[: end + 1]) for end in range(len(names)))

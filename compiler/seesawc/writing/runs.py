@@ -22,6 +22,18 @@ class PlannedRun:
     values: Mapping[str, Any]
 
 
+@frozen
+class PlannedCombination:
+    """What the folds of a training are combined to, under its name."""
+
+    # Which names the folder.
+    name: str
+    # The swept options by dotted key, besides the fold; none for a plain cross-validation.
+    values: Mapping[str, Any]
+    # Of each fold, in order.
+    runs: tuple[PlannedRun, ...]
+
+
 def named(trained: Experiment, name: str) -> Experiment:
     """Return the experiment of a point or a stage under its own run name."""
     return evolve(trained, experiment_config=evolve(trained.experiment_config, run_name=name))

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from seesawc.package import templates, versions
 from seesawc.tables.resolution import Experiment, numbers
 from seesawc.writing import imports, outlines, outputs, parts, resolved, settings, variants
+from seesawc.writing.combinations import Combination
 from seesawc.writing.literals import Verbatim
 from seesawc.writing.outlines import Outline, outline
 from seesawc.writing.parts import Part
@@ -17,14 +18,16 @@ from seesawc.writing.render import open_templates
 from seesawc.writing.runs import PlannedRun
 from seesawc.writing.settings import TRAINED, Group
 
-SCRIPT, CLOSURE, APPLY = "train_signal.py", "closure.py", "apply.py"
-# What every script of a sweep uses besides, and what its outline defines.
-COMMAND_LINE = {"Any", "parse_sweep_arguments"}
+SCRIPT, CLOSURE, APPLY, COMBINE = "train_signal.py", "closure.py", "apply.py", "combine.py"
+# What reads the command line of a script that has points.
+TRAINING, COMBINING = "parse_sweep_arguments", "parse_combining"
 TABLE = {"POINTS", "POINT", "ARGUMENTS"}
 # Others change no numbers.
 DECISIVE = ("torch", "lightning", "numpy")
 # The block that names a run, and says where things lie.
 PLACES = "SCRIPT"
+# The title of what is combined.
+FOLDED = "The trainings that are combined: the run of each fold, and the digest of its script."
 
 
 def stage_script(stage: str) -> str:
@@ -88,10 +91,11 @@ class Scripts:
     ) -> tuple[Script, tuple[dict[str, Any], ...]]:
         """Return the script of a sweep, and what its record says of the points."""
         each, digests, name = [], [], found.experiment_config.run_name
+        folds = found.dataset_config.folds if found.dataset_config.every_fold else None
         for point in points:
             own = outline(point)
             digests.append(self._alone(own).digest)
-            docstring, body = self._filled(own, sweep=True)
+            docstring, body = self._filled(own, sweep=True, folds=folds)
             used = imports.free_names(body)
             each.append(([_named(group.used(used), name) for group in own.groups], body))
         merged = variants.merge(each)
@@ -104,6 +108,30 @@ class Scripts:
             _row(run.identity, run.name, code, run.values, point, found)
             for run, code, point in zip(runs, digests, points, strict=True)
         )
+
+    def combining(self, combinations: Sequence[Combination]) -> Script:
+        """Return the script that combines folds; each combination is a point of it."""
+        several = len(combinations) > 1
+        each = []
+        for combination in combinations:
+            names = (run.name for run in combination.planned.runs)
+            known = {
+                "SPEC_FOLDER": self.spec_folder,
+                "COMBINED": combination.planned.name,
+                "RUNS": tuple(zip(names, combination.digests, strict=True)),
+            }
+            outline = _with(outlines.combining(combination.trained), Group(FOLDED, known))
+            docstring, body = self._filled(outline, sweep=several)
+            used = imports.free_names(body)
+            each.append(([group.used(used) for group in outline.groups], body))
+        if not several:
+            return self._alone(outline)
+        merged = variants.merge(each)
+        table = [
+            (combination.identity, {"point": combination.summary, **row})
+            for combination, row in zip(combinations, merged.rows, strict=True)
+        ]
+        return self._compose(outline, merged.groups, (docstring, merged.body), table, COMBINING)
 
     def stages(
         self, found: Experiment, trained: tuple[Experiment, ...]
@@ -130,16 +158,26 @@ class Scripts:
         place = {"SPEC_FOLDER": self.spec_folder, "RATIO": _known(scripts, ratio)}
         group = Group(title, place)
         scripts[CLOSURE] = self._alone(_with(closure, group))
-        text = (templates() / APPLY).read_text(encoding="ascii")
-        scripts[APPLY] = Script(text, parts.needed_by(templates(), text))
+        scripts[APPLY] = self.applying()
         return scripts, rows
+
+    def applying(self) -> Script:
+        """Return the script that applies what any experiment has trained."""
+        text = (templates() / APPLY).read_text(encoding="ascii")
+        return Script(text, parts.needed_by(templates(), text))
 
     def _alone(self, outline: Outline) -> Script:
         return self._compose(outline, outline.groups, self._filled(outline))
 
-    def _filled(self, outline: Outline, *, sweep: bool = False) -> tuple[str, str]:
-        """Return docstring and body: all but what follows from the names that the body uses."""
-        values = {**outline.values, **self.places, "parts": parts.UNKNOWN, "points": sweep}
+    def _filled(
+        self, outline: Outline, *, sweep: bool = False, folds: int | None = None
+    ) -> tuple[str, str]:
+        """Return docstring and body: all but what follows from the names that the body uses.
+
+        `folds` is how many of them are tested by the points of the sweep.
+        """
+        own = {"parts": parts.UNKNOWN, "points": sweep, "folds": folds}
+        values = {**outline.values, **self.places, **own}
         docstring, end, body = self.templates.render(outline.template, values).partition('\n"""\n')
         return (docstring + end).strip(), body.strip()
 
@@ -149,13 +187,14 @@ class Scripts:
         groups: Sequence[Group],
         text: tuple[str, str],
         points: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        parse: str = TRAINING,
     ) -> Script:
         """Put a script together: docstring, imports, the constants that its body uses, the body."""
         docstring, body = text
         names, used = _used(groups, body)
         if points:
             cells = (v for _, row in points for v in row.values() if isinstance(v, Verbatim))
-            names |= COMMAND_LINE | imports.free_names("\n".join(dict.fromkeys(cells)))
+            names |= {"Any", parse} | imports.free_names("\n".join(dict.fromkeys(cells)))
         block = imports.block(names, self.homes)
         needed = self._parts(names)
         whole = self.templates.render(
@@ -165,6 +204,7 @@ class Scripts:
                 "requirements": [Verbatim(line) for line in requirements(outline, needed, block)],
                 "imports": Verbatim(block),
                 "points": points,
+                "parse": Verbatim(parse),
                 "settings": Verbatim(settings.render(used)),
                 "body": Verbatim(body.replace(parts.UNKNOWN, parts.digest(needed))),
             },

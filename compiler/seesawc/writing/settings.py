@@ -17,6 +17,7 @@ from seesawc.writing.literals import Verbatim, lay_out
 # Cadences, which a spec spells "never" where they are null.
 CADENCES = ("CHECK_METRICS_N_EPOCH", "PLOT_METRICS_N_EPOCH")
 NORMS = {"batchnorm": "BatchNorm1d", "layernorm": "LayerNorm"}
+NAMES = "TRAIN, VALIDATION, TEST"
 # Where a type checker needs to be told: Lightning takes literal types, and a dict may be empty.
 TYPES = {
     "PRECISION": "Final",
@@ -72,7 +73,7 @@ def groups(experiment: Experiment, before: tuple[Experiment, ...] = ()) -> Itera
     data = _constants(experiment.dataset_config)
     data["DERIVED"] = used_derived(experiment.dataset_config, fakes_columns(experiment))
     split = experiment.dataset_config.split
-    shares = {"TRAIN, VALIDATION, TEST": (split.train, split.validation, split.test)}
+    shares = {} if split is None else {NAMES: (split.train, split.validation, split.test)}
     scaling = {"SCALING": None if data["SCALING"] == "none" else Verbatim(data["SCALING"])}
     title = "Dataset." if experiment.stage else "Dataset. The last of two classes is the signal."
     yield Group(title, data | scaling | shares)

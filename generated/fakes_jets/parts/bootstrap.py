@@ -17,6 +17,8 @@ BLOCKS = 2000
 REPLICAS = 400
 # Of fewer replicas that have a value, nothing is read.
 KNOWN = 0.9
+# Of a value's size, what is less is how sums round.
+NOISE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,12 @@ def replicate(events: int, seed: int) -> Replicas:
 
 
 def spread(values: Floats) -> float:
-    """Return the standard deviation over replicas (replica,); NaN where too few have a value."""
+    """Return the standard deviation over replicas (replica,); NaN where too few have a value.
+
+    It is 0 where replicas differ by no more than rounding.
+    """
     known = values[np.isfinite(values)]
-    return float(known.std(ddof=1)) if known.size >= max(2, KNOWN * values.size) else math.nan
+    if known.size < max(2, KNOWN * values.size):
+        return math.nan
+    found = float(known.std(ddof=1))
+    return found if found > NOISE * float(np.abs(known).max()) else 0.0

@@ -13,12 +13,13 @@ from parts.columns import (
     no_events,
     underived,
 )
-from parts.datasets import Dataset, Sample, class_labels, condition, keys, weights
+from parts.datasets import Dataset, Sample, class_labels
 from parts.expressions import ExpressionError
 from parts.files import find_all
 from parts.grammar import with_origins
 from parts.machinery.exits import RefusedError, obey
 from parts.readers import NoTableError, Schema, quoted
+from parts.selections import condition, keys, weights
 
 # Where a fault stands, below [dataset_config].
 Option = tuple[str | int, ...]
@@ -153,7 +154,7 @@ def checks(
         for place, name in enumerate(getattr(dataset, kind)):
             yield (kind, place), numbers(name)
     if dataset.event_number:
-        yield ("event_number",), lambda: keys(dataset, chunk, ())
+        yield ("event_number",), lambda: keys(dataset.event_number, chunk, ())
     for name in dataset.further:
         yield (name,), numbers(name)
     if sample.class_column:

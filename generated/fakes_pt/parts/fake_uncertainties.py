@@ -19,7 +19,7 @@ from parts.binnings import (
 from parts.bootstrap import Replicas, replicate
 from parts.estimates import Estimates
 from parts.metrics import Bools, Floats
-from parts.uncertainties import existing, of_values
+from parts.uncertainties import of_values
 
 
 def density_uncertainties(
@@ -50,9 +50,12 @@ def ratio_uncertainties(
 
 
 def quotients(replicas: Replicas, terms: Floats, first: Bools) -> Floats:
-    """Quotients (replica,) of the sums of the other terms, less their sign, and of the `first`."""
+    """Quotients (replica,) of the sums of the other terms, less their sign, and of the `first`.
+
+    As metrics have them, also of negative sums.
+    """
     others, those = replicas.sums(first.astype(np.int64), terms, 2).T
-    return np.asarray(-others / existing(those))
+    return np.asarray(-others / np.where(those != 0, those, np.nan))
 
 
 def mean_chi2s(replicas: Replicas, estimates: Estimates, terms: Floats) -> Floats:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# Events that are looked at, evenly chosen, and of a class at least; fewer may part by chance.
-EVENTS_SEEN = 50_000
+# Events of a class that are looked at, evenly chosen, and at least; fewer may part by chance.
+EVENTS_SEEN = 25_000
 FEWEST = 30
 # Of the events of the smallest class, so many may be on the wrong side.
 STRAY = 1e-3
@@ -18,7 +18,9 @@ def deciding(
     label: NDArray[np.int64],
 ) -> list[str]:
     """Return the names of features (event,) whose values alone say the class of each event."""
-    chosen = np.arange(0, len(label), max(1, len(label) // EVENTS_SEEN))
+    kinds = [np.flatnonzero(label == kind) for kind in range(int(label.max(initial=-1)) + 1)]
+    # Class by class: of a rare one too few would be left.
+    chosen = np.concatenate([each[:: max(1, len(each) // EVENTS_SEEN)] for each in kinds])
     # Events of one value stand in any order, not sample by sample.
     chosen = np.random.default_rng(0).permutation(chosen)
     return [
@@ -29,9 +31,9 @@ def deciding(
 
 
 def separates(values: NDArray[np.floating | np.integer], label: NDArray[np.int64]) -> bool:
-    """Whether sorted events change their class no more often than there are classes.
+    """Whether sorted events change their class at most twice for each class but one.
 
-    Events of one value have to stand in any order.
+    Strays aside. Events of one value have to stand in any order.
     """
     counts = np.bincount(label)
     counts = counts[counts > 0]

@@ -121,5 +121,5 @@ def significances(replicas: Replicas, above: Bools, positive: Bools, weight: Flo
 
 
 def existing(sums: Floats) -> Floats:
-    """Return sums of weights, NaN where they are no yield."""
+    """Return sums of weights, NaN where they are not positive."""
     return np.where(sums > 0, sums, np.nan)

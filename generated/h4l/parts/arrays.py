@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PAGESIZE, mmap
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from parts.machinery.exits import RefusedError
 from parts.overlaps import Overlaps
 from parts.readers import quoted
 from parts.sample_yields import SampleYields
-from parts.splits import SPLITS, assign
+from parts.splits import SPLITS, assign, fold_numbers
 
 # What is wrong with a value.
 ABSENT = "values that do not exist (null, or behind the end of a list)"
@@ -122,10 +123,48 @@ def read_arrays(
     Numerical features are of `dtype`. With a `marker`, events are known by their keys, too.
     `yields` are told what each sample brings.
     """
-    n_keys = 0
-    if marker is not None:
-        n_keys = 1 + (1 if dataset.event_number else len(dataset.features))
-    splits = [Growing(dataset, dtype, n_keys) for _ in SPLITS]
+    one, two, three = read_groups(
+        dataset,
+        files,
+        dtype,
+        [Growing(dataset, dtype, key_columns(dataset, marker)) for _ in SPLITS],
+        partial(assign, split=dataset.split),
+        marker,
+        yields,
+    )
+    return one, two, three
+
+
+def read_folds(
+    dataset: Dataset, files: Mapping[str, Sequence[Path]], folds: int
+) -> tuple[Arrays, ...]:
+    """Return the events of each fold of a cross-validation; raises `RefusedError`.
+
+    They are read as its trainings do, and once: whatever a training tests is one of the folds.
+    Numerical features are of single precision, as exported networks take them.
+    """
+    groups = [Growing(dataset, np.dtype(np.float32), key_columns(dataset)) for _ in range(folds)]
+    chosen_for = partial(fold_numbers, folds=folds)
+    return read_groups(dataset, files, np.dtype(np.float32), groups, chosen_for)
+
+
+def key_columns(dataset: Dataset, marker: Callable[[Sample], Marker] | None = None) -> int:
+    """Return of how many numbers the keys of an event are: none where nobody marks events."""
+    if marker is None:
+        return 0
+    return 1 + (1 if dataset.event_number else len(dataset.features))
+
+
+def read_groups(
+    dataset: Dataset,
+    files: Mapping[str, Sequence[Path]],
+    dtype: np.dtype[Any],
+    groups: Sequence[Growing],
+    chosen_for: Callable[[NDArray[np.uint64]], NDArray[np.int64]],
+    marker: Callable[[Sample], Marker] | None = None,
+    yields: SampleYields | None = None,
+) -> tuple[Arrays, ...]:
+    """Return the events of each group, which they are `chosen_for` by their keys (event, key)."""
     overlaps = Overlaps(dataset, files)
     for index, sample in enumerate(dataset.samples):
         faults = Faults(dataset, sample.name)
@@ -139,17 +178,16 @@ def read_arrays(
             overlaps.look(index, events)
             if yields is not None:
                 yields.add(sample, events, found.kept)
-            split = assign(events.keys, dataset.split)
-            for number, growing in enumerate(splits):
-                chosen = np.flatnonzero((split == number) & found.kept)
+            group = chosen_for(events.keys)
+            for number, growing in enumerate(groups):
+                chosen = np.flatnonzero((group == number) & found.kept)
                 for name, rows in growing.rows.items():
                     rows.add(found.columns[name], chosen)
         faults.refuse()
         if mark is not None:
             mark.finish()
     overlaps.check()
-    one, two, three = (growing.whole() for growing in splits)
-    return one, two, three
+    return tuple(growing.whole() for growing in groups)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import numpy as np
 from parts.metrics import (
     Bools,
     Floats,
+    all_cuts,
     asimov_significance,
-    is_yield,
+    roc_curve,
     significance_scan,
     sums_above,
 )
@@ -80,12 +81,11 @@ def roc(score: Floats, positive: Bools, weight: Floats) -> Roc:
 
     DeLong et al., Biometrics 44 (1988) 837, each event with its signed weight.
     """
-    cuts = np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
+    rates = np.array(roc_curve(score, positive, weight))
     rows = np.array([weight * ~positive, weight * positive])
-    sums, squares = np.split(sums_above(score, np.concatenate([rows, rows**2]), cuts), 2)
-    there = is_yield(sums[:, -1], np.abs(rows).sum(axis=1))
-    total = np.where(there, sums[:, -1], np.nan)[:, np.newaxis]
-    rates = sums / total
+    squares = sums_above(score, rows**2, all_cuts(score))
+    # Where it is no yield, rates are NaN.
+    total = rows.sum(axis=1, keepdims=True)
     failed = squares[:, -1:] - squares
     errors = np.sqrt((1 - rates) ** 2 * squares + rates**2 * failed) / total
     area = float(np.trapezoid(rates[1], rates[0]))

@@ -12,7 +12,7 @@ from matplotlib.mathtext import MathTextParser
 
 from parts.bands import Roc, Scan, roc, scan
 from parts.machinery.exits import RefusedError
-from parts.metric_remarks import NO_CUT
+from parts.metric_remarks import NO_CUT, NO_CUT_CHOSEN
 from parts.metrics import (
     Bools,
     Floats,
@@ -276,7 +276,8 @@ def plot_significance(
     else:
         word = "chosen by validation"
     if used is None or np.isnan(used).all():
-        axes.text(0.5, 0.5, f"no significance:\n{NO_CUT}", ha="center", transform=axes.transAxes)
+        why = NO_CUT if used is None else NO_CUT_CHOSEN
+        axes.text(0.5, 0.5, f"no significance:\n{why}", ha="center", transform=axes.transAxes)
     else:
         cut, significance = used
         axes.axvline(cut, linestyle=":", color=COLORS[2])

@@ -16,6 +16,7 @@ from parts.expressions import ExpressionError
 from parts.grammar import parse
 from parts.machinery.exits import RefusedError, obey
 from parts.readers import Reader, listed, quoted
+from parts.selections import condition, keys, weights
 from parts.splits import Split
 
 # Events that are looked at together: what of them is in use stays in a processor's cache.
@@ -188,7 +189,7 @@ def select(
     with asked_by("weight", where):
         weight = weights(chunk, sample.weight)
     with asked_by("event_number", where):
-        key = keys(dataset, chunk, features)
+        key = keys(dataset.event_number, chunk, features)
     return Selected(path, rows, chunk, label, weight, key)
 
 
@@ -199,43 +200,6 @@ def asked_by(option: str, where: str) -> Iterator[None]:
         yield
     except ExpressionError as error:
         raise EventsError(f"{where}: {error}", option) from error
-
-
-def condition(chunk: Chunk, selection: str) -> NDArray[np.bool_]:
-    """Return where a selection is true (event,); raises `ExpressionError`."""
-    found = chunk.evaluate(selection).array
-    if found.dtype != bool:
-        raise ExpressionError(f"the selection {selection} is not true or false for an event")
-    return found
-
-
-def weights(chunk: Chunk, weight: str | None) -> NDArray[np.float64]:
-    """Return the weight of each event; raises `ExpressionError`."""
-    if weight is None:
-        return np.ones(chunk.size)
-    found = chunk.evaluate(weight)
-    if found.array.dtype.kind not in "iuf":
-        what = "text" if found.array.dtype == object else "true or false"
-        raise ExpressionError(f"the weight {weight} is {what}, no number")
-    if found.missing is not None and found.missing.any():
-        count = np.count_nonzero(found.missing)
-        raise ExpressionError(f"the weight {weight} does not exist for {count} events")
-    return found.array.astype(np.float64)
-
-
-def keys(dataset: Dataset, chunk: Chunk, features: Sequence[str]) -> NDArray[np.uint64]:
-    """Return what names each event (event, key); raises `ExpressionError`."""
-    if dataset.event_number is None:
-        columns = [chunk.numbers(name).astype(np.float64) for name in features]
-        return np.stack(columns, axis=1).view(np.uint64)
-    found = chunk.values(dataset.event_number)
-    name = quoted(dataset.event_number)
-    if found.missing is not None and found.missing.any():
-        raise ExpressionError(f"the event number {name} is null")
-    if found.array.dtype.kind not in "iu":
-        raise ExpressionError(f"the column {name} does not hold whole numbers")
-    wide = np.uint64 if found.array.dtype == np.uint64 else np.int64
-    return found.array.astype(wide).view(np.uint64)[:, np.newaxis]
 
 
 def class_labels(

@@ -12,6 +12,7 @@ from torch import Tensor
 from parts.arrays import Arrays, read_arrays
 from parts.datasets import Dataset
 from parts.inputs import check_positive
+from parts.loss_weights import loss_factors
 from parts.machinery.exits import RefusedError
 from parts.metrics import is_yield
 from parts.readers import quoted
@@ -63,8 +64,8 @@ def read_splits(
     first = next(split for split in splits if len(split.label))
     trained = replace(first, weight=treated(first.weight, negative_weights))
     learnt, judged = (
-        loss_factors(train, classes, use_mc_weights, use_class_weights)
-        for train in (trained, first)
+        loss_factors(each.label, each.weight, classes, use_mc_weights, use_class_weights)
+        for each in (trained, first)
     )
     # Each split stands for all events: its yields, class by class, are those of all splits.
     yields = np.array([np.bincount(s.label, s.weight, len(classes)) for s in splits])
@@ -112,25 +113,6 @@ def in_tensors(
         torch.from_numpy(split.weight * share[split.label]).to(dtype),
         torch.from_numpy(loss_weight).to(dtype),
     )
-
-
-def loss_factors(
-    train: Arrays, classes: Sequence[str], use_mc_weights: bool, use_class_weights: bool
-) -> NDArray[np.float64]:
-    """Return by what weights of the loss exceed an event's own (class,); raises `RefusedError`.
-
-    Over training events they have mean 1; signs stay, and classes count equally if asked.
-    """
-    weight = train.weight if use_mc_weights else np.ones_like(train.weight)
-    totals, sizes = (
-        np.bincount(train.label, part, len(classes)) for part in (weight, np.abs(weight))
-    )
-    for name, total, size in zip(classes, totals, sizes, strict=True):
-        if not is_yield(total, size):
-            raise RefusedError(f"the training weights of class {name} add up to {total:g}")
-    if use_class_weights:
-        return np.asarray(len(weight) / len(classes) / totals)
-    return np.full(len(classes), len(weight) / totals.sum())
 
 
 def check_splits(splits: Sequence[Arrays], split: Split, classes: Sequence[str]) -> None:

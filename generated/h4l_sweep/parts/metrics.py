@@ -40,11 +40,15 @@ def sums_above(score: Floats, weights: Floats, cuts: Floats) -> Floats:
     return sums[:, np.searchsorted(-score[order], -cuts, side="right")]
 
 
+def all_cuts(score: Floats) -> Floats:
+    """Return a cut for each distinct score, one above all and one below, descending."""
+    return np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
+
+
 def roc_curve(score: Floats, positive: Bools, weight: Floats) -> tuple[Floats, Floats]:
-    """False and true positive rate of each distinct cut; NaN for a class without yield."""
-    cuts = np.concatenate(([np.inf], np.unique(score)[::-1], [-np.inf]))
+    """False and true positive rate of `all_cuts`; NaN for a class without yield."""
     rows = np.array([weight * ~positive, weight * positive])
-    sums = sums_above(score, rows, cuts)
+    sums = sums_above(score, rows, all_cuts(score))
     there = is_yield(sums[:, -1], np.abs(rows).sum(axis=1))
     false_rate, true_rate = sums / np.where(there, sums[:, -1], np.nan)[:, np.newaxis]
     return false_rate, true_rate
@@ -125,8 +129,13 @@ def best_significance(score: Floats, positive: Bools, weight: Floats) -> tuple[f
     return float(significances[best]), float(cuts[best])
 
 
-def significance_above(score: Floats, positive: Bools, weight: Floats, cut: float) -> float:
-    """Asimov significance of score >= cut; NaN without a positive background yield there."""
+def significance_above(
+    score: Floats, positive: Bools, weight: Floats, cut: float | Floats
+) -> float:
+    """Asimov significance of score >= cut; NaN without a positive background yield there.
+
+    Events may have cuts of their own.
+    """
     s, b, size = (
         row @ (score >= cut)
         for row in (weight * positive, weight * ~positive, np.abs(weight * ~positive))

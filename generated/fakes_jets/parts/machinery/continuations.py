@@ -15,15 +15,17 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from parts.classifiers import Classifier
 from parts.machinery.described_optimizers import DescribedOptimizer, differences, with_ways
 from parts.machinery.exits import RefusedError
+from parts.machinery.trackers import Tracker
 
 
 class Continuation(Callback):
     """Has checkpoints say how they were optimised, and goes on from those of other runs.
 
-    `monitor` and its `mode` are what the best epoch is chosen by.
+    `monitor` and its `mode` are what the best epoch is chosen by, and `tracker` validates.
     """
 
-    def __init__(self, monitor: str | None, mode: str) -> None:
+    def __init__(self, tracker: Tracker, monitor: str | None, mode: str) -> None:
+        self.tracker = tracker
         self.monitor, self.mode = (monitor, mode) if monitor else ("val_loss", "min")
         self.optimised: dict[str, Any] = {}
         # Of the last validation, and of the last one before this run: its epoch, and metrics.
@@ -106,9 +108,12 @@ class Continuation(Callback):
                 state[name] = state[name].to(dtype)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Keep the metrics of trained weights."""
+        """Keep the metrics of trained weights.
+
+        Lightning's hold those of earlier epochs, too, whose metrics were due.
+        """
         if not trainer.sanity_checking:
-            values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            values = {name: float(value) for name, value in self.tracker.judged.items()}
             self.validated = {"epoch": trainer.current_epoch + 1, "values": values}
 
     def state_dict(self) -> dict[str, Any]:

@@ -27,7 +27,10 @@ class DescribedOptimizer:
     @classmethod
     def of(cls, classifier: Classifier) -> "DescribedOptimizer":
         """Return what the script configures, made anew."""
-        configured: Any = classifier.configure_optimizers()
+        assert classifier.configure is not None
+        # Not as the module configures it, which asks where weights lie: they may yet be moved.
+        parameters = classifier.network.parameters()
+        configured: Any = classifier.configure(parameters, classifier.steps)
         warmup = {}
         if isinstance(classifier, WarmedUp):
             warmup = {"shape": classifier.warmup.__name__, "epochs": classifier.warmup_epochs}
@@ -68,12 +71,16 @@ class DescribedOptimizer:
 
 def differences(there: dict[str, Any] | None, here: dict[str, Any]) -> list[str]:
     """Return what of an optimizer or a schedule differs from a checkpoint's, in words."""
+    lacking = "unknown" if there is None else "none"
     there = {} if there is None else there
     if there.get("name") != here.get("name"):
         return [f"{there.get('name', 'unknown')} there, {here['name']} here"]
-    names = [name for name in here if name not in WAYS and there.get(name) != here[name]]
+    every = [name for name in (here | there) if name not in WAYS]
+    names = [name for name in every if there.get(name) != here.get(name)]
     public = [name for name in names if not name.startswith("_")]
-    said = [f"{name} {there.get(name, 'unknown')} there, {here[name]} here" for name in public]
+    said = [
+        f"{name} {there.get(name, lacking)} there, {here.get(name, 'none')} here" for name in public
+    ]
     return said or (["parameters"] if names else [])
 
 

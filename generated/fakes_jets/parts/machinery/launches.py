@@ -57,7 +57,7 @@ from parts.machinery.records import Record
 from parts.machinery.reports import settings
 from parts.machinery.runs import RunFolder
 from parts.machinery.sweeps import train_all
-from parts.machinery.trained_events import SAME, described_events, events_of
+from parts.machinery.trained_events import SAME, described_events, events_of, with_earlier
 from parts.plot_labels import Label
 
 
@@ -327,9 +327,14 @@ def identify(
     start_from = None if script.load_checkpoint is None else script.place(script.load_checkpoint)
     own = described_events(script.dataset, identity["samples"])
     identity["events"] = events_of(start_from, script.checkpoint_events, own)
+    if folder.has_checkpoints:
+        # What was trained on before data were accepted stays in the weights.
+        began = folder.identified().get("events", [])
+        identity["events"] = with_earlier(identity["events"], began)
     if start_from is not None:
         identity["start_from"] = digest(start_from)
         identity["checkpoint_events"] = script.checkpoint_events
+        folder.check_start(start_from, identity["start_from"])
     for stage, path in parents.items():
         print(f"{stage}: {path}")
         if not accept_data:

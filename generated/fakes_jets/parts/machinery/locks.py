@@ -161,7 +161,10 @@ def holder_of(content: bytes) -> dict[str, Any]:
 
 
 def is_dead(holder: dict[str, Any]) -> bool | None:
-    """Whether a holder is dead; None where only its silence can tell."""
+    """Whether a holder is dead; None where only its silence can tell.
+
+    Another machine's is taken to live, unless SLURM says that its job has ended.
+    """
     job, restarts = holder.get("job"), os.environ.get("SLURM_RESTART_COUNT", "0")
     this_job = job is not None and job == os.environ.get("SLURM_JOB_ID")
     if this_job and holder.get("restarts") != restarts:

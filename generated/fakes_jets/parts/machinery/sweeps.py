@@ -16,6 +16,11 @@ def train_all(script: Path, points: dict[str, dict[str, Any]]) -> int:
 
     A point that fails does not stop the others. A signal is passed on, and ends the sequence.
     """
+    return in_turn(script, points)[0]
+
+
+def in_turn(script: Path, points: dict[str, dict[str, Any]]) -> tuple[int, dict[str, int]]:
+    """Start a script for each point, and return the status of all, and those of the points."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--all"]
     statuses: dict[str, int] = {}
     asked: list[int] = []
@@ -35,8 +40,9 @@ def train_all(script: Path, points: dict[str, dict[str, Any]]) -> int:
         ended = f"exit status {statuses[identity]}" if identity in statuses else "not started"
         print(f"{ended:15}  {shown(identity, point)}")
     if asked and len(statuses) < len(points):
-        return next(reversed(statuses.values()), 0) or SIGNALS[signal.Signals(asked[-1])]
-    return next(filter(None, statuses.values()), 0)
+        status = next(reversed(statuses.values()), 0) or SIGNALS[signal.Signals(asked[-1])]
+        return status, statuses
+    return next(filter(None, statuses.values()), 0), statuses
 
 
 def wait_and_pass_on(process: subprocess.Popen[bytes], asked: list[int]) -> int:

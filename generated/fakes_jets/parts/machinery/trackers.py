@@ -76,6 +76,8 @@ class Tracker(Callback):
         self.precision: Callable[[], AbstractContextManager[None]] = nullcontext
         self.shares = [Batches(validation, max(1, len(validation.label)), None, 0, 1)]
         self.values: dict[str, float] = {}
+        # What the last validation says that epochs are chosen by.
+        self.judged: dict[str, float] = {}
         self.rate = 0.0
         self.validated = 0
         self.warned = False
@@ -152,11 +154,11 @@ class Tracker(Callback):
             metrics = self.metrics(self.validation)
             self.values |= {f"val_{name}": metric for name, metric in metrics.items()}
         # For early stopping, schedules and the choice of checkpoints; the record is our own.
-        judged = dict(self.values)
+        self.judged = dict(self.values)
         if not module.is_mean(value, loss):  # type: ignore[operator]
             self.say_impossible(value, trainer.current_epoch + 1)
-            judged["val_loss"] = math.inf
-        module.log_dict(judged, logger=False, prog_bar=True)
+            self.judged["val_loss"] = math.inf
+        module.log_dict(self.judged, logger=False, prog_bar=True)
 
     def say_impossible(self, loss: float, epoch: int) -> None:
         """Say once that a loss is no mean of the losses of events, and chooses no epoch."""

@@ -1,58 +1,29 @@
-"""The folder in which a fake factor is handed on: its network, and all that applies it."""
+"""The folder in which a trained network is handed on, and all that applies it."""
 
 import ast
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
-
-from parts.cracks import Crack
-from parts.datasets import Dataset
-from parts.events import Events
-from parts.exports import FakeFactor, export, seen_by
 from parts.machinery.code import listed_files, sums
 from parts.machinery.places import sync_folder, write_atomically
-from parts.machinery.ratios import NETWORK, deployment
+from parts.machinery.ratios import deployment
 
-# The script that applies the network.
+# The script that applies a network.
 APPLY = "apply.py"
 
 
-def deploy(
-    source: Path,
-    run: Path,
-    log_ratio: nn.Module,
-    *,
-    splits: tuple[Events, Events],
-    dataset: Dataset,
-    crack: Crack | None = None,
-) -> Path:
-    """Return a folder of the run, with F = e^log_ratio and, copied from `source`, what applies it.
+def write_deployment(source: Path, run: Path, networks: Mapping[str, bytes]) -> Path:
+    """Return a folder of the run with files of networks and, from `source`, what applies them.
 
-    It is there whole or not at all. Without the script or one of its parts in `source`, the network
-    lies there alone. Of `splits`, training and test, the file keeps what there was in the first,
-    and is compared with the network on the second. For the rest see `export`.
+    It is there whole or not at all. Without the script or one of its parts in `source`, the
+    networks lie there alone.
     """
-    folder = deployment(run)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    folder, unfinished = deployment(run), unfinished_deployment(run)
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    needed = needed_files(source, APPLY)
-    lacking = [name for name, content in needed.items() if content is None]
-    if lacking:
-        print(f"{folder} has the network alone: {source} lacks {', '.join(lacking)}")
-    listed = listed_files(source / "resolved.toml", source / "parts" / "SHA256SUMS")
-    there = {name: content for name, content in needed.items() if content is not None}
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in there.items()}
-    if edited := [name for name, value in digests.items() if listed.get(name, value) != value]:
-        print(f"{folder} has what was edited by hand: {', '.join(edited)}")
     try:
-        seen = seen_by(log_ratio, by_input(splits[0]), dataset)
-        network = FakeFactor(log_ratio)
-        export(network, unfinished / NETWORK, by_input(splits[1]), dataset, crack, seen)
-        for name, content in {} if lacking else {**there, "SHA256SUMS": sums(digests)}.items():
+        for name, content in {**applying(source, folder), **networks}.items():
             copy = unfinished / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(copy, content)
@@ -67,9 +38,30 @@ def deploy(
     return folder
 
 
-def by_input(events: Events) -> dict[str, Tensor]:
-    """Return the features of events, (event, feature) for each input of a network."""
-    return {"numerical": events.numerical, "categorical": events.categorical}
+def remove_deployment(run: Path) -> None:
+    """Remove what a start has left that was killed before its end."""
+    for folder in (deployment(run), unfinished_deployment(run)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unfinished_deployment(run: Path) -> Path:
+    """Return where the folder is put together."""
+    return run / f"{deployment(run).name}.unfinished"
+
+
+def applying(source: Path, folder: Path) -> dict[str, bytes]:
+    """Return what applies a network, by paths below `source`; say what `folder` will lack of it."""
+    needed = needed_files(source, APPLY)
+    lacking = [name for name, content in needed.items() if content is None]
+    if lacking:
+        print(f"{folder} has the network alone: {source} lacks {', '.join(lacking)}")
+        return {}
+    there = {name: content for name, content in needed.items() if content is not None}
+    listed = listed_files(source / "resolved.toml", source / "parts" / "SHA256SUMS")
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in there.items()}
+    if edited := [name for name, value in digests.items() if listed.get(name, value) != value]:
+        print(f"{folder} has what was edited by hand: {', '.join(edited)}")
+    return {**there, "SHA256SUMS": sums(digests)}
 
 
 def needed_files(source: Path, script: str) -> dict[str, bytes | None]:

@@ -50,10 +50,13 @@ def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
 
 def check_parent_data(folder: Path, data: dict[str, str]) -> None:
     """Raise `RefusedError` if a parent saw other files, by digest."""
-    there = identity_of(folder).get("data")
-    if there is None:
+    said = identity_of(folder)
+    if "data" not in said:
         raise RefusedError(
             f"{folder / 'run.json'} is lost: what that run was trained on is unknown"
         )
-    if set(map(str, there.values())) != set(data.values()):
+    # It may have begun on others, and gone on with these.
+    samples = [sample for each in said.get("events", []) for sample in each["samples"]]
+    earlier = [file for sample in samples for file in sample["files"]]
+    if {*map(str, said["data"].values()), *earlier} != set(data.values()):
         raise RefusedError(f"{folder} was trained on other data than what the files hold now")

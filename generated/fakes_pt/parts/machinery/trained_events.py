@@ -43,13 +43,15 @@ def described_events(dataset: Dataset, digests: Mapping[str, Sequence[str]]) -> 
     used = [*named, *(sample.class_column for sample in dataset.samples if sample.class_column)]
     for sample in dataset.samples:
         used += parse(sample.selection).references if sample.selection else ()
-    derived = [name for name in with_origins(used, dataset.derived) if name in dataset.derived]
+    columns = sorted(with_origins(used, dataset.derived))
     return {
         "split": plain_split(dataset.split),
         "event_number": dataset.event_number,
         # What names an event that has no number.
         "features": [] if dataset.event_number else named,
-        "derived": {name: dataset.derived[name] for name in sorted(derived)},
+        # All that decides, in files or derived.
+        "columns": columns,
+        "derived": {name: dataset.derived[name] for name in columns if name in dataset.derived},
         "samples": [
             {
                 "name": sample.name,
@@ -75,12 +77,8 @@ def events_of(
     before: list[dict[str, Any] | None] = load(checkpoint).get("events") or [None]
     known = [each for each in before if each is not None]
     if asserted == UNSEEN:
-        seen = [name for each in known for name in in_common(each, own)]
-        if seen:
-            raise RefusedError(
-                f'checkpoint_events = "unseen", but {checkpoint} was trained on events of'
-                f" {', '.join(dict.fromkeys(seen))}"
-            )
+        for each in known:
+            check_unseen(checkpoint, each, own)
         print(f"the spec says that {checkpoint} was trained on none of these events")
         return [*before, own]
     if None in before:
@@ -104,6 +102,13 @@ def events_of(
     return before if last == own else [*before, own]
 
 
+def with_earlier(
+    events: list[dict[str, Any] | None], began: list[dict[str, Any] | None]
+) -> list[dict[str, Any] | None]:
+    """Return the events of a run that `began` with what it says, and goes on with others."""
+    return began if began[-1:] == events[-1:] else [*began, *events[-1:]]
+
+
 def other_events(there: dict[str, Any], here: dict[str, Any], numbered: bool) -> list[str]:
     """Return how events differ from those of a training, a line each.
 
@@ -114,11 +119,11 @@ def other_events(there: dict[str, Any], here: dict[str, Any], numbered: bool) ->
         for name in ("split", "event_number", "features")
         if there[name] != here[name]
     ]
-    number = here["event_number"]
-    for name in sorted(there["derived"].keys() | here["derived"].keys()):
+    number = [here["event_number"]] if here["event_number"] else here["features"]
+    # What is derived for samples that are not here decides nothing here.
+    for name in sorted(with_origins(number, here["derived"])) if numbered else here["columns"]:
         one, other = there["derived"].get(name), here["derived"].get(name)
-        # What is derived for samples that are not here decides nothing here.
-        if other is not None and one != other and (not numbered or name == number):
+        if one != other:
             found.append(f"derived {name}: {said(one)} there, {said(other)} here")
     return found if numbered else found + other_samples(there, here)
 
@@ -139,14 +144,39 @@ def other_samples(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     return found
 
 
-def in_common(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """Return the names of samples that are, as they are, samples of a training."""
-    return [
-        str(sample["name"])
-        for sample in here["samples"]
-        for each in there["samples"]
-        if same_files(each, sample) and each["selection"] == sample["selection"]
-    ]
+def check_unseen(checkpoint: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    """Raise `RefusedError` if events were trained on, and say so where some of them may have been.
+
+    Of the same files, other selections may take other events: nobody knows without reading them.
+    """
+    seen, doubtful = [], []
+    for sample in here["samples"]:
+        alike = [each for each in there["samples"] if share_files(each, sample)]
+        if any(have_events_in_common(each, sample) for each in alike):
+            seen.append(sample["name"])
+        elif alike:
+            doubtful.append(sample["name"])
+    if seen:
+        raise RefusedError(
+            f'checkpoint_events = "unseen", but {checkpoint} was trained on events of'
+            f" {', '.join(seen)}"
+        )
+    if doubtful:
+        print(
+            f"warning: {checkpoint} was trained on files of {', '.join(doubtful)}, with another"
+            " selection or of another table; whether on some of these events, nobody has looked"
+        )
+
+
+def share_files(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two samples have a file in common, by content."""
+    return not set(one["files"]).isdisjoint(other["files"])
+
+
+def have_events_in_common(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether samples that share a file select some of the same events of it for certain."""
+    selections = {one["selection"], other["selection"]}
+    return one["reader"] == other["reader"] and (len(selections) == 1 or None in selections)
 
 
 def same_files(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -126,6 +126,15 @@ class RunFolder:
                     f"{self.path} began with other parents: {began}, now {parents}; --again LABEL"
                 )
 
+    def check_start(self, checkpoint: Path, sha256: str) -> None:
+        """Raise `RefusedError` if the run began from a checkpoint of another content."""
+        if self.has_checkpoints and (began := self.identified().get("start_from")) != sha256:
+            raise RefusedError(
+                f"{self.path} began from another checkpoint than {checkpoint} is now"
+                f" (SHA-256 {str(began)[:12]}, now {sha256[:12]}): bring that back, or use"
+                " --again LABEL"
+            )
+
     def identify(self, identity: dict[str, Any], accept_data: bool) -> None:
         """Write what the run is, or compare: the data must be those that began it."""
         began = self.identified()

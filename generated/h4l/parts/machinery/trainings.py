@@ -79,7 +79,7 @@ class Training:
         )
         last = LastCheckpoints(run.folder.checkpoints, best)
         stop = SafeStop(last, save_every_n_minutes, tracker.settle)
-        self.continuation = Continuation(monitor, monitor_mode)
+        self.continuation = Continuation(tracker, monitor, monitor_mode)
         keeping = [RandomStates(), self.continuation, TrainedEvents(run.events)]
         self.callbacks: list[Callback] = [tracker, *keeping, best, last, stop]
         # In a log file a bar would be thousands of lines; the tracker prints one an epoch there.
@@ -168,11 +168,15 @@ class Evaluation:
         self.tracker = tracker
         self.classifier = classifier
         self.best = checkpoint or best_checkpoint(run.folder.checkpoints)
+        if checkpoint is not None:
+            # What a killed start has recorded of this test is recorded anew.
+            run.record.cut(0, tracker.is_kept)
         widen(classifier, tracker.train)
         content = load_into(classifier, self.best)
         self.step, self.epoch = content["global_step"], content["epoch"] + 1
-        # Of other events than those that are tested; nan if nobody has sought it.
+        # Of other events than those that are tested.
         self.cut = last_metrics(content).get("val_significance_cut", math.nan)
+        self.brings_cut = "val_significance_cut" in last_metrics(content)
         if checkpoint is None:
             check_score(content)
         self.worsening = worsening(content) if checkpoint is None else ""
@@ -183,12 +187,12 @@ class Evaluation:
         validated: Any,
         tested: Any,
         uncertainties: Callable[[Any, dict[str, float], int], dict[str, float]],
-        **places: Path,
+        **places: Path | None,
     ) -> None:
         """Record and draw what validation and test say, mark the run as done, and print it all.
 
-        `metrics` are by split and name, `places` what the run leaves besides. `validated` is None
-        where all events are there to test.
+        `metrics` are by split and name, `places` what the run leaves besides, if it does.
+        `validated` is None where all events are there to test.
         """
         errors = {
             split: uncertainties(outputs, metrics[split], self.run.seed.number)
@@ -201,7 +205,7 @@ class Evaluation:
         self.tracker.settle()
         # The last place to stop at: from here on the run ends, whatever signals come.
         obey()
-        self.end(metrics, errors, places)
+        self.end(metrics, errors, {name: path for name, path in places.items() if path})
 
     def record(
         self, metrics: dict[str, dict[str, float]], uncertainties: dict[str, dict[str, float]]
@@ -252,6 +256,15 @@ class Evaluation:
         if self.tracker.plot_metrics_n_epoch is not None:
             shown["plots"] = self.tracker.folder
         report(metrics, uncertainties, {**shown, "tracker": tracker})
+        if (
+            "validation" not in metrics
+            and "significance" in metrics["test"]
+            and not self.brings_cut
+        ):
+            print(
+                f"{self.best} brings no cut on the significance: its epoch has no metrics"
+                " (check_metrics_n_epoch), or it is older than such cuts"
+            )
         if self.worsening:
             print(self.worsening)
 

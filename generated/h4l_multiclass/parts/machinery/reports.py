@@ -36,7 +36,7 @@ def report(
         f"{name} of {split} is {values[name]:.4g}: {why}"
         for split, values in metrics.items()
         for name in values
-        if (why := remark(name, values))
+        if (why := remark(name, values, tested=split == "test"))
     ]
     print("".join(f"{reason}\n" for reason in reasons), end="\n" if reasons else "")
     for name, place in places.items():

@@ -1,0 +1,1 @@
+"""Ordinary modules: what decides numbers, or shows them."""

@@ -1,0 +1,1 @@
+"""What keeps a run safe: folder, lock, record, checkpoints, signals, trackers."""

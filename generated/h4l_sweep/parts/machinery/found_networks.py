@@ -1,0 +1,151 @@
+"""The networks that an `apply.py` is for: told of, beside it, or those of its experiment's run."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from parts.machinery.exits import RefusedError
+from parts.machinery.notes import noted
+from parts.machinery.places import expand
+from parts.machinery.ratios import NETWORK, deployment, finished_ratio
+from parts.readers import listed, quoted
+
+# What trains a classifier.
+TRAINING = "train_signal.py"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Files of networks, one of each fold, or one alone."""
+
+    paths: tuple[Path, ...]
+    # Which runs must have trained them, and the digests of their scripts, if that is known.
+    trained: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_networks(folder: Path, told: str | Path | None = None) -> Deployed:
+    """Return the networks that the `apply.py` of a folder is for; raises `RefusedError`.
+
+    `told` is a file, a folder that holds it, or a run. Without it, they lie beside `apply.py`, or
+    in the run of the experiment whose `resolved.toml` does, if this has finished.
+    """
+    if told is not None:
+        place = Path(told)
+        if not place.is_dir():
+            return Deployed((place,))
+        found = networks_in(place) or networks_in(deployment(place))
+        if not found:
+            raise RefusedError(f"neither {NETWORK} nor a folder deploy with it is in {place}")
+        return Deployed(found)
+    if found := networks_in(folder):
+        return Deployed(found)
+    record = folder / "resolved.toml"
+    if not record.is_file():
+        raise RefusedError(
+            f"neither {NETWORK} nor {record.name} is in {folder}; --network says where it lies"
+        )
+    run, trained = resolved_run(record)
+    found = networks_in(deployment(run))
+    if not found:
+        raise RefusedError(
+            f"{run} has finished without a network: {deployment(run)} has no {NETWORK}"
+        )
+    return Deployed(found, trained)
+
+
+def networks_in(folder: Path) -> tuple[Path, ...]:
+    """Return the networks that lie in a folder: one alone, or those of all folds in turn."""
+    alone, folds = folder / NETWORK, list(folder.glob("model_*.onnx"))
+    if alone.is_file():
+        return (alone,)
+    # One that is missing is told of when it is read.
+    return tuple(folder / f"model_{number}.onnx" for number in range(len(folds)))
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a `resolved.toml` says of the runs of its experiment."""
+
+    experiment: Path
+    # The plain run, and the digest of its script; of fakes, the ratio.
+    name: str
+    script: str
+    # Of points, and of stages: the digests of their scripts, by run.
+    rows: Mapping[str, str]
+    kind: Literal["signal", "ratio", "folds"]
+
+
+def read_record(record: Path) -> Resolved:
+    """Return what a `resolved.toml` says; raises `RefusedError`."""
+    try:
+        said = tomllib.loads(record.read_text(encoding="utf-8"))
+        options, build = said["experiment_config"], said["build"]
+        save_dir, name = str(options["save_dir"]), str(options["experiment_name"])
+        experiment = expand(save_dir, record.parent / build["spec_folder"]) / name
+        if "stages" in said:
+            (ratio,) = (row for row in said["stages"] if row["identity"] == "ratio")
+            run, script = str(ratio["run_name"]), str(ratio["script"])
+            return Resolved(experiment, run, script, {}, "ratio")
+        points = said.get("points", [])
+        rows = {str(row["run_name"]): str(row["script"]) for row in points}
+        dataset = said["dataset_config"]
+        # With `fold`, it is one of them that is trained, alone.
+        folds = "folds" in dataset and "fold" not in dataset
+        run, script = str(build["run_name"]), str(build["files"][TRAINING])
+        return Resolved(experiment, run, script, rows, "folds" if folds else "signal")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RefusedError(f"{record} is not that of a training: {error!r}") from error
+
+
+def resolved_run(record: Path) -> tuple[Path, Mapping[str, str]]:
+    """Return the folder that a `resolved.toml` is about, and which runs trained what lies there.
+
+    Raises `RefusedError` for a run that has not finished, and where several are meant.
+    """
+    said = read_record(record)
+    if said.kind == "ratio":
+        return finished_ratio(said.experiment, (said.name, said.script)), {}
+    if said.kind == "folds":
+        return combined_run(said.experiment, said.name), said.rows
+    if said.rows:
+        raise several(record.parent, [said.experiment / run for run in said.rows])
+    return finished_training(said.experiment / said.name, said.script), {}
+
+
+def finished_training(run: Path, digest: str) -> Path:
+    """Return the folder of a run; raises `RefusedError` unless this very script has finished it."""
+    done = run / "done"
+    if not done.is_file():
+        raise RefusedError(f"the training has not finished: {run}; {TRAINING} comes first")
+    said = noted(done, script=str)
+    if not said:
+        raise RefusedError(f"{done} is damaged; start {TRAINING} again, which mends it")
+    if said["script"] != digest:
+        other = "edited by hand" if "+" in said["script"] else "another one"
+        raise RefusedError(
+            f"{run} was not trained by the {TRAINING} of this folder, but by {other}"
+            f" ({said['script'][:12]}, here is {digest[:12]}); --network {run} takes it"
+        )
+    return run
+
+
+def combined_run(experiment: Path, name: str) -> Path:
+    """Return the folder of what combine.py has left; raises `RefusedError` if that is not one."""
+    found = sorted(experiment.glob(f"{name}*-combined"))
+    if (plain := experiment / f"{name}-combined") in found or not found:
+        found = [plain]
+    if len(found) > 1:
+        raise several(experiment, found)
+    if not found[0].is_dir():
+        raise RefusedError(f"the folds are not combined yet: {plain}; combine.py comes first")
+    return found[0]
+
+
+def several(what: Path, runs: list[Path]) -> RefusedError:
+    """Return the refusal of what has several networks."""
+    return RefusedError(
+        f"{quoted(what)} is of several trainings; name the run of one, as --network PLACE:"
+        f" {listed(runs)}"
+    )
