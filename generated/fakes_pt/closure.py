@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T112926Z-ratio", "ee8970aceee33b56")
+RATIO = ("fakes_pt_MLP_20261128T113132Z-ratio", "549daa18ff196028")
 
 # Dataset.
 EVENT_NUMBER = "event"

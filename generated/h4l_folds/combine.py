@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T112926Z-combined"
+COMBINED = "h4l_MLP_20261128T113132Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T112926Z-240b89d968", "868cdf0db2173274"),
-    ("h4l_MLP_20261128T112926Z-05e813b890", "f3f48ea575d7c3af"),
-    ("h4l_MLP_20261128T112926Z-2623f5482e", "c73e1e4db44b9532"),
-    ("h4l_MLP_20261128T112926Z-137351cf1e", "a5b421012da1e95b"),
-    ("h4l_MLP_20261128T112926Z-88f4baaecf", "82adb6fbc2b7ea6d"),
+    ("h4l_MLP_20261128T113132Z-240b89d968", "abe1586da36229d9"),
+    ("h4l_MLP_20261128T113132Z-05e813b890", "c7cfec20a6474d30"),
+    ("h4l_MLP_20261128T113132Z-2623f5482e", "30e44917213d6000"),
+    ("h4l_MLP_20261128T113132Z-137351cf1e", "1713cce51acef694"),
+    ("h4l_MLP_20261128T113132Z-88f4baaecf", "7f5bf1fac19bbb20"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -80,17 +80,6 @@ def zero_filled(array: pa.Array, absent: NDArray[np.bool_] | None) -> NDArray[An
     return filled
 
 
-def from_numpy(values: NDArray[Any]) -> pa.Array:
-    """Return numbers or conditions (event,) as an array.
-
-    Arrow's own `array` imports pandas, where that is installed.
-    """
-    bits = values.dtype == np.bool_
-    held = np.packbits(values, bitorder="little") if bits else np.ascontiguousarray(values)
-    kind = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(held)])
-
-
 def to_lists(array: pa.Array, members: tuple[str, ...] = ()) -> Lists:
     """Return an array of lists; of records, these members of members."""
     there = array.is_valid().to_numpy(zero_copy_only=False)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
-from parts.arrow_columns import from_numpy
+from parts.arrow_arrays import from_numpy
 from parts.csv_blocks import (
     QUOTED_FIELD,
     CsvBlock,

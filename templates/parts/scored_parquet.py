@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from parts.arrow_columns import from_numpy
+from parts.arrow_arrays import from_numpy
 from parts.machinery.exits import RefusedError
 from parts.parquet_files import DAMAGED_PARQUET, READ_AHEAD
 from parts.readers import quoted, unreadable
