@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T113128Z-ratio", "13cb9639adbaa570")
+RATIO = ("fakes_jets_MLP_20261128T113534Z-ratio", "3e0765b0f78c6fa8")
 
 # Dataset.
 EVENT_NUMBER = "event"

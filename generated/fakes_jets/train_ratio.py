@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T113128Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T113534Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="90040db55bb4deb4ce9a43ec5690c882c15b9725e43681cf66e0f2ef1e59f5cd",
+    parts="3e8c4d58c236ef232f4e18467bca3b562915c01050b1629a6dc3e88c1e42122e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T113132Z-ratio", "549daa18ff196028")
+RATIO = ("fakes_pt_MLP_20261128T113536Z-ratio", "bec5a10912ad4575")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T113132Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T113536Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5ead17fae57660e2ff08d9410ca4ec711b4d14fb7ee74d607feb826056df4f7a",
+    parts="95e8f137f8edf8b399e3a9899ef36435bbee127bb74ce1a04808279d4e07f866",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T113132Z-combined"
+COMBINED = "h4l_MLP_20261128T113536Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T113132Z-240b89d968", "abe1586da36229d9"),
-    ("h4l_MLP_20261128T113132Z-05e813b890", "c7cfec20a6474d30"),
-    ("h4l_MLP_20261128T113132Z-2623f5482e", "30e44917213d6000"),
-    ("h4l_MLP_20261128T113132Z-137351cf1e", "1713cce51acef694"),
-    ("h4l_MLP_20261128T113132Z-88f4baaecf", "7f5bf1fac19bbb20"),
+    ("h4l_MLP_20261128T113536Z-240b89d968", "f7ceffec7e866eef"),
+    ("h4l_MLP_20261128T113536Z-05e813b890", "e07cf4641647de87"),
+    ("h4l_MLP_20261128T113536Z-2623f5482e", "535403b6d01dd477"),
+    ("h4l_MLP_20261128T113536Z-137351cf1e", "6d94f9808afde355"),
+    ("h4l_MLP_20261128T113536Z-88f4baaecf", "129b1e9477d58354"),
 )
 
 # Dataset. The last of two classes is the signal.

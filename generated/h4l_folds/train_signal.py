@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "abe1586da36229d9"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "c7cfec20a6474d30"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "30e44917213d6000"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "1713cce51acef694"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "7f5bf1fac19bbb20"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "f7ceffec7e866eef"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "e07cf4641647de87"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "535403b6d01dd477"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "6d94f9808afde355"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "129b1e9477d58354"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T113132Z"
+SWEEP = "h4l_MLP_20261128T113536Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4b26569bd5003a34802829b557fdb36c0918e7c18349fe250b06b88154be9760",
+    parts="b0fd306db00ae54e31e47cd9013525bbbff3c9a18bc836bba6490166795f6bb6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -13,8 +13,6 @@ from parts.machinery.exits import RefusedError
 EXACT = 2.0**24
 # Of fewer events, it may be chance that most of them lie outside of a range.
 ENOUGH = 100
-# A few events are always beyond those of the training: so large a share of them is worth a word.
-WORTH_SAYING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -115,11 +113,6 @@ class Findings:
                 f"{where}most events are unlike those of the training; {'; '.join(odd)}."
                 " Are units and meaning the same? --accept-ranges takes them as they are"
             )
-
-    def beyond_training(self) -> list[str]:
-        """Return what there is to say of events that are unlike those of the training."""
-        least = WORTH_SAYING * self.n_events
-        return list(self.lines({n: each for n, each in self.beyond.items() if each.count > least}))
 
     def lines(self, which: Mapping[str, Finding]) -> Iterator[str]:
         """Yield what was found, in how many events, and one of them."""

@@ -132,7 +132,7 @@ class Application:
         self.findings.check_values(where)
         if not accept_ranges:
             self.findings.check_ranges(where)
-        if beyond := self.findings.beyond_training():
+        if beyond := list(self.findings.lines(self.findings.beyond)):
             what = "F" if self.card.gives == "fake_factor" else "a score"
             lines = [f"{where}beyond what the training has seen, where {what} is a guess:", *beyond]
             print("\n  ".join(lines), file=sys.stderr)
