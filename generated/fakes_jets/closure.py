@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T112620Z-ratio", "61d9db0c3421a085")
+RATIO = ("fakes_jets_MLP_20261128T113634Z-ratio", "cf867b834d55ebdd")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T112620Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T113634Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="00b134202f1f34a6ae8638181dc2b8d0b71d2df2fbcc8f68d50aa7059c5f7fd9",
+    parts="05c9ec439c35cd8e80ef9d4510221441cf87b2722b19a4ab0a7a34299cd986b9",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -62,7 +62,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T112620Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T113634Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T112620Z-numerator", "3e4ab2826d1aee49"),
-    "denominator": ("fakes_jets_MLP_20261128T112620Z-denominator", "8cb6aeaab097ded4"),
+    "numerator": ("fakes_jets_MLP_20261128T113634Z-numerator", "94fde558cc4625bd"),
+    "denominator": ("fakes_jets_MLP_20261128T113634Z-denominator", "b5a634b50ed70d0d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ee3f6bb45126416be658af1f5b888b19f23bfb3bee707c0797a43f40bfe553af",
+    parts="51a14a81e128587f72c275f4ace9cc6adccef42c34e0e35660c3ef5aa2cee1af",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

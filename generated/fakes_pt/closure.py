@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T112621Z-ratio", "6747fe8527009280")
+RATIO = ("fakes_pt_MLP_20261128T113636Z-ratio", "fec97e1f71030c58")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112621Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T113636Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="721bc9b79df417264f31b0bdc33207746512a84654c597ff7b66f1f7a5350275",
+    parts="0d3901eec1da2c9bf000e2e288b263e0d83093167d588a791d28edd3fcaf9078",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

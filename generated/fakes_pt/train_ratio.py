@@ -62,7 +62,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T112621Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T113636Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T112621Z-numerator", "44e3dbb1bc3ab1ad"),
-    "denominator": ("fakes_pt_MLP_20261128T112621Z-denominator", "4eb23d7a77fd478e"),
+    "numerator": ("fakes_pt_MLP_20261128T113636Z-numerator", "26068f1f8a8d5d2f"),
+    "denominator": ("fakes_pt_MLP_20261128T113636Z-denominator", "71c43dda7ae96687"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c0b94ffbf54251053f2a908aee315f1f1328fc08737bfd4d6cadc06466a51f85",
+    parts="f1b24c063f10849b921bf667c66442a5fafae0633b6ada1134485c2cf1ac112d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

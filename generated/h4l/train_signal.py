@@ -53,7 +53,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T112621Z"
+RUN_NAME = "h4l_ResNet_20261128T113636Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f3200374ff63cb25239be4678bbbae1561f43b85060702ac924403bc6ae8ff7c",
+    parts="d868912f85dc0008d7e8ecf68786f546f94993ab7a0811c821b189fd00cbd21b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T112621Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T113636Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -153,7 +153,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b8ca25432c490d658ec06dd3cfa392f99b8a11d6c7c1df96b85ae5566fddc96b",
+    parts="9ccd0e429bea71ed73562ff298cf89d4864b9b60ea70745744d013dacfa22781",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
