@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T113824Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T114008Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T113824Z-numerator", "2b9e0db06753326a"),
-    "denominator": ("fakes_jets_MLP_20261128T113824Z-denominator", "29f8f6284e896e42"),
+    "numerator": ("fakes_jets_MLP_20261128T114008Z-numerator", "39bf85330af9e386"),
+    "denominator": ("fakes_jets_MLP_20261128T114008Z-denominator", "7e2729d83ddaf651"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6f677908c10b42d0126a5dcabce3b488fb188fb12455d4fc3481062812e4addd",
+    parts="3610a14145b9ec786843d68e0ef854173f7fe062a30558f9bc72ad17c9102e79",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

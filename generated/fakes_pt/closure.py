@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T113825Z-ratio", "29e5c9029284064e")
+RATIO = ("fakes_pt_MLP_20261128T114010Z-ratio", "be0908093e92a0ae")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T113826Z-combined"
+COMBINED = "h4l_MLP_20261128T114010Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T113826Z-240b89d968", "b4f48f067543924d"),
-    ("h4l_MLP_20261128T113826Z-05e813b890", "941c9d8a2bbb9f73"),
-    ("h4l_MLP_20261128T113826Z-2623f5482e", "b4585cc8931910e1"),
-    ("h4l_MLP_20261128T113826Z-137351cf1e", "9d08feb534fc6399"),
-    ("h4l_MLP_20261128T113826Z-88f4baaecf", "503b429d0c3e863b"),
+    ("h4l_MLP_20261128T114010Z-240b89d968", "ef8faee6dfb08083"),
+    ("h4l_MLP_20261128T114010Z-05e813b890", "ba9721610eab8128"),
+    ("h4l_MLP_20261128T114010Z-2623f5482e", "39d349d78fb9bb63"),
+    ("h4l_MLP_20261128T114010Z-137351cf1e", "22f4ee2f7db59f8e"),
+    ("h4l_MLP_20261128T114010Z-88f4baaecf", "bc16081f7b4f3d83"),
 )
 
 # Dataset. The last of two classes is the signal.
