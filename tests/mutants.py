@@ -33,6 +33,7 @@ FILES = {
     "tracking": "tests/runs/test_tracking.py",
     "refusals": "tests/runs/test_refusals.py",
     "loading": "tests/runs/test_loading.py",
+    "runs_checkpoint_events": "tests/runs/test_checkpoint_events.py",
     "sweeps": "tests/runs/test_sweeps.py",
     "fakes": "tests/runs/test_fakes.py",
     "comet": "tests/runs/test_comet.py",
@@ -50,10 +51,10 @@ FILES = {
     "apply_refusals": "tests/test_apply_refusals.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
-    "deployed": "tests/runs/test_deployed.py",
     "cross_validation": "tests/runs/test_cross_validation.py",
     "folded_runs": "tests/runs/test_folds.py",
     "slurm_folds": "tests/slurm/test_folds.py",
+    "deployed": "tests/runs/test_deployed.py",
 }
 
 
@@ -628,6 +629,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{PARTS}/memory.py": [
+        (
+            "int(limit) - int(used) + sum(map(int, given_up))",
+            "int(limit) - int(used)",
+            "memory::test_what_a_group_can_still_get_is_its_limit_without_what_it_holds",
+        ),
         (
             "return min(found, default=None)",
             "return max(found, default=None)",
@@ -1306,12 +1312,22 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/bootstrap.py": [
         (
+            "return found if found > NOISE * float(np.abs(known).max()) else 0.0",
+            "return found",
+            "uncertainties::test_classes_that_are_wholly_separated_have_no_uncertainty_but_of_their_yields",
+        ),
+        (
             "default_rng([seed, ",
             "default_rng([0, ",
             "uncertainties::test_the_seed_decides_them_to_the_last_bit",
         ),
     ],
     f"{PARTS}/fake_uncertainties.py": [
+        (
+            "np.where(those != 0, those, np.nan)",
+            "np.where(those > 0, those, np.nan)",
+            "fake_uncertainties::test_a_quotient_of_negative_sums_has_the_uncertainty_of_the_same_with_positive_ones",
+        ),
         (
             "(left * sums + own)",
             "(sums + own)",
@@ -1596,6 +1612,16 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{MACHINERY}/launches.py": [
         (
+            'identity["events"] = with_earlier(identity["events"], began)',
+            "began",
+            "launches::test_a_run_that_went_on_with_other_data_knows_all_that_it_was_trained_on",
+        ),
+        (
+            '        folder.check_start(start_from, identity["start_from"])\n',
+            "",
+            "launches::test_a_run_goes_on_from_the_checkpoint_that_it_began_from",
+        ),
+        (
             "    listen(must_stop_together(arguments.srun))\n",
             "",
             "interruptions::test_a_signal_before_training_is_obeyed_before_it",
@@ -1803,6 +1829,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{MACHINERY}/parents.py": [
         (
+            '{*map(str, said["data"].values()), *earlier}',
+            '{*map(str, said["data"].values())}',
+            "parents::test_a_parent_that_began_on_other_data_has_seen_them",
+        ),
+        (
             '    if not is_whole(checkpoint, said["sha256"]):',
             "    if not checkpoint.exists():",
             "fakes::test_a_damaged_parent_is_refused",
@@ -1930,6 +1961,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{MACHINERY}/reports.py": [
         (
+            'tested=split == "test"',
+            "tested=False",
+            "runs_checkpoint_events::test_unseen_events_have_no_cut_where_the_checkpoint_brings_none",
+        ),
+        (
             "for name, value in flat(tables) if name not in lacks}",
             "for name, value in flat(tables)}",
             "reports::test_settings_are_those_that_a_point_or_a_stage_has",
@@ -1944,6 +1980,37 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             '        if row["identity"] == own:\n',
             "        if True:\n",
             "reports::test_settings_are_those_that_a_point_or_a_stage_has",
+        ),
+    ],
+    f"{MACHINERY}/trained_events.py": [
+        (
+            'not set(one["files"]).isdisjoint(other["files"])',
+            'one["files"] == other["files"]',
+            "trained_events::test_unseen_events_of_the_training_are_refused",
+        ),
+        (
+            "len(selections) == 1 or None in selections",
+            "len(selections) == 1",
+            "trained_events::test_unseen_events_of_the_training_are_refused",
+        ),
+        (
+            "        if one != other:\n",
+            "        if other is not None and one != other:\n",
+            "trained_events::test_a_number_that_is_derived_otherwise_is_another_one",
+        ),
+    ],
+    f"{MACHINERY}/described_optimizers.py": [
+        (
+            "(here | there)",
+            "here",
+            "continuations::test_a_warm_up_that_was_taken_away_is_said",
+        ),
+    ],
+    f"{PARTS}/separations.py": [
+        (
+            "each[:: max(1, len(each) // EVENTS_SEEN)] for each in kinds",
+            "each[:: max(1, len(label) // EVENTS_SEEN)] for each in kinds",
+            "separations::test_of_a_class_that_is_rare_among_many_events_all_are_looked_at",
         ),
     ],
     f"{MACHINERY}/runs.py": [
@@ -2122,6 +2189,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{MACHINERY}/continuations.py": [
         (
+            "self.tracker.judged.items()",
+            "trainer.callback_metrics.items()",
+            "trainings::test_checkpoints_tell_of_the_metrics_of_their_own_epoch",
+        ),
+        (
             'here.move(done, content["global_step"])',
             "here.move(0, 0)",
             "continuations::test_a_changed_schedule_stands_where_it_would_had_it_been_there_always",
@@ -2148,6 +2220,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{MACHINERY}/trainings.py": [
+        (
+            "            run.record.cut(0, tracker.is_kept)\n",
+            "",
+            "trainings::test_a_test_that_was_stopped_at_its_end_is_recorded_once",
+        ),
         (
             "        widen(classifier, self.tracker.train)\n",
             "",
@@ -2737,12 +2814,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "folds::test_what_combines_is_one_task_without_a_gpu",
         ),
     ],
-    f"{COMPILER}/jobs/submission.py": [
+    f"{COMPILER}/jobs/submitted.py": [
         (
             "after = (*jobs, *(waiting.jobs if waiting else ()))",
             "after = jobs[:1]",
             "closings::test_folds_of_divided_arrays_are_combined_after_all_of_them",
         ),
+    ],
+    f"{COMPILER}/jobs/submission.py": [
         (
             "if len(parts) > 1 or (waiting and waiting.jobs):",
             "if False:",
@@ -2839,9 +2918,125 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/reading/mending.py": [
         (
-            "return set() if fault.meant is None else {(*key[:-1], fault.meant)}",
-            "return set()",
+            "        taken.add(key)\n",
+            "",
+            "all_at_once::test_several_mistakes_within_one_list_are_told_beside_others",
+        ),
+        (
+            "            unknown.add((*key[:-1], fault.meant))\n",
+            "            pass\n",
             "all_at_once::test_what_another_mistake_has_made_unknown_is_no_mistake[misspelt epochs]",
+        ),
+    ],
+    f"{PARTS}/score_outputs.py": [
+        (
+            "        place.unlink(missing_ok=True)\n        raise",
+            "        raise",
+            "scored_files::test_a_block_that_fails_leaves_the_old_file_and_nothing_else",
+        ),
+        (
+            "    if not overwrite and os.path.lexists(out):",
+            "    if overwrite and os.path.lexists(out):",
+            "scored_files::test_what_exists_is_replaced_only_if_asked",
+        ),
+    ],
+    f"{PARTS}/scored_files.py": [
+        (
+            "if os.access(out, os.F_OK) and out.samefile(source):",
+            "if out == source:",
+            "scored_files::test_a_link_to_the_events_is_not_written_to",
+        ),
+    ],
+    f"{PARTS}/scored_parquet.py": [
+        (
+            "            if len(rows.left) or next(rows.batches, None) is not None:",
+            "            if next(rows.batches, None) is not None:",
+            "scored_files::test_events_that_are_not_those_of_the_file_are_refused",
+        ),
+        (
+            "        self.left = self.left.slice(count)",
+            "        self.left = self.left.slice(count + 1)",
+            "scored_parquet::test_columns_of_all_types_and_what_is_said_of_them_are_kept",
+        ),
+        (
+            "and each.total_uncompressed_size < each.num_values",
+            "and 0 < each.num_values",
+            "scored_parquet::test_only_columns_of_few_values_have_each_of_them_once",
+        ),
+        (
+            'codec.replace("UNCOMPRESSED", "NONE")',
+            'codec.replace("UNCOMPRESSED", "SNAPPY")',
+            "scored_parquet::test_columns_are_packed_as_they_were",
+        ),
+    ],
+    f"{PARTS}/scored_csv.py": [
+        (
+            """    if b'"' not in data:""",
+            """    if data:""",
+            "scored_csv::test_each_row_keeps_its_bytes_and_its_line_break",
+        ),
+        (
+            'gzip.GzipFile("", "wb", GZIP_LEVEL, file, 0)',
+            'gzip.GzipFile("", "wb", GZIP_LEVEL, file)',
+            "scored_csv::test_a_packed_file_has_the_same_bytes_at_any_time",
+        ),
+        (
+            "            if keeps:\n",
+            "            if added:\n",
+            "scored_csv::test_rows_that_are_not_kept_go_with_all_their_lines",
+        ),
+    ],
+    f"{PARTS}/hdf5_copies.py": [
+        (
+            "            self.error = error\n        return size",
+            "            self.error = None\n        return size",
+            "scored_files::test_a_full_disk_is_an_error_and_leaves_nothing",
+        ),
+        (
+            "            plan.set_filter(code, flags, values)",
+            "            plan.get_nfilters()",
+            "scored_hdf5::test_an_array_is_packed_as_it_was",
+        ),
+        (
+            "    copy_attributes(source, made)\n",
+            "",
+            "scored_hdf5::test_an_array_has_further_fields_and_all_else_stays",
+        ),
+        (
+            "        if h5py.h5o.get_info(each.id).rc > 1:",
+            "        if h5py.h5o.get_info(each.id).rc > 2:",
+            "scored_hdf5::test_each_thing_that_is_not_copied_is_named",
+        ),
+    ],
+    f"{PARTS}/scored_datasets.py": [
+        (
+            "    if not all(scored.kept):\n",
+            "    if not any(scored.kept):\n",
+            "scored_hdf5::test_datasets_are_joined_by_those_of_scores_and_all_else_stays",
+        ),
+    ],
+    f"{PARTS}/root_copies.py": [
+        (
+            "        if description(branch) != description(again):",
+            "        if branch.name != again.name:",
+            "scored_root::test_trees_of_others_are_refused_where_a_branch_would_be_another",
+        ),
+        (
+            '        if other != path and not path.startswith(f"{other}/"):',
+            '        if other == "":',
+            "scored_root::test_of_several_trees_none_is_written_anew",
+        ),
+    ],
+    f"{PARTS}/scored_root.py": [
+        (
+            "    values = held.values[np.repeat(kept, held.length)]",
+            "    values = held.values",
+            "scored_root::test_each_branch_comes_back_as_it_was",
+        ),
+        (
+            "        if self.count >= self.together:",
+            "        if self.count:",
+            "scored_root::test_events_are_gathered_to_baskets",
         ),
     ],
     f"{PARTS}/late_stopping.py": [

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T113445Z"
+RUN_NAME = "h4l_ResNet_20261128T114010Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8cf2c8e73b39c53fcdd7343e4b3150fc2aa7bfdcfe6466e2b7c6b21551cff22a",
+    parts="b4d682d5558725570d86f4cdae911b15bcbba61396e9a7fb00397fdccf4e2257",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T113446Z-combined"
+COMBINED = "h4l_MLP_20261128T114010Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T113446Z-240b89d968", "cd8b6fc3d7c872cf"),
-    ("h4l_MLP_20261128T113446Z-05e813b890", "e4a38fca2a740f6a"),
-    ("h4l_MLP_20261128T113446Z-2623f5482e", "1387b674dd507c2c"),
-    ("h4l_MLP_20261128T113446Z-137351cf1e", "a798026b2a8f0ade"),
-    ("h4l_MLP_20261128T113446Z-88f4baaecf", "55876d0f3fe69047"),
+    ("h4l_MLP_20261128T114010Z-240b89d968", "ef8faee6dfb08083"),
+    ("h4l_MLP_20261128T114010Z-05e813b890", "ba9721610eab8128"),
+    ("h4l_MLP_20261128T114010Z-2623f5482e", "39d349d78fb9bb63"),
+    ("h4l_MLP_20261128T114010Z-137351cf1e", "22f4ee2f7db59f8e"),
+    ("h4l_MLP_20261128T114010Z-88f4baaecf", "bc16081f7b4f3d83"),
 )
 
 # Dataset. The last of two classes is the signal.

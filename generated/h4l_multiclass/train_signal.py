@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T113446Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T114010Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e9eb99a65c9b998d2de6dc3b916df993ad5fe37b9e76d964786382e8b611ced1",
+    parts="4b3090d1c4cab590ebc73ac44ca3b2b7cb6976a636a9e8871c05a147a5ee32a3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

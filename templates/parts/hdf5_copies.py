@@ -20,7 +20,7 @@ from parts.stretches import Stretches, refusing
 
 # Bytes that are written at once, and rows of a chunk where no other dataset says how many.
 WRITE_BYTES = 2**22
-CHUNK_ROWS = 2**14
+CHUNK_ROWS = 2**13
 # Under which a stretch has whole rows.
 ROWS = "rows"
 
@@ -112,13 +112,23 @@ class GrowingDataset:
         self.file.check()
 
 
+def copy_but_for(
+    anew: Mapping[str, Any], old: h5py.File, new: h5py.File, path: Path
+) -> dict[str, h5py.Dataset]:
+    """Copy all that a file holds but datasets, which become empty ones of the types `anew`.
+
+    Returns those by their names. Raises `RefusedError`.
+    """
+    made = copy_members(old["/"], new["/"], anew, path)
+    if linked := sorted(anew.keys() - made.keys()):
+        raise not_copied(path, f"events that are found by a link, {quoted(linked[0])}")
+    return made
+
+
 def copy_members(
     source: h5py.Group, to: h5py.Group, anew: Mapping[str, Any], path: Path
 ) -> dict[str, h5py.Dataset]:
-    """Copy all that a group holds but the datasets `anew`, which become empty ones of these types.
-
-    Returns those by their names. Links stay links.
-    """
+    """Copy what a group holds, and create the datasets `anew`; links stay links."""
     copy_attributes(source, to)
     found: dict[str, h5py.Dataset] = {}
     for name in source:
@@ -163,7 +173,8 @@ def empty_like(
     if source.chunks is None or kind != source.id.get_type():
         # What is planned for one type cannot be used for another.
         plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        plan.set_chunk(source.chunks or (CHUNK_ROWS, *source.shape[1:]))
+        rows = min(max(len(source), 1), CHUNK_ROWS)
+        plan.set_chunk(source.chunks or (rows, *source.shape[1:]))
         for code, flags, values, _ in filters_of(source):
             plan.set_filter(code, flags, values)
     space = h5py.h5s.create_simple((0, *source.shape[1:]), (h5py.h5s.UNLIMITED, *source.shape[1:]))

@@ -4,6 +4,7 @@ The ending of a file's name says its format. A module of a format is imported wh
 format is opened, so that who writes ROOT files needs no pyarrow.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -84,7 +85,7 @@ def check_place(source: Path, out: Path) -> None:
     """Raise `RefusedError` if a file would replace the events, or come to lie among them."""
     if not out.parent.is_dir():
         raise RefusedError(f"there is no folder {quoted(out.parent)} for {quoted(out.name)}")
-    if out.exists() and out.samefile(source):
+    if os.access(out, os.F_OK) and out.samefile(source):
         raise RefusedError(f"{quoted(out)} is the file of the events itself")
     if source.is_dir() and source.resolve() in out.resolve().parents:
         raise RefusedError(f"{quoted(out)} would lie among the events in {quoted(source)}")

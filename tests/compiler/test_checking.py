@@ -1,6 +1,7 @@
 """`seesawc check --data`: what files lack is said where the spec asks for it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import uproot
 from click.testing import CliRunner, Result
 
 from seesawc.cli.commands import main
+from tests.runs.recomputed import share
 
 SPEC = """task = "signal"
 [experiment_config]
@@ -258,6 +260,37 @@ def test_points_of_a_sweep_that_select_or_weigh_differently_are_each_looked_at()
     assert (
         "s.toml: sig     signal         150             300      0.0%        150\n" in ended.output
     )
+
+
+FOLDED = changed(('event_number = "event"\n', 'event_number = "event"\nfolds = 3\n'))
+
+
+@pytest.mark.usefixtures("folder")
+def test_events_of_each_class_are_counted_fold_by_fold() -> None:
+    lines = checked(FOLDED).stdout.splitlines()
+    counts = [line for line in lines if line.startswith("s.toml: fold ")]
+    numbers = [[int(n) for n in re.findall(r"(?:bkg|background|signal) (\d+)", c)] for c in counts]
+    folds = np.minimum([share(event) * 3 for event in range(SIZE)], 2).astype(int)
+    expected = [[int(((folds == f) & (np.arange(SIZE) % 2 == y)).sum()) for y in (0, 1)]
+                for f in range(3)]  # fmt: skip
+    assert numbers == expected
+    # The files are looked at once, whatever the number of trainings.
+    assert sum("effective" in line for line in lines) == 1
+    assert not [line for line in checked(SPEC).stdout.splitlines() if "fold" in line]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_class_without_events_in_a_fold_is_found() -> None:
+    text = FOLDED.replace('selection = "y == 1"', 'selection = "y == 1 and event < 6"')
+    ended = checked(text)
+    assert ended.exit_code == 1
+    here = {int(share(event) * 3) for event in (1, 3, 5)}
+    lacking = re.findall(r"(fold \d): class signal has no events", ended.output)
+    assert lacking == [f"fold {fold}" for fold in range(3) if fold not in here]
+    assert lacking
+    # Of one fold alone, what counts is what it is trained, validated and tested on.
+    alone = checked(text.replace("folds = 3\n", "folds = 3\nfold = 0\n"))
+    assert re.findall(r"(train|validation|test): class signal has no events", alone.output)
 
 
 @pytest.mark.usefixtures("folder")

@@ -178,6 +178,9 @@ ELSEWHERE: dict[str, str | None] = {
     "dataset_config.split.train": "TRAIN, VALIDATION, TEST = (0.6, 0.2, 0.2)",
     "dataset_config.split.validation": "TRAIN, VALIDATION, TEST = (0.6, 0.2, 0.2)",
     "dataset_config.split.test": "TRAIN, VALIDATION, TEST = (0.6, 0.2, 0.2)",
+    # In the place of a split.
+    "dataset_config.folds": None,
+    "dataset_config.fold": None,
     "model_config.architecture_config.batchnorm": "NORM = nn.LayerNorm\n",
     "model_config.architecture_config.layernorm": "NORM = nn.LayerNorm\n",
     "training_config.optimizer.optimizer_name": "torch.optim.SGD(",

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from seesawc import pipeline
 from seesawc.cli.commands import main
 from seesawc.diagnostics import CompileError
-from seesawc.jobs import listing, slurm, submission
+from seesawc.jobs import listing, slurm, submission, submitted
 from seesawc.pipeline import Compiled
 from seesawc.writing import batch
 from seesawc.writing.batch import BATCH
@@ -185,7 +185,7 @@ def test_runs_of_a_sweep_are_chosen_and_recorded_one_by_one(project: Path) -> No
     job = sweep(10)
     chosen = submission.choose(job, "1,4-9,5-7:2")
     assert [run.index for run in chosen] == [1, 4, 5, 6, 7, 8, 9]
-    found = submission.submit(job, chosen)
+    found = submitted.submit(job, chosen)
     assert (found.jobs, found.warnings) == (("17",), ())
     assert found.log == project / "logs" / "h4l" / "*" / "slurm-*.log"
     assert Path("called").read_text() == f"--parsable --array=1,4-9%4 {FOLDER}/{BATCH}\n"
@@ -277,7 +277,7 @@ def test_a_sweep_that_no_array_holds_is_divided_and_keeps_to_its_limit(
     stand_in("scontrol", scontrol)
     stand_in("sbatch", 'echo "$*" >>called; wc -l <called')
     job = sweep(1500, 30)
-    found = submission.submit(job, job.compiled.runs)
+    found = submitted.submit(job, job.compiled.runs)
     assert len(found.jobs) == len(arrays)
     called = [line.split() for line in Path("called").read_text().splitlines()]
     words = [["--parsable", f"--array={list_}", f"{FOLDER}/{BATCH}", *begin]
@@ -293,7 +293,7 @@ def test_members_of_a_later_array_are_recorded_by_their_own_numbers() -> None:
     chosen = submission.choose(job, "7,998-1002,1499")
     assert "2 arrays" in submission.estimate(job, chosen)
     Path("called").unlink()
-    assert submission.submit(job, chosen).jobs == ("1", "2")
+    assert submitted.submit(job, chosen).jobs == ("1", "2")
     records = Path("logs/h4l").glob("*/jobs.jsonl")
     jobs = {path.parent.name: json.loads(path.read_text())["job"] for path in records}
     assert jobs == {
@@ -311,12 +311,12 @@ def test_of_a_divided_sweep_all_arrays_are_submitted_or_none() -> None:
     stand_in("scancel", 'echo "$*" >cancelled')
     job = sweep(1500)
     with pytest.raises(CompileError, match="QOSMaxSubmitJob"):
-        submission.submit(job, job.compiled.runs)
+        submitted.submit(job, job.compiled.runs)
     assert Path("cancelled").read_text() == "17\n"
     assert not Path("logs").exists()
     stand_in("scancel", 'echo "scancel: error: no answer" >&2; exit 1')
     with pytest.raises(CompileError, match=r"QOSMaxSubmitJob; scancel 17: .*no answer"):
-        submission.submit(job, job.compiled.runs)
+        submitted.submit(job, job.compiled.runs)
 
 
 def test_a_cluster_that_takes_no_arrays_is_refused_with_that_reason() -> None:
@@ -324,7 +324,7 @@ def test_a_cluster_that_takes_no_arrays_is_refused_with_that_reason() -> None:
     stand_in("sbatch", "touch called")
     job = sweep(1500)
     with pytest.raises(CompileError, match="this cluster takes no arrays: MaxArraySize = 0"):
-        submission.submit(job, job.compiled.runs)
+        submitted.submit(job, job.compiled.runs)
     assert not Path("called").exists()
 
 
@@ -333,7 +333,7 @@ def test_a_limit_that_arrays_cannot_share_is_refused_before_any_is_submitted() -
     stand_in("sbatch", "touch called")
     job = sweep(3500, 3)
     with pytest.raises(CompileError, match="4 arrays are needed") as error:
-        submission.submit(job, job.compiled.runs)
+        submitted.submit(job, job.compiled.runs)
     assert "max_parallel of 4 or more" in str(error.value.diagnostics[0].hint)
     assert not Path("called").exists()
     assert len(job.parts(job.compiled.runs[:2500])) == 3

@@ -368,6 +368,10 @@ replace(
             "[model_config.architecture_config]\n",
         ),
     ),
+    training__folds_without_networks=(
+        (NUMERICAL, f"{NUMERICAL}folds = 5\n"),
+        ("[training_config]\n", "[training_config]\nexport_onnx = false\n"),
+    ),
     model__checkpoint_of_folds=(
         (NUMERICAL, f"{NUMERICAL}folds = 5\n"),
         (

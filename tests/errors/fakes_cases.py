@@ -70,6 +70,8 @@ CASES: dict[str, Edits] = {
     "loss": behind(EPOCHS, 'loss = "focal"'),
     "loss-params": behind(EPOCHS, "loss_params = { gamma = 2 }"),
     "clip-zero": behind(EPOCHS, "clip_quantile = 0"),
+    "undeployed": behind(EPOCHS, "export_onnx = false"),
+    "undeployed-stage": behind(RATIO, "export_onnx = false"),
     "clip-one": behind(EPOCHS, "clip_quantile = 1.0"),
     "act-out": behind(EPOCHS, '\n[model_config.architecture_config]\nact_out = "softabs"'),
     "batchnorm-and-slices": (

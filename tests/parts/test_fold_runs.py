@@ -78,7 +78,7 @@ def test_a_network_of_another_fold_is_refused(experiment: Path) -> None:
     one, two = (experiment / f"named-{n}" / "deploy" / "model.onnx" for n in (1, 2))
     two.write_bytes(one.read_bytes())
     assert refused(experiment) == [
-        f"fold 2: {two} is another network's: of named-1, trained on Fold(number=1, folds=3)"
+        f"fold 2: '{two}' is another network's: of named-1, trained on Fold(number=1, folds=3)"
     ]
 
 

@@ -44,6 +44,11 @@ def test_a_rare_class_is_told_apart_too_but_a_few_events_may_part_by_chance() ->
         assert deciding([RANDOM.random(len(label))], ("x",), label) == []
 
 
+def test_nothing_decides_where_there_is_one_class_or_no_event() -> None:
+    for label in (np.zeros(N, dtype=np.int64), LABEL[:0]):
+        assert deciding([RANDOM.random(len(label))], ("x",), label) == []
+
+
 def test_of_a_class_that_is_rare_among_many_events_all_are_looked_at() -> None:
     label = np.r_[np.zeros(400_000, dtype=np.int64), np.ones(40, dtype=np.int64)]
     assert deciding([label, RANDOM.random(len(label))], ("x", "noise"), label) == ["x"]

@@ -394,6 +394,20 @@ def test_an_evaluation_is_recorded_and_drawn_where_plots_are_wished(
     assert trained.record.artifacts()[-1] == trained.folder.path / "deploy"
 
 
+def test_what_is_not_there_is_not_pointed_to(
+    trained: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a network that has no file."""
+    tracker, classifier = track(trained), classify()
+    before = trained.record.artifacts()
+    outputs = tracker.predict(classifier, events(14))
+    evaluation = Evaluation(trained, tracker, classifier)
+    evaluation.finish(METRICS, outputs, outputs, tenths, deployed=None)
+    assert trained.folder.done.exists()
+    assert trained.record.artifacts() == before
+    assert "deployed" not in capsys.readouterr().out
+
+
 def test_a_run_that_was_told_to_stop_does_not_end(trained: Run) -> None:
     tracker = track(trained)
     classifier = classify()

@@ -115,6 +115,18 @@ def test_it_leaves_all_networks_plots_and_an_entry_of_the_tracker(
     assert entry.data.metrics["test_auc"] == of_all_events(combined, "auc")
 
 
+def test_what_it_deploys_gives_each_event_the_score_that_it_was_judged_by(
+    workshop: Workshop, combined: Run, judged: pd.DataFrame
+) -> None:
+    out = workshop.folder / "scored.parquet"
+    data = workshop.folder / "data" / "toy.parquet"
+    workshop.run(combined.path / "deploy" / "apply.py", str(data), str(out)).done()
+    scored = pd.read_parquet(out)
+    assert scored["event"].tolist() == judged["event"].tolist()
+    assert scored["fold"].tolist() == judged["fold"].tolist()
+    np.testing.assert_allclose(scored["score"], judged["score"], atol=1e-5)
+
+
 def test_combined_again_it_leaves_the_same_bytes(
     workshop: Workshop, script: Path, combined: Run
 ) -> None:

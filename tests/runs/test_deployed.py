@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import pandas as pd
 import pytest
 from onnxruntime import InferenceSession
 
+from parts.machinery.deployments import needed_files
 from tests.runs import recomputed
 from tests.runs.experiments import Run, Workshop, events
 from tests.runs.recomputed import Floats
 from tests.runs.starts import Strike
 from tests.runs.variants import THREE
 
+TEMPLATES = Path(__file__).parents[2] / "templates"
 NETWORK = {"architecture_config": {"model": "ResNet", "batchnorm": True, "act": "RReLU"}}
 KINDS: dict[str, dict[str, Any]] = {
     "resnet": {"model_config": NETWORK, "dataset_config": {"scaling": "quantile"}},
@@ -112,6 +115,20 @@ def test_what_is_deployed_names_its_run_and_its_split(workshop: Workshop) -> Non
     assert found["seen"]["ranges"]["z"] == [float(z.min()), float(z.max())]
     assert found["seen"]["lacking"] == ["z"]
     assert found["seen"]["categories"]["n_jets"] == sorted(set(train["n_jets"]))
+
+
+def test_what_applies_it_lies_beside_it(workshop: Workshop) -> None:
+    script = workshop.build("deployed_whole_folder")
+    needed = needed_files(TEMPLATES, "apply.py")
+    for name in needed:
+        (script.parent / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(TEMPLATES / name, script.parent / name)
+    ended = workshop.run(script).done()
+    assert "network alone" not in ended.output
+    run = workshop.found("deployed_whole_folder")
+    assert run.deployed().keys() == {*needed, "model.onnx", "SHA256SUMS"}
+    check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    subprocess.run(check, cwd=run.path / "deploy", check=True)
 
 
 def test_without_export_onnx_nothing_is_deployed_nor_needed(workshop: Workshop) -> None:

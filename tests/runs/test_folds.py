@@ -136,16 +136,6 @@ def test_one_fold_alone_trains_what_the_point_of_it_does(
     assert alone.measured() == runs[2].measured()
 
 
-def test_started_again_nothing_is_trained_and_all_is_combined(
-    workshop: Workshop, script: Path, runs: list[Run]
-) -> None:
-    before = {run.path: run.json("done") for run in runs}
-    ended = workshop.run(script, "--all")
-    assert ended.status == 0, ended
-    assert ended.output.count("is finished") == K
-    assert {run.path: run.json("done") for run in runs} == before
-
-
 def test_a_checkpoint_goes_on_where_its_own_fold_is_tested_alone(
     workshop: Workshop, runs: list[Run]
 ) -> None:

@@ -21,7 +21,7 @@ import click
 
 from seesawc import __version__, pipeline
 from seesawc.diagnostics import CompileError, Diagnostic, as_record, draw
-from seesawc.jobs import closings, listing, local, others, slurm, submission
+from seesawc.jobs import closings, listing, local, others, slurm, submission, submitted
 from seesawc.jobs.closings import Waiting
 from seesawc.reading import options, source
 from seesawc.rules.trainings import Checked
@@ -342,7 +342,7 @@ def _submit(
     """
     if files := submission.uncommitted(job):
         _warn(f"not as in git's last commit: {', '.join(files)}")
-    found = submission.submit(job, chosen, waiting)
+    found = submitted.submit(job, chosen, waiting)
     for warning in found.warnings:
         _warn(warning)
     members = job.members(chosen) if chosen else None

@@ -307,6 +307,9 @@ def _folds(spec: Spec, experiment: Experiment) -> Faults:
             "the checkpoint was trained on events that other folds test",
             'fold, the one that it was trained for; or checkpoint_events = "unseen"',
         )
+    if table.fold is None and not experiment.training_config.export_onnx:
+        message, hint = "combine.py needs the network of each fold", "export_onnx = true; or fold"
+        yield Fault((TRAINING, "export_onnx"), message, hint)
 
 
 def _model(spec: Spec, experiment: Experiment) -> Faults:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from parts.arrow_arrays import from_numpy
 from parts.machinery.exits import RefusedError
 from parts.parquet_files import DAMAGED_PARQUET, READ_AHEAD
 from parts.readers import quoted, unreadable
@@ -101,10 +102,10 @@ class ParquetBeside:
             table = self.rows.take(piece.stop - piece.start)
             for place in range(len(table.columns), len(self.schema)):
                 added = self.schema.field(place)
-                values = pa.array(columns[added.name][piece], added.type)
+                values = from_numpy(columns[added.name][piece])
                 table = table.append_column(added, values)
             keep = kept[piece]
-            self.groups.add(table if keep.all() else table.filter(pa.array(keep)))
+            self.groups.add(table if keep.all() else table.filter(from_numpy(keep)))
 
 
 @dataclass
@@ -117,7 +118,7 @@ class ParquetFriend:
     def add(self, columns: Mapping[str, NDArray[Any]], kept: NDArray[np.bool_]) -> None:
         """Add the scores of the next events; of those that are `kept`."""
         found = kept_values(columns, kept)
-        arrays = [pa.array(found[each.name], each.type) for each in self.schema]
+        arrays = [from_numpy(found[each.name]) for each in self.schema]
         self.groups.add(pa.Table.from_arrays(arrays, schema=self.schema))
 
 
@@ -144,7 +145,9 @@ def parquet_beside(
         for each in new_fields(columns):
             schema = schema.append(each)
         check_writable(source, schema)
-        rows = ParquetRows(source, batches_in_order(source, file), file.schema_arrow.empty_table())
+        rows = ParquetRows(
+            source, batches_in_order(source, file), pa.Table.from_batches([], file.schema_arrow)
+        )
         with row_groups(place, schema, codecs(file, columns), dictionaries(file)) as groups:
             at_once = min(
                 (rows_in_bytes(file.metadata.row_group(i)) for i in range(file.num_row_groups)),
@@ -210,7 +213,9 @@ def codecs(file: pq.ParquetFile, columns: Mapping[str, Any]) -> dict[str, str] |
     group = file.metadata.row_group(0)
     there = [group.column(index) for index in range(group.num_columns)]
     found = {each.path_in_schema: each.compression for each in there}
-    return found | dict.fromkeys(columns, there[0].compression)
+    found |= dict.fromkeys(columns, there[0].compression)
+    # What is not packed has one name where it is read and another where it is written.
+    return {path: codec.replace("UNCOMPRESSED", "NONE") for path, codec in found.items()}
 
 
 def dictionaries(file: pq.ParquetFile) -> list[str]:
@@ -234,7 +239,7 @@ def check_writable(source: Path, schema: pa.Schema) -> None:
         alone = pa.schema([each])
         sink = pa.BufferOutputStream()
         try:
-            pq.write_table(alone.empty_table(), sink)
+            pq.write_table(pa.Table.from_batches([], alone), sink)
         except pa.ArrowException as error:
             raise not_copied(source, said_of_field(each)) from error
         if not pq.read_schema(pa.BufferReader(sink.getvalue())).equals(alone):

@@ -116,8 +116,8 @@ def described(
 
 def binary_probability(logits: Tensor) -> Tensor:
     """Return (event, 2): of the background, and of the signal that one logit stands for."""
-    signal = torch.sigmoid(logits.float())
-    return torch.cat([1 - signal, signal], dim=1)
+    # ONNX Runtime's sigmoid is 0 from some -17 on, which would leave many events alike.
+    return class_probability(torch.cat([torch.zeros_like(logits), logits], dim=1))
 
 
 def class_probability(logits: Tensor) -> Tensor:

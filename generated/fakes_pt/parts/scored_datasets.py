@@ -12,21 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parts.files import blocks
-from parts.hdf5_columns import (
-    Hdf5Datasets,
-)
+from parts.hdf5_columns import Hdf5Datasets
 from parts.hdf5_copies import (
     ROWS,
     GrowingDataset,
     check_copyable,
     check_no_company,
-    copy_members,
+    copy_but_for,
     is_ordered,
     whole_rows_of,
     written_hdf5,
 )
 from parts.hdf5_files import Hdf5
 from parts.score_outputs import changed_meanwhile, check_names
+from parts.stretches import chunks_of
 
 
 @dataclass
@@ -87,16 +86,17 @@ def leave_out(source: Path, place: Path, names: list[str], kept: NDArray[np.bool
     try:
         place.touch()
         with (
-            h5py.File(whole) as old,
+            h5py.File(whole, locking="best-effort") as old,
             written_hdf5(source, place, "w", is_ordered(old)) as (new, sink),
         ):
             kinds = {name: old[name].id.get_type() for name in names}
-            for name, made in copy_members(old["/"], new["/"], kinds, source).items():
+            for name, made in copy_but_for(kinds, old, new, source).items():
                 rows, growing = whole_rows_of(source, old[name]), GrowingDataset(made, sink)
-                for first, last in zip(
-                    rows.edges[:-1].tolist(), rows.edges[1:].tolist(), strict=True
-                ):
-                    growing.add(rows.take(first, last)[ROWS].values[kept[first:last]])
+                first = 0
+                for chunk in chunks_of([rows], len(kept), rows.at_once):
+                    held = chunk[ROWS].values
+                    growing.add(held[kept[first : first + len(held)]])
+                    first += len(held)
                 growing.finish()
     finally:
         whole.unlink(missing_ok=True)

@@ -10,15 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from parts.hdf5_columns import (
-    Hdf5Array,
-    Hdf5Datasets,
-)
-from parts.hdf5_copies import (
-    CHUNK_ROWS,
-    GrowingDataset,
-    written_hdf5,
-)
+from parts.hdf5_columns import Hdf5Array, Hdf5Datasets
+from parts.hdf5_copies import CHUNK_ROWS, GrowingDataset, written_hdf5
 from parts.hdf5_files import Hdf5
 from parts.score_outputs import check_names, kept_values
 from parts.scored_arrays import ArrayBeside, array_beside

@@ -21,8 +21,8 @@ LIMITS = {"probability": 1e-5, "fake_factor": 1e-3}
 LEAST_FACTOR = 1e-3
 # Of a comparison: multiplications, which take a second or so, and events, of the largest network
 # and of the smallest.
-MULTIPLICATIONS = 2**34
-FEW, MANY = 2_000, 200_000
+MULTIPLICATIONS = 2**33
+FEW, MANY = 500, 100_000
 # Events at a time, which bounds the memory.
 COMPARED_AT_ONCE = 8_192
 MIXED = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}

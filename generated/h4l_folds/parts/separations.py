@@ -18,7 +18,9 @@ def deciding(
     label: NDArray[np.int64],
 ) -> list[str]:
     """Return the names of features (event,) whose values alone say the class of each event."""
-    kinds = [np.flatnonzero(label == kind) for kind in range(int(label.max(initial=-1)) + 1)]
+    kinds = [np.flatnonzero(label == kind) for kind in np.unique(label)]
+    if len(kinds) < 2:
+        return []
     # Class by class: of a rare one too few would be left.
     chosen = np.concatenate([each[:: max(1, len(each) // EVENTS_SEEN)] for each in kinds])
     # Events of one value stand in any order, not sample by sample.

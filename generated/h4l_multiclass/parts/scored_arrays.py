@@ -10,21 +10,22 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from parts.hdf5_columns import (
-    Hdf5Array,
-)
+from parts.hdf5_columns import Hdf5Array
 from parts.hdf5_copies import (
     ROWS,
     GrowingDataset,
     check_copyable,
     check_no_company,
-    copy_members,
+    copy_but_for,
     is_ordered,
     whole_rows_of,
     written_hdf5,
 )
-from parts.score_outputs import changed_meanwhile
-from parts.stretches import Stretches
+from parts.readers import quoted
+from parts.score_outputs import changed_meanwhile, not_copied, pieces_of
+from parts.stretches import STRETCH_BYTES, Stretches
+
+PYTABLES = ("TABLE", b"TABLE")
 
 
 @dataclass
@@ -39,18 +40,18 @@ class ArrayBeside:
 
     def add(self, columns: Mapping[str, NDArray[Any]], kept: NDArray[np.bool_]) -> None:
         """Add the next events, with their scores; those that are `kept` are written."""
-        last = self.first + len(kept)
-        if last > len(self.dataset):
+        if self.first + len(kept) > len(self.dataset):
             raise changed_meanwhile(self.source)
         if not kept.all():
             check_no_company(self.source, self.dataset.file, [self.dataset])
-        if len(kept):
-            held = self.rows.take(self.first, last)[ROWS].values
-            rows = with_room(held, self.array.dataset.dtype)
+        dtype = self.array.dataset.dtype
+        for piece in pieces_of(len(kept), max(STRETCH_BYTES // dtype.itemsize, 1)):
+            held = self.rows.take(self.first + piece.start, self.first + piece.stop)
+            rows = with_room(held[ROWS].values, dtype)
             for name, values in columns.items():
-                rows[name] = values
-            self.array.add(rows if kept.all() else rows[kept])
-        self.first = last
+                rows[name] = values[piece]
+            self.array.add(rows if kept[piece].all() else rows[kept[piece]])
+        self.first += len(kept)
 
 
 @contextmanager
@@ -60,10 +61,13 @@ def array_beside(
     """Open a file with all that another has, whose array will have further fields."""
     dataset = held.dataset
     check_copyable(source, dataset.file)
+    if dataset.attrs.get("CLASS") in PYTABLES:
+        # Its attributes number its fields and rows, and other arrays index them.
+        raise not_copied(source, f"a table of PyTables, {quoted(dataset.name)}")
     kind = with_fields(dataset.id.get_type(), columns)
     ordered = is_ordered(dataset.file)
     with written_hdf5(source, place, "w", ordered) as (file, sink):
-        made = copy_members(dataset.file["/"], file["/"], {dataset.name: kind}, source)
+        made = copy_but_for({dataset.name: kind}, dataset.file, file, source)
         growing = GrowingDataset(made[dataset.name], sink)
         scored = ArrayBeside(source, dataset, whole_rows_of(source, dataset), growing)
         yield scored

@@ -29,8 +29,8 @@ def unfinished(out: Path, overwrite: bool) -> Iterator[Path]:
     """
     # The same name as a process of the same number on another machine has would be one file.
     place = out.with_name(f".{out.name}.{os.getpid()}.{uuid4().hex}")
+    create_empty(out, place)
     try:
-        create_empty(out, place)
         yield place
         sync_file(place)
         check_free(out, overwrite)
@@ -63,7 +63,7 @@ def sync_file(place: Path) -> None:
 
 def check_free(out: Path, overwrite: bool) -> None:
     """Raise `RefusedError` if there is something that must not be replaced."""
-    if out.is_dir():
+    if os.access(out, os.F_OK) and out.is_dir():
         raise RefusedError(f"{quoted(out)} is a folder")
     if not overwrite and os.path.lexists(out):
         raise RefusedError(f"{quoted(out)} exists; --overwrite replaces it")

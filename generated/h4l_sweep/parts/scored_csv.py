@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
+from parts.arrow_arrays import from_numpy
 from parts.csv_blocks import (
     QUOTED_FIELD,
     CsvBlock,
@@ -42,7 +43,7 @@ class CsvLines:
     def take(self, count: int) -> Iterator[bytes]:
         """Yield lines until so many of them are rows; blank ones are none."""
         while count:
-            if self.place == len(self.left):
+            while self.place == len(self.left):
                 self.turn()
             line = self.left[self.place]
             self.place += 1
@@ -127,12 +128,13 @@ def csv_beside(
 ) -> Iterator[CsvBeside]:
     """Open a copy of a file with cells to be added; raises `RefusedError`."""
     with closing(rows_in_order(source)) as blocks, opened_csv(place, packed) as out:
-        first = first_rows(blocks)
+        blank, first = header_block(blocks)
         names, rows = split_header(source, first)
         check_names(source, iter(names), columns)
         header = first.data.removesuffix(rows.data)
         bare = header.rstrip(b"\r\n")
-        out.write(b"%b,%b%b" % (bare, header_cells(columns), header[len(bare) :]))
+        end = header[len(bare) :]
+        out.write(b"%b%b,%b%b" % (blank, bare, header_cells(columns), end))
         lines = CsvLines(source, chain([rows], blocks))
         yield CsvBeside(lines, out, tuple(columns))
         out.writelines(lines.rest())
@@ -145,6 +147,16 @@ def rows_in_order(source: Path) -> Generator[CsvBlock]:
             yield from whole_rows(source, cast(BinaryIO, file))
     except UNREADABLE as error:
         raise unreadable(source, error) from error
+
+
+def header_block(blocks: Iterator[CsvBlock]) -> tuple[bytes, CsvBlock]:
+    """Return the blank lines before a file's first block that has more, and that block."""
+    blank = b""
+    for block in blocks:
+        if first_rows(iter([block])).data:
+            return blank, block
+        blank += block.data
+    return blank, CsvBlock(b"", 1)
 
 
 @contextmanager
@@ -185,7 +197,7 @@ def cells_by_event(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) 
 
 def rows_in_csv(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> bytes:
     """Return rows of numbers, with all digits; what is not a number is `nan`, which is no null."""
-    table = pa.table({name: pa.array(columns[name]) for name in names})
+    table = pa.table({name: from_numpy(columns[name]) for name in names})
     text = pa.BufferOutputStream()
     arrow_csv.write_csv(table, text, arrow_csv.WriteOptions(include_header=False))
     rows: bytes = text.getvalue().to_pybytes()
