@@ -33,7 +33,7 @@ def test_three_stages_a_closure_and_a_fake_factor(fakes: FakesWorkshop, name: st
     members = VARIANTS[name].get("fakes_config", {}).get("n_members", 1)
     events = leptons().drop(columns="weight")
     events.to_parquet(fakes.workshop.folder / "in.parquet")
-    fakes.run(folder, "apply", "in.parquet", "out.parquet").done()
+    fakes.run(folder, "apply", "in.parquet", "out.parquet", "--overwrite").done()
     out = pd.read_parquet(fakes.workshop.folder / "out.parquet")
     pd.testing.assert_frame_equal(out[events.columns], events)
     factor, spread = out["fake_factor"].to_numpy(), out["fake_factor_spread"].to_numpy()
@@ -145,7 +145,7 @@ def test_what_is_deployed_works_wherever_it_is_copied(
     leptons().to_parquet(fakes.workshop.folder / "in.parquet")
     found = []
     for place in (plain, copied):
-        fakes.run(place, "apply", "in.parquet", "out.parquet").done()
+        fakes.run(place, "apply", "in.parquet", "out.parquet", "--overwrite").done()
         found.append(pd.read_parquet(fakes.workshop.folder / "out.parquet"))
     pd.testing.assert_frame_equal(found[0], found[1])
 
@@ -386,9 +386,9 @@ def test_a_file_that_is_no_network_is_refused(fakes: FakesWorkshop, plain: Path)
     before = path.read_bytes()
     path.write_bytes(b"junk")
     try:
-        fakes.run(plain, "closure").refused(f"cannot read {path}")
+        fakes.run(plain, "closure").refused(f"cannot read '{path}'")
         ended = fakes.run(plain, "apply", "data/jets.parquet", "x.parquet")
-        ended.refused(f"cannot read {path}")
+        ended.refused(f"cannot read '{path}'")
     finally:
         path.write_bytes(before)
 
@@ -421,7 +421,7 @@ def test_other_names_and_values(fakes: FakesWorkshop) -> None:
 
 def test_events_without_a_feature(fakes: FakesWorkshop, plain: Path) -> None:
     leptons().drop(columns="eta").to_parquet(fakes.workshop.folder / "lacking.parquet")
-    fakes.run(plain, "apply", "lacking.parquet", "x.parquet").refused("no column eta")
+    fakes.run(plain, "apply", "lacking.parquet", "x.parquet").refused("no column 'eta'")
     assert not (fakes.workshop.folder / "x.parquet").exists()
 
 
