@@ -12,6 +12,8 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 demo: .venv/train
 	$(BIN)/seesawc build specs/h4l.toml
 	$(BIN)/python generated/h4l/train_signal.py
+	$(BIN)/python generated/h4l/apply.py specs/data/h4l.root \
+		"$${ANALYSIS_ML_RESULTS_DIR:-results}/h4l_scored.root" --overwrite
 
 demo-fakes: .venv/train specs/data/toy_pt.parquet
 	$(BIN)/train_fakes specs/fakes_pt.toml

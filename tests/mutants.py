@@ -1300,8 +1300,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "models::test_a_block_whose_last_layer_is_zero_changes_nothing",
         ),
         (
-            "torch.cat([1 - signal, signal], dim=1)",
-            "torch.cat([signal, 1 - signal], dim=1)",
+            "torch.cat([torch.zeros_like(logits), logits], dim=1)",
+            "torch.cat([logits, torch.zeros_like(logits)], dim=1)",
             "wiring::test_metrics_are_those_of_the_best_epoch_on_their_split[test]",
         ),
         (
