@@ -13,16 +13,23 @@ import pytest
 
 from seesawc.rules.fakes import OUTPUTS
 from seesawc.tables.dataset import READERS
+from seesawc.writing import scripts
 from tests.runs import fakes
 from tests.runs.experiments import Workshop
 from tests.runs.variants import VARIANTS
+from tests.spec_tables import merged
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN = {("os", "system"), ("os", "popen"), ("torch", "save"), ("marshal", "loads")}
-# The rest of the events are for the test; the last two are what `apply.py` is imported for.
-SAID = {"TEST", "fake_factor", "spread"}
+# The rest of the events are for the test; the last three are what `apply.py` is imported for.
+SAID = {"TEST", "fake_factor", "score", "spread"}
 PARTS = {path: ast.parse(path.read_text()) for path in (ROOT / "templates/parts").rglob("*.py")}
+# Cross-validations, of which a script of its own combines the folds.
+FOLDED: dict[str, dict[str, Any]] = {
+    "classes": VARIANTS["multiclass_focal"],
+    "swept": {"sweep_config": {"seeds": [1, 2]}},
+}
 # A sweep whose points differ in every way that one table can hold.
 SWEPT = ("onecycle", "stopping", "tested", "multiclass_focal", "unscaled", "resnet", "pinned")
 
@@ -38,6 +45,11 @@ def sources(workshop: Workshop) -> dict[str, Path]:
     for name, changes in fakes.VARIANTS.items():
         place = fakes.FakesWorkshop(workshop).build(f"fakes_{name}", **changes)
         sources |= {f"{place.name}_{path.stem}": path for path in place.glob("*.py")}
+    for name, changes in FOLDED.items():
+        place = workshop.build(
+            f"folded_{name}", **merged({"dataset_config": {"folds": 3}}, changes)
+        )
+        sources[f"folded_{name}_combine"] = place.with_name(scripts.COMBINE)
     points = [{}, *(without_none(VARIANTS[name]) for name in SWEPT)]
     sources["swept"] = workshop.build("swept", sweep_config={"points": points, "seeds": [1, 2]})
     found = {}
@@ -97,7 +109,7 @@ def test_the_header_names_all_that_a_script_imports_at_the_pinned_versions(
         names = {requirement.partition("==")[0] for requirement in header["dependencies"]}
         modules = imported(trees[name]).union(*map(imported, built_on(trees[name])))
         modules -= sys.stdlib_module_names | {"parts"}
-        assert ("torch" in modules) != name.endswith("apply")
+        assert ("torch" in modules) != name.endswith(("apply", "combine")), name
         # Besides, the tracker's.
         tracked = {"mlflow"} & names or {"comet-ml"} & names
         assert bool(tracked) != name.endswith(("apply", "closure")), name
