@@ -223,18 +223,22 @@ def dataset_tables(draw: st.DrawFn) -> Values:
     for index, sample in enumerate(samples):
         if any(read[file] > 1 for file in sample["files"]):
             sample["selection"] = f"b1 == {index}"
+    split = {"split": {"train": 0.5, "validation": 0.25, "test": 0.25}}
+    fold = {"folds": draw(st.integers(3, 100)), "fold": draw(st.integers(0, 2))}
     return {
         "numerical": features[:cut],
         "categorical": features[cut:],
         "samples": samples,
+        **draw(st.sampled_from([{}, split, fold])),
         **draw(
             some(
                 {
                     "classes": st.permutations(classes),
                     "event_number": st.just("event"),
                     "weight": weights,
-                    "missing": st.one_of(st.floats(width=32), st.integers(-999, 999)),
-                    "split": st.just({"train": 0.5, "validation": 0.25, "test": 0.25}),
+                    "missing": st.one_of(
+                        st.floats(width=32, allow_infinity=False), st.integers(-999, 999)
+                    ),
                     "scaling": st.sampled_from(
                         ["standard", "minmax", "robust", "quantile", "none"]
                     ),
@@ -311,6 +315,10 @@ def training_tables(draw: st.DrawFn, binary: bool) -> Values:
     if "scheduler" in table:
         optimizer = table.get("optimizer", {"optimizer_name": "AdamW"})["optimizer_name"]
         scheduler = table["scheduler"]
+        # Left out, the schedule is as long as the training, and goes the monitor's way.
+        scheduler["scheduler_params"].pop("total_steps", None)
+        if scheduler["scheduler_name"] == "ReduceLROnPlateau":
+            scheduler["scheduler_params"].pop("mode", None)
         pair = (
             signatures.schedulers()[scheduler["scheduler_name"]],
             scheduler["scheduler_params"],
@@ -371,6 +379,9 @@ def specs(draw: st.DrawFn) -> Values:
         experiment["check_eval_n_epoch"] = draw(st.integers(1, 9))
     if experiment.get("accelerator") == "cpu":
         training.get("optimizer", {}).get("optimizer_params", {}).pop("capturable", None)
+    if training.get("optimizer", {}).get("optimizer_name") == "LBFGS":
+        # It does not work with 16-mixed.
+        experiment["precision"] = "bf16"
     spec = {
         "task": "signal",
         "experiment_config": experiment,
