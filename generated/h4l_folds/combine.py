@@ -51,20 +51,40 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T114010Z-combined"
+COMBINED = "h4l_ResNet_20261128T121740Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T114010Z-240b89d968", "ef8faee6dfb08083"),
-    ("h4l_MLP_20261128T114010Z-05e813b890", "ba9721610eab8128"),
-    ("h4l_MLP_20261128T114010Z-2623f5482e", "39d349d78fb9bb63"),
-    ("h4l_MLP_20261128T114010Z-137351cf1e", "22f4ee2f7db59f8e"),
-    ("h4l_MLP_20261128T114010Z-88f4baaecf", "bc16081f7b4f3d83"),
+    ("h4l_ResNet_20261128T121740Z-240b89d968", "1efdd615b5b2b6eb"),
+    ("h4l_ResNet_20261128T121740Z-05e813b890", "70f5f461aad0d188"),
+    ("h4l_ResNet_20261128T121740Z-2623f5482e", "11c652eaf16ba982"),
+    ("h4l_ResNet_20261128T121740Z-137351cf1e", "3f222957ff7537e7"),
+    ("h4l_ResNet_20261128T121740Z-88f4baaecf", "3ab1e3632448e601"),
 )
 
 # Dataset. The last of two classes is the signal.
 CLASSES = ("background", "signal")
 EVENT_NUMBER = "event"
-NUMERICAL = ("lep1_pt", "lep1_eta", "lep2_pt", "lep2_eta", "m12", "m34", "pt4l", "jet1_pt")
-CATEGORICAL = ("lep1_flavour", "n_jets")
+NUMERICAL = (
+    "lep1_pt",
+    "lep1_eta",
+    "lep1_phi",
+    "lep2_pt",
+    "lep2_eta",
+    "lep2_phi",
+    "lep3_pt",
+    "lep3_eta",
+    "lep3_phi",
+    "lep4_pt",
+    "lep4_eta",
+    "lep4_phi",
+    "m12",
+    "m34",
+    "pt4l",
+    "jet1_pt",
+    "jet1_eta",
+    "jet2_pt",
+    "jet2_eta",
+)
+CATEGORICAL = ("lep1_flavour", "lep3_flavour", "n_jets")
 MISSING = -999.0
 FOLDS = 5
 USE_MC_WEIGHTS = True
