@@ -52,8 +52,8 @@ FILES = {
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
     "cross_validation": "tests/runs/test_cross_validation.py",
-    "folded_runs": "tests/runs/test_folds.py",
-    "slurm_folds": "tests/slurm/test_folds.py",
+    "folded_runs": "tests/runs/test_trained_folds.py",
+    "slurm_folds": "tests/slurm/test_fold_jobs.py",
     "deployed": "tests/runs/test_deployed.py",
 }
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from seesawc import package
+from seesawc.writing.parts import needed_by
 from tests.runs.experiments import Run, Workshop
 from tests.runs.starts import Ended
 
@@ -63,7 +65,7 @@ def test_comet_project_name(archived: tuple[Run, Ended, dict[str, bytes]]) -> No
 def test_comet_has_the_plots_and_the_code(
     archived: tuple[Run, Ended, dict[str, bytes]], workshop: Workshop
 ) -> None:
-    _, _, files = archived
+    run, _, files = archived
     text = files["messages.json"].decode()
     for name in ("epoch_0002/roc.png", "test/scores.png", "train_signal.py", "resolved.toml"):
         assert name in text, name
@@ -75,10 +77,13 @@ def test_comet_has_the_plots_and_the_code(
     assert (pngs, pdfs) == (19, 13)
     # And nothing else: Comet itself would take any source code that it finds.
     kinds = [message["upload_type"] for message in messages(files) if "upload_type" in message]
-    parts = list((workshop.folder / "generated" / "comet").glob("parts/**/*.py"))
+    # Others lie there for apply.py.
+    script = workshop.folder / "generated" / "comet" / "train_signal.py"
+    parts = needed_by(package.templates(), script.read_text())
     assert len(parts) > 20
     # Besides, the script, what it was compiled from, and which run they are of.
-    assert sorted(kinds) == ["asset"] * (3 + len(parts) + pdfs) + ["visualization"] * pngs
+    assets = 3 + len(parts) + pdfs + len(run.deployed())
+    assert sorted(kinds) == ["asset"] * assets + ["visualization"] * pngs
 
 
 def test_a_key_that_is_not_set_is_missed_where_something_is_to_be_sent(

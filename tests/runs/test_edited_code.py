@@ -147,7 +147,9 @@ def test_the_points_of_a_sweep_share_what_is_kept(workshop: Workshop) -> None:
     assert len({code(run) for run in runs}) == 1
     assert sum(any(".code" in name for name in run.artifacts()) for run in runs) == 1
     for run in runs:
-        assert not list(run.path.rglob("*.py"))
+        # But for what applies the network, which is handed on with it.
+        kept = {path.relative_to(run.path).parts[0] for path in run.path.rglob("*.py")}
+        assert kept == {"deploy"}
         assert not list(run.path.rglob("*.toml"))
 
 
