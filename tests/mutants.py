@@ -1050,8 +1050,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "fold_runs::test_code_that_was_edited_by_hand_does_not_fit",
         ),
         (
-            "            check_parent_data(each.folder, data)\n",
-            "            check_parent_data(trained[0].folder, data)\n",
+            "            check_own_data(each.folder, data)\n",
+            "            check_own_data(trained[0].folder, data)\n",
             "fold_runs::test_other_data_are_refused_and_each_fold_that_saw_them_is_named",
         ),
         (

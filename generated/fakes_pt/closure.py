@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T114010Z-ratio", "be0908093e92a0ae")
+RATIO = ("fakes_pt_MLP_20261128T121101Z-ratio", "93d507a9b2feed2d")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T114010Z-combined"
+COMBINED = "h4l_MLP_20261128T121101Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T114010Z-240b89d968", "ef8faee6dfb08083"),
-    ("h4l_MLP_20261128T114010Z-05e813b890", "ba9721610eab8128"),
-    ("h4l_MLP_20261128T114010Z-2623f5482e", "39d349d78fb9bb63"),
-    ("h4l_MLP_20261128T114010Z-137351cf1e", "22f4ee2f7db59f8e"),
-    ("h4l_MLP_20261128T114010Z-88f4baaecf", "bc16081f7b4f3d83"),
+    ("h4l_MLP_20261128T121101Z-240b89d968", "3c245aeaaa0be4ae"),
+    ("h4l_MLP_20261128T121101Z-05e813b890", "1a122d5a63625205"),
+    ("h4l_MLP_20261128T121101Z-2623f5482e", "dfe69e2f9bb7a8d1"),
+    ("h4l_MLP_20261128T121101Z-137351cf1e", "96f5d0a0dce6a1e8"),
+    ("h4l_MLP_20261128T121101Z-88f4baaecf", "984a03fb526801e8"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "ef8faee6dfb08083"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "ba9721610eab8128"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "39d349d78fb9bb63"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "22f4ee2f7db59f8e"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "bc16081f7b4f3d83"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "3c245aeaaa0be4ae"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "1a122d5a63625205"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "dfe69e2f9bb7a8d1"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "96f5d0a0dce6a1e8"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "984a03fb526801e8"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T114010Z"
+SWEEP = "h4l_MLP_20261128T121101Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b4d682d5558725570d86f4cdae911b15bcbba61396e9a7fb00397fdccf4e2257",
+    parts="0212a31ad7cde3f7b07ecefd7a0f61560367d089092182fc091d5e8a338d9b9b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -108,3 +108,15 @@ def test_other_data_are_refused_and_each_fold_that_saw_them_is_named(experiment:
     path.write_text(json.dumps(said))
     with pytest.raises(RefusedError, match=r"(?s):\n  fold 1: .*named-1 was trained on other data"):
         check_data_of_folds(found, DATA)
+
+
+@pytest.mark.parametrize("before", [None, {"samples": [{"files": ["d" * 64]}]}])
+def test_folds_may_begin_with_a_checkpoint_of_other_data(
+    experiment: Path, before: dict[str, object] | None
+) -> None:
+    found = trained_folds(experiment, RUNS)
+    for each in found:
+        path = each.folder / "run.json"
+        events = [before, {"samples": [{"files": list(DATA.values())}]}]
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"events": events}))
+    check_data_of_folds(found, DATA)

@@ -1,6 +1,7 @@
 """The trainings that another one builds on, found by what their run folders record."""
 
 from pathlib import Path
+from typing import Any
 
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import identity_of, noted
@@ -49,14 +50,27 @@ def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
 
 
 def check_parent_data(folder: Path, data: dict[str, str]) -> None:
-    """Raise `RefusedError` if a parent saw other files, by digest."""
+    """Raise `RefusedError` if a parent, or what it began with, saw other files, by digest."""
+    said = begun(folder)
+    # What a checkpoint did not say is not known.
+    known = [each for each in said.get("events", []) if each is not None]
+    samples = [sample for each in known for sample in each["samples"]]
+    earlier = [file for sample in samples for file in sample["files"]]
+    if {*map(str, said["data"].values()), *earlier} != set(data.values()):
+        raise RefusedError(f"{folder} was trained on other data than what the files hold now")
+
+
+def check_own_data(folder: Path, data: dict[str, str]) -> None:
+    """Raise `RefusedError` if a run had other files, by digest; what it began with may have had."""
+    if set(map(str, begun(folder)["data"].values())) != set(data.values()):
+        raise RefusedError(f"{folder} was trained on other data than what the files hold now")
+
+
+def begun(folder: Path) -> dict[str, Any]:
+    """Return what a run says that it is; raises `RefusedError` if that is lost."""
     said = identity_of(folder)
     if "data" not in said:
         raise RefusedError(
             f"{folder / 'run.json'} is lost: what that run was trained on is unknown"
         )
-    # It may have begun on others, and gone on with these.
-    samples = [sample for each in said.get("events", []) for sample in each["samples"]]
-    earlier = [file for sample in samples for file in sample["files"]]
-    if {*map(str, said["data"].values()), *earlier} != set(data.values()):
-        raise RefusedError(f"{folder} was trained on other data than what the files hold now")
+    return said

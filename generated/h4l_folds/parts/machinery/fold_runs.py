@@ -8,7 +8,7 @@ from pathlib import Path
 from parts.fold_scores import check_fold_network
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
-from parts.machinery.parents import check_parent_data
+from parts.machinery.parents import check_own_data
 from parts.machinery.ratios import network_of
 from parts.splits import Fold
 
@@ -61,7 +61,7 @@ def check_data_of_folds(trained: Sequence[TrainedFold], data: dict[str, str]) ->
     faults = []
     for each in trained:
         try:
-            check_parent_data(each.folder, data)
+            check_own_data(each.folder, data)
         except RefusedError as error:
             faults.append(f"fold {each.fold.number}: {error}")
     refuse_folds(faults)
