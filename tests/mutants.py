@@ -1173,6 +1173,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{MACHINERY}/deployed_networks.py": [
         (
+            "        earlier=had_another_split(run.events),\n",
+            "        earlier=False,\n",
+            "deployed_networks::test_the_card_of_a_network_that_had_another_split_before_says_so",
+        ),
+        (
             "return torch.exp(ratio.link(logits))",
             "return torch.exp(-ratio.link(logits))",
             "deployed_networks::test_a_fake_factor_is_the_exponential_of_its_logarithm",

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T121100Z-ratio", "3098a9884159fd8b")
+RATIO = ("fakes_jets_MLP_20261128T121359Z-ratio", "7ae5fae53f792025")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T121100Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T121359Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="db5ba06b335c297fbab1660dfaf811e54f1cab1570cf1bb3bd7e602dda56c428",
+    parts="37e06ec538b1819e59a2ff68735bfeebb89a639c2f1ba93d36b867c27f13a689",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

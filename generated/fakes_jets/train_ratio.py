@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T121100Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T121359Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T121100Z-numerator", "acd51f82c1f4f384"),
-    "denominator": ("fakes_jets_MLP_20261128T121100Z-denominator", "a88a448737a296ab"),
+    "numerator": ("fakes_jets_MLP_20261128T121359Z-numerator", "14c1d058c235ecf6"),
+    "denominator": ("fakes_jets_MLP_20261128T121359Z-denominator", "a7ecd5e5ee831d44"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7d9d9539290886ec099d920772870d8dffc27e848148e767376ceea96a34eeac",
+    parts="b830e19cc6fb921f371f19282e46898691181dbebe44c5b20fca136e4a275763",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

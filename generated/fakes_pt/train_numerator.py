@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T121101Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T121400Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9f7a4d57a66141ef50eda07179a0b7c0421b0be4f4c956f5cfcf45cd7d955c5f",
+    parts="ae6eb40cf07d610013b56916d55fb166419cac73dace27a9bb8814e102914937",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T121101Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T121400Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T121101Z-numerator", "de06be9016f3d8b7"),
-    "denominator": ("fakes_pt_MLP_20261128T121101Z-denominator", "997a84fbec0763b6"),
+    "numerator": ("fakes_pt_MLP_20261128T121400Z-numerator", "a9e0ff226dd0af0a"),
+    "denominator": ("fakes_pt_MLP_20261128T121400Z-denominator", "45037970a30ffd1b"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="92a128b06402349fa7c4059e8144ed3a552873aa5658f821e3b6a768eb7e2d47",
+    parts="971620ad1ac0441a65a0eca7ec8b0987c90e2f9d9c4379f37175a830b03af3a5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T121101Z-combined"
+COMBINED = "h4l_MLP_20261128T121400Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T121101Z-240b89d968", "3c245aeaaa0be4ae"),
-    ("h4l_MLP_20261128T121101Z-05e813b890", "1a122d5a63625205"),
-    ("h4l_MLP_20261128T121101Z-2623f5482e", "dfe69e2f9bb7a8d1"),
-    ("h4l_MLP_20261128T121101Z-137351cf1e", "96f5d0a0dce6a1e8"),
-    ("h4l_MLP_20261128T121101Z-88f4baaecf", "984a03fb526801e8"),
+    ("h4l_MLP_20261128T121400Z-240b89d968", "46e6cd418cfcbafa"),
+    ("h4l_MLP_20261128T121400Z-05e813b890", "077ff3b66d369061"),
+    ("h4l_MLP_20261128T121400Z-2623f5482e", "666f33cac394d050"),
+    ("h4l_MLP_20261128T121400Z-137351cf1e", "6a643bb2b761fb2d"),
+    ("h4l_MLP_20261128T121400Z-88f4baaecf", "7da357fb60566750"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T121101Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T121400Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8aa73c2dadb37f80f2e761aee920b3547edfee8ed0236d193973e092f7fce5ec",
+    parts="86d3cfdaeca6cef5ec6bb63dc552da386f4901df9bc6fe503535a0274fad9d7b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

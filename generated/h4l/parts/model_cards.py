@@ -43,6 +43,8 @@ class ModelCard:
     # What decides on an event's split; without one, all features do.
     event_number: str | None
     split: Split
+    # Whether a training that came before had another split, or one that nobody knows.
+    earlier: bool
     samples: tuple[CardSample, ...]
     # Of fakes.
     crack: Crack | None
@@ -56,6 +58,16 @@ class ModelCard:
     def features(self) -> tuple[str, ...]:
         """Return all features, the numerical ones first."""
         return (*self.numerical, *self.categorical)
+
+
+def split_warning(card: ModelCard) -> str | None:
+    """Return what to say where an event's split is told by a card that knows one split alone."""
+    if not card.earlier:
+        return None
+    return (
+        f"{card.run} went on from a training with another split, or one that is not known: events"
+        " that it calls validation or test may have been trained on there"
+    )
 
 
 def written_card(card: ModelCard) -> dict[str, str]:
@@ -83,6 +95,7 @@ def card_of(metadata: Mapping[str, str]) -> ModelCard:
         class_labels=dict(said["class_labels"]),
         event_number=said["event_number"],
         split=split_of(said["split"]),
+        earlier=bool(said["earlier"]),
         samples=tuple(CardSample(**each) for each in said["samples"]),
         crack=None if said["crack"] is None else Crack(**said["crack"]),
         run=str(said["run"]),

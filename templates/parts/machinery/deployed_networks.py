@@ -15,6 +15,7 @@ from parts.exports import exported
 from parts.machinery.deployments import remove_deployment, write_deployment
 from parts.machinery.launches import Run
 from parts.machinery.ratios import NETWORK
+from parts.machinery.trained_events import had_another_split
 from parts.model_cards import CardSample, ModelCard
 from parts.readers import Reader
 from parts.sightings import seen_by
@@ -86,6 +87,7 @@ def model_card(
         class_labels=dataset.class_labels,
         event_number=dataset.event_number,
         split=dataset.split,
+        earlier=had_another_split(run.events),
         samples=tuple(map(card_sample, dataset.samples)),
         crack=crack,
         run=run.folder.path.name,
