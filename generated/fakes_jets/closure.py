@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T121359Z-ratio", "7ae5fae53f792025")
+RATIO = ("fakes_jets_MLP_20261128T121706Z-ratio", "60787506f6ef74a4")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T121359Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T121706Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T121359Z-numerator", "14c1d058c235ecf6"),
-    "denominator": ("fakes_jets_MLP_20261128T121359Z-denominator", "a7ecd5e5ee831d44"),
+    "numerator": ("fakes_jets_MLP_20261128T121706Z-numerator", "806051dad072c0a7"),
+    "denominator": ("fakes_jets_MLP_20261128T121706Z-denominator", "38897893215d1351"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b830e19cc6fb921f371f19282e46898691181dbebe44c5b20fca136e4a275763",
+    parts="6988072cef53b73907cc707bf0adc6fa11c3e4232ae10ad53c4b9071d9585e46",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

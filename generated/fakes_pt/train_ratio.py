@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T121400Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T121707Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T121400Z-numerator", "a9e0ff226dd0af0a"),
-    "denominator": ("fakes_pt_MLP_20261128T121400Z-denominator", "45037970a30ffd1b"),
+    "numerator": ("fakes_pt_MLP_20261128T121707Z-numerator", "6b540b99c575b9d8"),
+    "denominator": ("fakes_pt_MLP_20261128T121707Z-denominator", "a09a72c4f1a4ce9e"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="971620ad1ac0441a65a0eca7ec8b0987c90e2f9d9c4379f37175a830b03af3a5",
+    parts="f0518629c90815426647e75e19b523099788999d3138c35e25dc185c13709532",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T121400Z"
+RUN_NAME = "h4l_ResNet_20261128T121707Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="24323f2c6d2ecad0355975295901c38b15fcb156346340c124ff8fc3c6381d98",
+    parts="9d7f57aa075e02d53551e3e9bb300f03d3dc6101ec278b50025b5b4b05644581",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T121400Z-combined"
+COMBINED = "h4l_MLP_20261128T121707Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T121400Z-240b89d968", "46e6cd418cfcbafa"),
-    ("h4l_MLP_20261128T121400Z-05e813b890", "077ff3b66d369061"),
-    ("h4l_MLP_20261128T121400Z-2623f5482e", "666f33cac394d050"),
-    ("h4l_MLP_20261128T121400Z-137351cf1e", "6a643bb2b761fb2d"),
-    ("h4l_MLP_20261128T121400Z-88f4baaecf", "7da357fb60566750"),
+    ("h4l_MLP_20261128T121707Z-240b89d968", "640ff9e9827831eb"),
+    ("h4l_MLP_20261128T121707Z-05e813b890", "5d1bd84f3aae31fa"),
+    ("h4l_MLP_20261128T121707Z-2623f5482e", "c7047c8f79ec7633"),
+    ("h4l_MLP_20261128T121707Z-137351cf1e", "839eff48fe188c10"),
+    ("h4l_MLP_20261128T121707Z-88f4baaecf", "cab9265857d60025"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -55,7 +55,8 @@ def leave_combined(
         write_json(numbers, plain_values(combined, trained, networks))
         tracker: Path | str = folder.parents[1] / "mlruns" if comet is None else "Comet"
         places = {"numbers": numbers, "deployed": deployed, "plots": plots, "tracker": tracker}
-        report(combined.table(), {"all events": combined.uncertainties}, places)
+        errors = {"all events": combined.uncertainties}
+        report(combined.table(), errors, combined.remarks(), places)
         tell_tracker(folder, combined, trained, pictures, comet)
     return DONE
 
