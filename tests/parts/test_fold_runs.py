@@ -88,7 +88,10 @@ def test_a_test_whose_metrics_are_lost_is_refused(experiment: Path, content: str
     path.unlink()
     if content is not None:
         path.write_text(content)
-    assert refused(experiment)[0].startswith(f"fold 0: {path} is missing or damaged")
+    (line,) = refused(experiment)
+    assert line.startswith(f"fold 0: {path} is missing or damaged")
+    # A sweep's script is not started without a point.
+    assert line.endswith("train_signal.py --all --again LABEL trains anew")
 
 
 def test_what_has_no_value_is_nan(experiment: Path) -> None:

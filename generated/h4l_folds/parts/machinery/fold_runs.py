@@ -96,7 +96,7 @@ def trained_fold(experiment: Path, fold: Fold, name: str, script: str, again: st
     if not found.network.is_file():
         raise RefusedError(
             f"{found.network} is missing: the export has failed, or somebody has removed it;"
-            f" {SCRIPT_OF_FOLDS} --again LABEL trains anew"
+            f" {SCRIPT_OF_FOLDS} --all --again LABEL trains anew"
         )
     check_fold_network(found.network, folder.name, fold)
     return found
@@ -109,7 +109,7 @@ def metrics_of_test(folder: Path) -> dict[str, float]:
     if not isinstance(said, dict):
         raise RefusedError(
             f"{path} is missing or damaged: what the test says is lost;"
-            f" {SCRIPT_OF_FOLDS} --again LABEL trains anew"
+            f" {SCRIPT_OF_FOLDS} --all --again LABEL trains anew"
         )
     # JSON has no nan.
     return {str(name): math.nan if value is None else float(value) for name, value in said.items()}
