@@ -134,7 +134,8 @@ def test_one_file_without_classes_is_said_to_lack_selections() -> None:
     text, dataset = made("--data", written("a.csv", events()))
     assert text.startswith("# TO DO before it trains: ")
     assert "Columns that may tell: process." in text
-    assert '# selection = "process == 1"' in text
+    # Which of the numbers is the signal, the file does not say.
+    assert text.count('# selection = "process == ..."  # process is 0 or 1\n') == 2
     assert [s["class"] for s in dataset["samples"]] == ["signal", "background"]
     assert "process" not in dataset["categorical"]
 
@@ -145,7 +146,26 @@ def test_a_column_of_texts_may_tell_the_class_too() -> None:
     del columns["process"]
     text, _ = made("--data", written("a.parquet", columns))
     assert "Columns that may tell: truth.Type." in text
-    assert "# selection = \"`truth.Type` == 'ZZ'\"" in text
+    line = "# selection = \"`truth.Type` == ...\"  # truth.Type is 'Higgs' or 'ZZ'\n"
+    assert text.count(line) == 2
+
+
+def test_values_that_are_many_stand_above_the_selection() -> None:
+    columns = events()
+    columns["process"] = np.resize(np.arange(20) * 1_000_000 + 0.5, N)
+    text, _ = made("--data", written("a.parquet", columns))
+    lines = text.splitlines()
+    at = lines.index('# selection = "process == ..."')
+    assert lines[at - 3].startswith("# process is 0.5, 1000000.5, ")
+    assert lines[at - 1].endswith(" or 19000000.5")
+
+
+def test_without_a_column_that_tells_no_values_are_suggested() -> None:
+    columns = events()
+    del columns["process"]
+    text, _ = made("--data", written("a.csv", columns))
+    assert text.count('# selection = "..."\n') == 2
+    assert "process" not in text
 
 
 def test_texts_become_classes_of_valid_names() -> None:
