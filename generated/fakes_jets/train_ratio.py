@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T121706Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T122142Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T121706Z-numerator", "806051dad072c0a7"),
-    "denominator": ("fakes_jets_MLP_20261128T121706Z-denominator", "38897893215d1351"),
+    "numerator": ("fakes_jets_MLP_20261128T122142Z-numerator", "12f8c173f7e1f025"),
+    "denominator": ("fakes_jets_MLP_20261128T122142Z-denominator", "94e25ccbba168deb"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6988072cef53b73907cc707bf0adc6fa11c3e4232ae10ad53c4b9071d9585e46",
+    parts="fcc85c8b59bc19a6b52306702200b41d552ebc458278236f5af41edd385a8762",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

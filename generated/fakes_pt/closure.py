@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T121707Z-ratio", "9138f8551a8b9564")
+RATIO = ("fakes_pt_MLP_20261128T122142Z-ratio", "b4f96e2c8d70af6b")
 
 # Dataset.
 EVENT_NUMBER = "event"

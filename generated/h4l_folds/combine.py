@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T121707Z-combined"
+COMBINED = "h4l_MLP_20261128T122143Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T121707Z-240b89d968", "640ff9e9827831eb"),
-    ("h4l_MLP_20261128T121707Z-05e813b890", "5d1bd84f3aae31fa"),
-    ("h4l_MLP_20261128T121707Z-2623f5482e", "c7047c8f79ec7633"),
-    ("h4l_MLP_20261128T121707Z-137351cf1e", "839eff48fe188c10"),
-    ("h4l_MLP_20261128T121707Z-88f4baaecf", "cab9265857d60025"),
+    ("h4l_MLP_20261128T122143Z-240b89d968", "da360673ba2b90a0"),
+    ("h4l_MLP_20261128T122143Z-05e813b890", "4dedb2c179e8c0cd"),
+    ("h4l_MLP_20261128T122143Z-2623f5482e", "a632d93a8851752a"),
+    ("h4l_MLP_20261128T122143Z-137351cf1e", "9496ebdea79fa08c"),
+    ("h4l_MLP_20261128T122143Z-88f4baaecf", "4e6c545a03ca25e4"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T121707Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T122143Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6345082dae20c3049381f0ae5b45755e4b40bc88b975928fd71b61c6827f0271",
+    parts="77b479a9878a1c88afe0fb94af5ca14b5379d783a0857c77a6314b630ee110ee",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

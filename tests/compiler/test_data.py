@@ -256,8 +256,10 @@ def test_a_tree_or_table_is_named_where_a_file_has_several(name: str) -> None:
     else:
         with h5py.File(path, "w") as file:
             file["one"], file["two"] = rows, rows
-    assert "one" in refused("--data", path)
     option = "tree" if name == "a.root" else "table"
+    fault, hint, *_ = refused("--data", path).splitlines()
+    assert "'one', 'two'" in fault
+    assert hint == f"   = --{option} NAME"
     _, dataset = made("--data", path, f"--{option}", "two")
     assert [sample[option] for sample in dataset["samples"]] == ["two", "two"]
 
@@ -267,7 +269,6 @@ def test_what_cannot_be_read_is_refused_in_words() -> None:
     Path("data/a.txt").write_text("")
     assert "a.root" in refused("--data", "data/a.root")
     assert "no kind of file that can be read" in refused("--data", "data/a.txt")
-    assert "missing.csv" in refused("--data", "data/missing.csv")
     path = written("a.csv", events())
     message = refused("--data", path, "--class-column", "proces")
     assert "has no column 'proces'" in message
@@ -275,6 +276,19 @@ def test_what_cannot_be_read_is_refused_in_words() -> None:
     assert "no few whole numbers" in refused("--data", path, "--class-column", "mass")
     assert "same 'scale'" in refused("--data", written("b.csv", {**events(), "scale": 1}),
                                      "--class-column", "scale")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "folder/", "a.txt"])
+def test_a_file_that_is_not_there_is_called_so_in_one_line(name: str) -> None:
+    first, *_ = refused("--data", f"data/{name}").splitlines()
+    assert first == f"error: there is no file 'data/{name.rstrip('/')}'"
+
+
+def test_a_file_of_another_kind_is_called_so_in_one_line() -> None:
+    Path("data/a.root").write_bytes(b"x" * 1000)
+    first, *_ = refused("--data", "data/a.root").splitlines()
+    reason = "as a ROOT file: it does not begin with 'root'"
+    assert first == f"error: cannot read 'data/a.root': {reason}"
 
 
 def test_options_of_data_without_data_are_wrong_usage() -> None:
