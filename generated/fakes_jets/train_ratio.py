@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122142Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T122240Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T122142Z-numerator", "12f8c173f7e1f025"),
-    "denominator": ("fakes_jets_MLP_20261128T122142Z-denominator", "94e25ccbba168deb"),
+    "numerator": ("fakes_jets_MLP_20261128T122240Z-numerator", "a8b7dbc2dc350a4c"),
+    "denominator": ("fakes_jets_MLP_20261128T122240Z-denominator", "76ee5cd276043cc0"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fcc85c8b59bc19a6b52306702200b41d552ebc458278236f5af41edd385a8762",
+    parts="d52470dfde17957bec88c13f5a48dbbf54f6c1fc02549ff39921819a88f92cb2",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

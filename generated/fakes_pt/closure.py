@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T122142Z-ratio", "b4f96e2c8d70af6b")
+RATIO = ("fakes_pt_MLP_20261128T122241Z-ratio", "19cf96c372f0950c")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122142Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T122241Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T122142Z-numerator", "3a8a526b599c5a4e"),
-    "denominator": ("fakes_pt_MLP_20261128T122142Z-denominator", "2e00613819f6f6b5"),
+    "numerator": ("fakes_pt_MLP_20261128T122241Z-numerator", "c74c34c9ceb4b1d1"),
+    "denominator": ("fakes_pt_MLP_20261128T122241Z-denominator", "50cf3eb75d834c8f"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fdf433e41cde5196c406de7e7948bb125f91c6bef242ac75c9d7e6b586df859f",
+    parts="fa138f37b059543bba0c1b74a8b0ef336d000ecea6b7292550dd1eea49352fcd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

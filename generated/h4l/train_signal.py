@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T122142Z"
+RUN_NAME = "h4l_ResNet_20261128T122241Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8ed0f9712bfa2434eec139937089883399e978e52c4c5c1381ab0ae35352f6ec",
+    parts="84d818f124ed36d98a5ffc6bf7196de13388ed77505971fde2158d142ac51fbe",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122143Z-combined"
+COMBINED = "h4l_MLP_20261128T122241Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122143Z-240b89d968", "da360673ba2b90a0"),
-    ("h4l_MLP_20261128T122143Z-05e813b890", "4dedb2c179e8c0cd"),
-    ("h4l_MLP_20261128T122143Z-2623f5482e", "a632d93a8851752a"),
-    ("h4l_MLP_20261128T122143Z-137351cf1e", "9496ebdea79fa08c"),
-    ("h4l_MLP_20261128T122143Z-88f4baaecf", "4e6c545a03ca25e4"),
+    ("h4l_MLP_20261128T122241Z-240b89d968", "f92187eb91093a75"),
+    ("h4l_MLP_20261128T122241Z-05e813b890", "7966e25115a1e906"),
+    ("h4l_MLP_20261128T122241Z-2623f5482e", "bd3885bf8a03aa9e"),
+    ("h4l_MLP_20261128T122241Z-137351cf1e", "1dcb5c5e43a807b1"),
+    ("h4l_MLP_20261128T122241Z-88f4baaecf", "f2da0b0f6871ca24"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "da360673ba2b90a0"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "4dedb2c179e8c0cd"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "a632d93a8851752a"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9496ebdea79fa08c"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "4e6c545a03ca25e4"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "f92187eb91093a75"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "7966e25115a1e906"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "bd3885bf8a03aa9e"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "1dcb5c5e43a807b1"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "f2da0b0f6871ca24"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T122143Z"
+SWEEP = "h4l_MLP_20261128T122241Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8ed0f9712bfa2434eec139937089883399e978e52c4c5c1381ab0ae35352f6ec",
+    parts="84d818f124ed36d98a5ffc6bf7196de13388ed77505971fde2158d142ac51fbe",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T122143Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T122241Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="77b479a9878a1c88afe0fb94af5ca14b5379d783a0857c77a6314b630ee110ee",
+    parts="2442070932cf6b3fe31f0e994b75740ce022bc23469f3618989ad179a763fdc6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
