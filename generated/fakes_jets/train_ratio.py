@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122240Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T122317Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d52470dfde17957bec88c13f5a48dbbf54f6c1fc02549ff39921819a88f92cb2",
+    parts="2a5dd8b7c3ea3d94b14a52b713158b95b92da54af41d80c8c743aa7620be7c11",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T122241Z-ratio", "19cf96c372f0950c")
+RATIO = ("fakes_pt_MLP_20261128T122318Z-ratio", "64d9490463208254")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122241Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T122318Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fa138f37b059543bba0c1b74a8b0ef336d000ecea6b7292550dd1eea49352fcd",
+    parts="53a3a113b79e8008b5a74bffa7a79c6ff4f9501c639529ffd9f3a9ca84e0c90d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

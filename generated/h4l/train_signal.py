@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T122241Z"
+RUN_NAME = "h4l_ResNet_20261128T122318Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="84d818f124ed36d98a5ffc6bf7196de13388ed77505971fde2158d142ac51fbe",
+    parts="9ae4f531de0e584908281de95c776da99f3eba9b7fc15cb1940c7eb00f2eb9f5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122241Z-combined"
+COMBINED = "h4l_MLP_20261128T122318Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122241Z-240b89d968", "f92187eb91093a75"),
-    ("h4l_MLP_20261128T122241Z-05e813b890", "7966e25115a1e906"),
-    ("h4l_MLP_20261128T122241Z-2623f5482e", "bd3885bf8a03aa9e"),
-    ("h4l_MLP_20261128T122241Z-137351cf1e", "1dcb5c5e43a807b1"),
-    ("h4l_MLP_20261128T122241Z-88f4baaecf", "f2da0b0f6871ca24"),
+    ("h4l_MLP_20261128T122318Z-240b89d968", "3aa24dc685092d74"),
+    ("h4l_MLP_20261128T122318Z-05e813b890", "fa6bf281eff22f8a"),
+    ("h4l_MLP_20261128T122318Z-2623f5482e", "5402904dc8969cc0"),
+    ("h4l_MLP_20261128T122318Z-137351cf1e", "03e249a6823518c8"),
+    ("h4l_MLP_20261128T122318Z-88f4baaecf", "1bdea81db2329c55"),
 )
 
 # Dataset. The last of two classes is the signal.
