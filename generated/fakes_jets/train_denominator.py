@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122240Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T122358Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7fd4442996dd0d224c0f4a00f35651b97ffbd25e4162c0abdde39aca2f5beb02",
+    parts="cc0cdeb5b567d5ff0fd99ab291fd3790bcdc581bba8e2dfce680341821ade106",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122317Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T122358Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T122240Z-numerator", "a8b7dbc2dc350a4c"),
-    "denominator": ("fakes_jets_MLP_20261128T122240Z-denominator", "76ee5cd276043cc0"),
+    "numerator": ("fakes_jets_MLP_20261128T122358Z-numerator", "793b769154a5685a"),
+    "denominator": ("fakes_jets_MLP_20261128T122358Z-denominator", "93334807c35b8cef"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2a5dd8b7c3ea3d94b14a52b713158b95b92da54af41d80c8c743aa7620be7c11",
+    parts="1bf47a7e802d1d3b1449d672787fdc004855a89a49ef2f5f7ee6cf18aa566182",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122241Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T122359Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c5a38c6e504b66ee061084552b1d8817a91200161b48cea366959552d95bed82",
+    parts="5f04a5f4ac477af21f821d8d2aafc57cec40bd00caa62167751a50ebd6f09ec3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122318Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T122359Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T122241Z-numerator", "c74c34c9ceb4b1d1"),
-    "denominator": ("fakes_pt_MLP_20261128T122241Z-denominator", "50cf3eb75d834c8f"),
+    "numerator": ("fakes_pt_MLP_20261128T122359Z-numerator", "108a78ec16649c13"),
+    "denominator": ("fakes_pt_MLP_20261128T122359Z-denominator", "23b2e410f43740c9"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="53a3a113b79e8008b5a74bffa7a79c6ff4f9501c639529ffd9f3a9ca84e0c90d",
+    parts="3455fb80dfcc93c2bc86b4d3a4e7fc3bfdf0ab2ba2aac80fcf2ee83dd6a3fde6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

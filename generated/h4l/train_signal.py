@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T122318Z"
+RUN_NAME = "h4l_ResNet_20261128T122359Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9ae4f531de0e584908281de95c776da99f3eba9b7fc15cb1940c7eb00f2eb9f5",
+    parts="f2134a08ec97161ef558c5485280379fc79cc57ef3ea9d83a6b6795ef3248b50",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -39,7 +39,8 @@ from parts.fold_scores import score_folds
 from parts.machinery.arguments import parse_again
 from parts.machinery.combining import leave_combined
 from parts.machinery.exits import carry_out
-from parts.machinery.fold_runs import attempt, check_data_of_folds, trained_folds
+from parts.machinery.fold_runs import check_data_of_folds, trained_folds
+from parts.machinery.parents import attempt
 from parts.machinery.places import expand
 from parts.root_files import Root
 from parts.splits import Fold
@@ -51,13 +52,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122318Z-combined"
+COMBINED = "h4l_MLP_20261128T122359Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122318Z-240b89d968", "3aa24dc685092d74"),
-    ("h4l_MLP_20261128T122318Z-05e813b890", "fa6bf281eff22f8a"),
-    ("h4l_MLP_20261128T122318Z-2623f5482e", "5402904dc8969cc0"),
-    ("h4l_MLP_20261128T122318Z-137351cf1e", "03e249a6823518c8"),
-    ("h4l_MLP_20261128T122318Z-88f4baaecf", "1bdea81db2329c55"),
+    ("h4l_MLP_20261128T122359Z-240b89d968", "1148bf9f47bc90a7"),
+    ("h4l_MLP_20261128T122359Z-05e813b890", "fdccee8880c25f80"),
+    ("h4l_MLP_20261128T122359Z-2623f5482e", "d3ffc7029b80191b"),
+    ("h4l_MLP_20261128T122359Z-137351cf1e", "9ba913d54fe8b6ca"),
+    ("h4l_MLP_20261128T122359Z-88f4baaecf", "11160992f4929495"),
 )
 
 # Dataset. The last of two classes is the signal.

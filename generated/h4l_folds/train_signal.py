@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "3aa24dc685092d74"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "fa6bf281eff22f8a"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "5402904dc8969cc0"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "03e249a6823518c8"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "1bdea81db2329c55"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "1148bf9f47bc90a7"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "fdccee8880c25f80"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "d3ffc7029b80191b"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9ba913d54fe8b6ca"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "11160992f4929495"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T122318Z"
+SWEEP = "h4l_MLP_20261128T122359Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9ae4f531de0e584908281de95c776da99f3eba9b7fc15cb1940c7eb00f2eb9f5",
+    parts="f2134a08ec97161ef558c5485280379fc79cc57ef3ea9d83a6b6795ef3248b50",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T122318Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T122359Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="bbec44038c919768b3e0dca794e1cedafbf2dc859ff9aadd25753eb7ccf59308",
+    parts="d4bac74b6e3c309649642efeba4b305769a5b9f6b328b8d1223e8af6b89c82ac",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,7 +51,7 @@ def test_all_that_is_wrong_is_said_fold_by_fold(experiment: Path) -> None:
     done.write_text(json.dumps(json.loads(done.read_text()) | {"script": "b" * 64}))
     (experiment / "named-2" / "deploy" / "model.onnx").unlink()
     lines = refused(experiment)
-    assert lines[0].startswith(f"fold 0: {experiment / 'named-0'} has not finished")
+    assert lines[0].startswith(f"fold 0: the training has not finished: {experiment / 'named-0'};")
     assert lines[1].startswith(f"fold 1: {experiment / 'named-1'} does not fit: it was trained by")
     assert "(bbbbbbbbbbbb, needed is aaaaaaaaaaaa)" in lines[1]
     path = experiment / "named-2" / "deploy" / "model.onnx"
@@ -63,7 +63,9 @@ def test_all_that_is_wrong_is_said_fold_by_fold(experiment: Path) -> None:
 
 def test_an_attempt_that_was_never_made_is_refused(experiment: Path) -> None:
     lines = refused(experiment, "3")
-    assert [f"named-{n}+3 has not finished" in line for n, line in enumerate(lines)] == [True] * 3
+    assert [f"not finished: {experiment}/named-{n}+3;" in line for n, line in enumerate(lines)] == [
+        True
+    ] * 3
 
 
 def test_code_that_was_edited_by_hand_does_not_fit(experiment: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from parts.machinery.parents import parent_checkpoint
+from parts.machinery.parents import attempt, parent_checkpoint
 
 # The file of an exported network.
 NETWORK = "model.onnx"
@@ -25,6 +25,6 @@ def finished_ratio(experiment: Path, ratio: tuple[str, str], again: str = "") ->
     attempt.
     """
     name, script = ratio
-    folder = experiment / (f"{name}+{again}" if again else name)
+    folder = experiment / attempt(name, again)
     parent_checkpoint(folder, "ratio", script)
     return folder

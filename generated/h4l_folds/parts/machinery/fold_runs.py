@@ -8,7 +8,7 @@ from pathlib import Path
 from parts.fold_scores import check_fold_network
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
-from parts.machinery.parents import check_own_data
+from parts.machinery.parents import attempt, check_own_data, mark_of
 from parts.machinery.ratios import network_of
 from parts.splits import Fold
 
@@ -51,11 +51,6 @@ def trained_folds(
     return tuple(found)
 
 
-def attempt(name: str, again: str) -> str:
-    """Return the name of another attempt than the plain one, if it has a label."""
-    return f"{name}+{again}" if again else name
-
-
 def check_data_of_folds(trained: Sequence[TrainedFold], data: dict[str, str]) -> None:
     """Raise `RefusedError`, naming them, if trainings saw other files than these, by digest."""
     faults = []
@@ -76,22 +71,8 @@ def refuse_folds(faults: Sequence[str]) -> None:
 def trained_fold(experiment: Path, fold: Fold, name: str, script: str, again: str) -> TrainedFold:
     """Return the training of a fold; raises `RefusedError` unless `script` has finished it."""
     folder = experiment / attempt(name, again)
-    done = folder / "done"
-    if not done.is_file():
-        raise RefusedError(f"{folder} has not finished; {SCRIPT_OF_FOLDS} comes first")
-    said = noted(done, script=str, checkpoint=str, sha256=str)
-    if not said:
-        raise RefusedError(f"{done} is damaged; start {SCRIPT_OF_FOLDS} again, which mends it")
-    if "+" in said["script"]:
-        raise RefusedError(
-            f"{folder} does not fit: its code was edited by hand; build the spec, and train again"
-        )
-    # A beginning identifies it.
-    if not said["script"].startswith(script):
-        raise RefusedError(
-            f"{folder} does not fit: it was trained by another {SCRIPT_OF_FOLDS}"
-            f" ({said['script'][:12]}, needed is {script[:12]}); build the spec, and train again"
-        )
+    remedy = "build the spec, and train again"
+    said = mark_of(folder, "training", SCRIPT_OF_FOLDS, script, remedy)
     found = TrainedFold(folder, fold, str(said["script"]), metrics_of_test(folder))
     if not found.network.is_file():
         raise RefusedError(

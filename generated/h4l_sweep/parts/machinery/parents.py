@@ -20,33 +20,45 @@ def parent_folders(run: Path, run_name: str, parents: dict[str, str]) -> dict[st
     return {stage: run.with_name(name) for stage, name in parents.items()}
 
 
+def attempt(name: str, again: str) -> str:
+    """Return the name of another attempt than the plain run, if it has a label."""
+    return f"{name}+{again}" if again else name
+
+
 def parent_checkpoint(folder: Path, stage: str, script: str) -> Path:
     """Return a stage's best checkpoint; raises `RefusedError` unless `script` has finished it.
 
     SLURM runs a job after one that it no longer knows as if that had succeeded, so its word for it
     is not enough.
     """
-    done = folder / "done"
-    if not done.is_file():
-        raise RefusedError(f"the {stage} has not finished: {folder}; train_{stage}.py comes first")
-    said = noted(done, script=str, checkpoint=str, sha256=str)
-    if not said:
-        raise RefusedError(f"{done} is damaged; start train_{stage}.py again, which mends it")
-    if "+" in said["script"]:
-        raise RefusedError(
-            f"{folder} does not fit: its code was edited by hand;"
-            " build and train all three together"
-        )
-    # A beginning identifies it.
-    if not said["script"].startswith(script):
-        raise RefusedError(
-            f"{folder} does not fit: it was trained by another train_{stage}.py"
-            f" ({said['script'][:12]}, needed is {script[:12]}); build and train all three together"
-        )
+    file = f"train_{stage}.py"
+    said = mark_of(folder, stage, file, script, "build and train all three together")
     checkpoint = folder / "checkpoints" / str(said["checkpoint"])
     if not is_whole(checkpoint, said["sha256"]):
-        raise RefusedError(f"{checkpoint} is missing or damaged; train_{stage}.py --again LABEL")
+        raise RefusedError(f"{checkpoint} is missing or damaged; {file} --again LABEL")
     return checkpoint
+
+
+def mark_of(folder: Path, what: str, file: str, script: str, remedy: str) -> dict[str, Any]:
+    """Return what marks a run as done; raises `RefusedError` unless its script has finished it.
+
+    `script` is the digest of that, or a beginning, and `file` its name; `what` it trains, and the
+    `remedy` if it was another one, are for messages.
+    """
+    done = folder / "done"
+    if not done.is_file():
+        raise RefusedError(f"the {what} has not finished: {folder}; {file} comes first")
+    said = noted(done, script=str, checkpoint=str, sha256=str)
+    if not said:
+        raise RefusedError(f"{done} is damaged; start {file} again, which mends it")
+    if "+" in said["script"]:
+        raise RefusedError(f"{folder} does not fit: its code was edited by hand; {remedy}")
+    if not said["script"].startswith(script):
+        raise RefusedError(
+            f"{folder} does not fit: it was trained by another {file}"
+            f" ({said['script'][:12]}, needed is {script[:12]}); {remedy}"
+        )
+    return said
 
 
 def check_parent_data(folder: Path, data: dict[str, str]) -> None:
