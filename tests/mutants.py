@@ -1008,11 +1008,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "each.std()",
             "combinations::test_the_spread_is_the_standard_deviation_of_the_tests",
         ),
-        (
-            "if not count or not is_yield(total, size):",
-            "if not count:",
-            "combinations::test_a_class_that_a_fold_lacks_is_refused_by_name",
-        ),
     ],
     f"{PARTS}/fold_scores.py": [
         (
@@ -1086,6 +1081,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "cross_validation::test_other_data_than_those_of_the_trainings_are_refused",
         ),
     ],
+    f"{PARTS}/class_yields.py": [
+        (
+            "if not each.events or not is_yield(np.float64(each.total), np.float64(each.size)):",
+            "if not each.events:",
+            "combinations::test_a_class_that_a_fold_lacks_is_refused_by_name",
+        ),
+    ],
     f"{PARTS}/events.py": [
         (
             "split.weight * share[split.label]",
@@ -1093,8 +1095,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "events::test_parquet_and_csv_are_read_into_the_asked_columns",
         ),
         (
-            "            if not n or not is_yield(y, size):",
-            "            if not n:",
+            "        check_class_yields(found, name)\n",
+            "",
             "refusals::test_data_that_cannot_be_used",
         ),
         (

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122358Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T122538Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="cc0cdeb5b567d5ff0fd99ab291fd3790bcdc581bba8e2dfce680341821ade106",
+    parts="8ba96e5d3670edcb75b390818e5468b83eeee078a854ff7a67b9826bf4d03ab7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122358Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T122538Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T122358Z-numerator", "793b769154a5685a"),
-    "denominator": ("fakes_jets_MLP_20261128T122358Z-denominator", "93334807c35b8cef"),
+    "numerator": ("fakes_jets_MLP_20261128T122538Z-numerator", "37eda07d075a1636"),
+    "denominator": ("fakes_jets_MLP_20261128T122538Z-denominator", "bb7c47d53d753247"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1bf47a7e802d1d3b1449d672787fdc004855a89a49ef2f5f7ee6cf18aa566182",
+    parts="20fb00d801ec72689cd06dafa90ffe40a161e79250bfb1068fd6a10108715e86",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122359Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T122539Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T122359Z-numerator", "108a78ec16649c13"),
-    "denominator": ("fakes_pt_MLP_20261128T122359Z-denominator", "23b2e410f43740c9"),
+    "numerator": ("fakes_pt_MLP_20261128T122539Z-numerator", "715d9f8b82138b87"),
+    "denominator": ("fakes_pt_MLP_20261128T122539Z-denominator", "da18626faeef8aab"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3455fb80dfcc93c2bc86b4d3a4e7fc3bfdf0ab2ba2aac80fcf2ee83dd6a3fde6",
+    parts="98dea698f220bff3015e0d9bab9c44bce6bd99c4f8fc64e329b939ef49ee4c2a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

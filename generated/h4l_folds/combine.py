@@ -52,13 +52,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122359Z-combined"
+COMBINED = "h4l_MLP_20261128T122539Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122359Z-240b89d968", "1148bf9f47bc90a7"),
-    ("h4l_MLP_20261128T122359Z-05e813b890", "fdccee8880c25f80"),
-    ("h4l_MLP_20261128T122359Z-2623f5482e", "d3ffc7029b80191b"),
-    ("h4l_MLP_20261128T122359Z-137351cf1e", "9ba913d54fe8b6ca"),
-    ("h4l_MLP_20261128T122359Z-88f4baaecf", "11160992f4929495"),
+    ("h4l_MLP_20261128T122539Z-240b89d968", "ac4767ce5538fccb"),
+    ("h4l_MLP_20261128T122539Z-05e813b890", "07af4b904849f8da"),
+    ("h4l_MLP_20261128T122539Z-2623f5482e", "4669f4544bbf01ad"),
+    ("h4l_MLP_20261128T122539Z-137351cf1e", "c9828438e8fee8ab"),
+    ("h4l_MLP_20261128T122539Z-88f4baaecf", "68428fee87ef8f3b"),
 )
 
 # Dataset. The last of two classes is the signal.

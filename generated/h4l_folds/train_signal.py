@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "1148bf9f47bc90a7"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "fdccee8880c25f80"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "d3ffc7029b80191b"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9ba913d54fe8b6ca"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "11160992f4929495"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "ac4767ce5538fccb"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "07af4b904849f8da"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "4669f4544bbf01ad"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "c9828438e8fee8ab"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "68428fee87ef8f3b"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T122359Z"
+SWEEP = "h4l_MLP_20261128T122539Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f2134a08ec97161ef558c5485280379fc79cc57ef3ea9d83a6b6795ef3248b50",
+    parts="36dab23b9c93bbd6042c0b3a50e4a68b255bd941e5c0eadc9202bd3d97592207",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

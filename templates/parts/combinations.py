@@ -12,14 +12,13 @@ import numpy as np
 
 from parts.arrays import Arrays
 from parts.bootstrap import replicate, spread
-from parts.machinery.exits import RefusedError
+from parts.class_yields import check_class_yields, class_yields
 from parts.metric_remarks import NO_CUT, remarks
 from parts.metrics import (
     Bools,
     Floats,
     Outputs,
     binary_metrics,
-    is_yield,
     multiclass_metrics,
     significance_above,
 )
@@ -134,13 +133,4 @@ def mean_and_spread(
 def check_fold_classes(folds: Sequence[Arrays], classes: Sequence[str]) -> None:
     """Raise `RefusedError` where a class has no events in a fold, or no yield."""
     for number, events in enumerate(folds):
-        counts = np.bincount(events.label, minlength=len(classes))
-        yields, sizes = (
-            np.bincount(events.label, weight, len(classes))
-            for weight in (events.weight, np.abs(events.weight))
-        )
-        for name, count, total, size in zip(classes, counts, yields, sizes, strict=True):
-            if not count or not is_yield(total, size):
-                raise RefusedError(
-                    f"fold {number}: class {name} has {count} events with weights of sum {total:g}"
-                )
+        check_class_yields(class_yields(events, classes), f"fold {number}")
