@@ -202,7 +202,9 @@ class ScoredColumns:
         scores = [score_of(found, self.card)]
         if self.spreads:
             scores.append(spread_of(found, self.card))
-        each = [column for values in scores for column in values.reshape(events.size, -1).T]
+        # Of no event, their shape does not say how many columns there are.
+        tables = [values[:, np.newaxis] if values.ndim == 1 else values for values in scores]
+        each = [column for table in tables for column in table.T]
         for name, column in zip(self.scores, each, strict=True):
             columns[name] = filled(column, chosen)
         if self.sample:
