@@ -604,9 +604,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "apply_refusals::test_a_folder_of_events_is_not_replaced_by_its_scores",
         ),
         (
-            "return names.pop() if option and len(names) == 1 else None",
+            "return names.pop() if len(names) == 1 else None",
             "return None",
             "applied_files::test_another_tree_is_named_and_that_of_the_training_is_not",
+        ),
+        (
+            "if each.reader == READERS[kind]]",
+            "]",
+            "applied_files::test_the_name_of_a_tree_is_asked_of_no_other_format",
         ),
     ],
     f"{PARTS}/selections.py": [

@@ -269,7 +269,7 @@ def test_features_are_derived_and_taken_from_lists_as_in_training(tmp_path: Path
         seen=Seen(
             {"pt": (-10, 10), "lep_eta[1]": (-5, 5)}, ("lep_eta[1]",), {"n_jets": (0, 1, 2)}, ()
         ),
-        samples=(CardSample("signal", "pt > 1", "pt", None),),
+        samples=(CardSample("signal", "pt > 1", "pt", "Parquet", None),),
     )
     network = write_network(tmp_path / "model.onnx", card)
     columns: dict[str, Any] = {name: EVENTS[name] for name in ("event", "n_jets")}
@@ -333,6 +333,14 @@ def test_another_tree_is_named_and_that_of_the_training_is_not(tmp_path: Path) -
     option = ("--tree", "jes_up")
     applied_to(network, source, tmp_path / "up.parquet", table=option, accept_ranges=True)
     within(read_events(tmp_path / "up.parquet")["score"], probability(EVENTS["pt"] + 1))
+
+
+def test_the_name_of_a_tree_is_asked_of_no_other_format(tmp_path: Path) -> None:
+    samples = tuple(replace(each, table="nominal") for each in CARD.samples)
+    network = write_network(tmp_path / "model.onnx", replace(CARD, samples=samples))
+    source = write_events(tmp_path / "events.h5", EVENTS)
+    applied_to(network, source, tmp_path / "out.h5")
+    within(read_events(tmp_path / "out.h5")["score"], probability(EVENTS["pt"]))
 
 
 def test_a_sample_has_its_own_tree(tmp_path: Path) -> None:

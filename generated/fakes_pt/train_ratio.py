@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T114010Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T121407Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6ce7ae1cf2a34b5a0e6e9bd5c0aef84b9c4b355259c1c1ca70d8767ce1b55f5b",
+    parts="c9362dd317d1d6b63f02f764885464842fb0eeb338663477d4af58221cf30fa4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

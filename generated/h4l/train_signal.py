@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T114010Z"
+RUN_NAME = "h4l_ResNet_20261128T121407Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b4d682d5558725570d86f4cdae911b15bcbba61396e9a7fb00397fdccf4e2257",
+    parts="72e03012278ddff726325b1746c4b6bf6d7da8048274ce33d6a5f9c6b7cd542c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T114010Z-combined"
+COMBINED = "h4l_MLP_20261128T121407Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T114010Z-240b89d968", "ef8faee6dfb08083"),
-    ("h4l_MLP_20261128T114010Z-05e813b890", "ba9721610eab8128"),
-    ("h4l_MLP_20261128T114010Z-2623f5482e", "39d349d78fb9bb63"),
-    ("h4l_MLP_20261128T114010Z-137351cf1e", "22f4ee2f7db59f8e"),
-    ("h4l_MLP_20261128T114010Z-88f4baaecf", "bc16081f7b4f3d83"),
+    ("h4l_MLP_20261128T121407Z-240b89d968", "289bdd3bae4ddb3d"),
+    ("h4l_MLP_20261128T121407Z-05e813b890", "5e6579a4b4231631"),
+    ("h4l_MLP_20261128T121407Z-2623f5482e", "8a1d88e304a2f745"),
+    ("h4l_MLP_20261128T121407Z-137351cf1e", "97f0e0a31f224f9c"),
+    ("h4l_MLP_20261128T121407Z-88f4baaecf", "3e833eef4690f4a0"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "ef8faee6dfb08083"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "ba9721610eab8128"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "39d349d78fb9bb63"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "22f4ee2f7db59f8e"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "bc16081f7b4f3d83"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "289bdd3bae4ddb3d"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "5e6579a4b4231631"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "8a1d88e304a2f745"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "97f0e0a31f224f9c"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "3e833eef4690f4a0"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T114010Z"
+SWEEP = "h4l_MLP_20261128T121407Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b4d682d5558725570d86f4cdae911b15bcbba61396e9a7fb00397fdccf4e2257",
+    parts="72e03012278ddff726325b1746c4b6bf6d7da8048274ce33d6a5f9c6b7cd542c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T114010Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T121407Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4b3090d1c4cab590ebc73ac44ca3b2b7cb6976a636a9e8871c05a147a5ee32a3",
+    parts="90ba25228f61c568abe8e3912277b1b47e8b5c88448f4049afa82fe5dad08435",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from parts.applications import Application
 from parts.column_names import meaning
 from parts.columns import Chunk, no_events
-from parts.event_files import NAMED_TABLES, format_there, reader_for
+from parts.event_files import NAMED_TABLES, READERS, format_there, reader_for
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError, obey
 from parts.progress_lines import ProgressLine
@@ -125,16 +125,16 @@ def task_of(application: Application, source: Path, out: Path, choices: Choices)
 
 def named_table(application: Application, kind: Format, choices: Choices) -> str | None:
     """Return which tree or table is meant: the one named, or that of the samples if they agree."""
-    option = NAMED_TABLES.get(kind)
     if choices.table is not None:
         given, name = choices.table
-        if given != option:
+        if given != NAMED_TABLES.get(kind):
             raise RefusedError(f"{given} is given, and a file is of {kind}: it has none")
         return name
-    samples = application.card.samples
+    # What is called so in one format says nothing of another.
+    samples = [each for each in application.card.samples if each.reader == READERS[kind]]
     asked = [each for each in samples if choices.sample in (None, each.name)]
     names = {each.table for each in asked if each.table is not None}
-    return names.pop() if option and len(names) == 1 else None
+    return names.pop() if len(names) == 1 else None
 
 
 def apply_to_file(application: Application, task: Task, choices: Choices) -> Counts:
