@@ -609,6 +609,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "applied_files::test_another_tree_is_named_and_that_of_the_training_is_not",
         ),
         (
+            "and not choices.new and None not in trained",
+            "and choices.new and None not in trained",
+            "applied_files::test_without_an_event_number_another_tree_has_no_split",
+        ),
+        (
             "if each.reader == READERS[kind]]",
             "]",
             "applied_files::test_the_name_of_a_tree_is_asked_of_no_other_format",

@@ -11,9 +11,12 @@ import pytest
 import uproot
 
 from parts import file_applications
+from parts.applications import applied, read_networks
 from parts.arrays import read_arrays
 from parts.cracks import Crack
 from parts.datasets import Dataset, Sample
+from parts.machinery.exits import RefusedError
+from parts.machinery.found_networks import find_networks
 from parts.model_cards import CardSample
 from parts.parquet_files import Parquet
 from parts.seen_features import Seen
@@ -122,13 +125,18 @@ def test_the_split_is_that_of_the_training(network: Path, source: Path, tmp_path
         assert (out["sample_weight"][here] == arrays.weight).all()
 
 
-def test_without_an_event_number_all_features_decide_on_the_split(tmp_path: Path) -> None:
+def test_without_an_event_number_all_features_decide_on_the_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     network = write_network(tmp_path / "model.onnx", replace(CARD, event_number=None))
     source = write_events(tmp_path / "events.parquet", EVENTS)
     sample = Sample("signal", (), Parquet(), 1)
     dataset = Dataset((sample,), CARD.numerical, CARD.categorical, missing=-999.0)
     splits = read_arrays(dataset, {"signal": [source]}, np.dtype("float32"))
     applied_to(network, source, tmp_path / "out.parquet", friend=True)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: the spec has no event_number: the split is right for the very")
+    assert len(said.splitlines()) == 1
     out = read_events(tmp_path / "out.parquet")
     assert set(out) == {"score", "split"}
     for number, arrays in enumerate(splits):
@@ -341,6 +349,37 @@ def test_the_name_of_a_tree_is_asked_of_no_other_format(tmp_path: Path) -> None:
     source = write_events(tmp_path / "events.h5", EVENTS)
     applied_to(network, source, tmp_path / "out.h5")
     within(read_events(tmp_path / "out.h5")["score"], probability(EVENTS["pt"]))
+
+
+def test_without_an_event_number_another_tree_has_no_split(tmp_path: Path) -> None:
+    samples = tuple(replace(each, table="nominal") for each in CARD.samples)
+    card = replace(CARD, samples=samples, event_number=None)
+    network = write_network(tmp_path / "model.onnx", card)
+    source = write_trees(tmp_path / "events.root")
+    up: Any = {"table": ("--tree", "jes_up"), "accept_ranges": True}
+    with pytest.raises(RefusedError, match=r"^--tree jes_up: .* no event_number.*'nominal'.*--new"):
+        applied_to(network, source, tmp_path / "out.parquet", **up)
+    applied_to(network, source, tmp_path / "out.parquet", **up, new=True)
+    within(read_events(tmp_path / "out.parquet")["score"], probability(EVENTS["pt"] + 1))
+    applied_to(network, source, tmp_path / "same.parquet", table=("--tree", "nominal"))
+    assert "split" in read_events(tmp_path / "same.parquet")
+
+
+@pytest.mark.parametrize("number", ["event", None])
+def test_what_is_said_of_the_split_is_true(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str | None
+) -> None:
+    """Of features alone it is not known for sure; and it is said only where a split counts."""
+    write_folds(tmp_path / "folds", BIASES, replace(CARD, event_number=number))
+    application = read_networks(find_networks(tmp_path, tmp_path / "folds").paths, {})
+    applied(application, EVENTS, new=True)
+    assert capsys.readouterr().err == ""
+    applied(application, EVENTS)
+    said = capsys.readouterr().err
+    assert ("no event_number: the fold is right" in said) == (number is None)
+    source = write_events(tmp_path / "events.parquet", EVENTS)
+    applied_to(tmp_path / "folds", source, tmp_path / "new.parquet", new=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_sample_has_its_own_tree(tmp_path: Path) -> None:

@@ -61,6 +61,16 @@ class Application:
         named = self.keys(chunk)
         return fold_numbers(named, self.folds) if self.folds else assign(named, self.card.split)
 
+    def warn_of_places(self) -> None:
+        """Say on stderr of which events alone the split or the fold is right, if not of all."""
+        if self.card.event_number is None:
+            what = "fold" if self.folds else "split"
+            print(
+                f"warning: the spec has no event_number: the {what} is right for the very values"
+                " that were trained on alone, not for a variation, or after a conversion",
+                file=sys.stderr,
+            )
+
     def outputs(
         self, chunk: Chunk, rows: NDArray[np.int64], folds: NDArray[np.int64] | None
     ) -> NDArray[np.floating[Any]]:
@@ -175,6 +185,8 @@ def applied(
     which a logarithm is needed and there is none; categories that are not whole numbers.
     """
     card = application.card
+    if application.folds and not new:
+        application.warn_of_places()
     chunk = chunk_by_name(events, application.names(new), card.derived, card.missing)
     try:
         folds = application.places(chunk) if application.folds and not new else None
