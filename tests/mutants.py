@@ -48,6 +48,8 @@ FILES = {
     "agreement": "tests/test_agreement.py",
     "apply": "tests/test_apply.py",
     "applied_files": "tests/test_applied_files.py",
+    "applied_chunks": "tests/test_applied_chunks.py",
+    "given_columns": "tests/parts/test_given_columns.py",
     "apply_refusals": "tests/test_apply_refusals.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
@@ -560,7 +562,36 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
         ),
     ],
+    f"{PARTS}/given_columns.py": [
+        (
+            "absent = np.asarray(column.isna(), dtype=np.bool_)",
+            "absent = np.zeros(len(column), dtype=np.bool_)",
+            "given_columns::test_nan_is_a_null_to_pandas_alone",
+        ),
+        (
+            "np.where(absent, column.dtype.type(0), column.data), absent",
+            "np.asarray(column), None",
+            "given_columns::test_whole_numbers_stay_exact_beside_a_null",
+        ),
+    ],
+    f"{PARTS}/named_columns.py": [
+        (
+            "has(events, name) and derivable(events, name, derived)",
+            "has(events, name) and False",
+            "given_columns::test_a_column_is_given_or_derived_and_never_both",
+        ),
+    ],
     f"{PARTS}/scored_columns.py": [
+        (
+            "values[:, np.newaxis] if values.ndim == 1 else values",
+            "values.reshape(events.size, -1)",
+            "applied_chunks::test_chunks_in_which_no_event_is_chosen_have_no_score",
+        ),
+        (
+            "if self.is_twice(name)]",
+            "if False]",
+            "apply_refusals::test_a_column_of_the_name_of_a_derived_one_is_refused_as_in_training",
+        ),
         (
             "kept = places == SPLITS.index(self.choices.only)",
             "kept = places >= SPLITS.index(self.choices.only)",

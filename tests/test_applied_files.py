@@ -382,6 +382,23 @@ def test_what_is_said_of_the_split_is_true(
     assert capsys.readouterr().err == ""
 
 
+def test_a_derived_event_number_is_written_also_of_new_events(tmp_path: Path) -> None:
+    network = write_network(
+        tmp_path / "model.onnx", replace(CARD, derived={"event": "run * 1000 + n_jets"})
+    )
+    columns = EVENTS | {"run": np.arange(1000)}
+    del columns["event"]
+    source = write_events(tmp_path / "events.parquet", columns)
+    applied_to(network, source, tmp_path / "out.parquet", new=True, friend=True)
+    found = read_events(tmp_path / "out.parquet")
+    assert (found["event"] == columns["run"] * 1000 + columns["n_jets"]).all()
+    # Those without a number need none.
+    del columns["run"]
+    write_events(source, columns)
+    applied_to(network, source, tmp_path / "other.parquet", new=True, friend=True)
+    assert set(read_events(tmp_path / "other.parquet")) == {"score"}
+
+
 def test_a_sample_has_its_own_tree(tmp_path: Path) -> None:
     trees = ("jes_up", "nominal")
     samples = tuple(replace(s, table=t) for s, t in zip(CARD.samples, trees, strict=True))

@@ -84,6 +84,34 @@ def test_a_column_of_another_type_is_refused(
     assert message in refused(network, source, tmp_path / "out.csv", sample="signal")
 
 
+def test_a_column_of_the_name_of_a_derived_one_is_refused_as_in_training(tmp_path: Path) -> None:
+    """Also the event number; what nobody asks for may have any name."""
+    derived = {"pt": "pt_mev / 1000", "event": "run * 1000 + eta", "other": "pt_mev"}
+    network = write_network(tmp_path / "model.onnx", replace(CARD, derived=derived))
+    columns = EVENTS | {"pt_mev": EVENTS["pt"], "run": EVENTS["event"], "other": EVENTS["pt"]}
+    source = write_events(tmp_path / "events.parquet", columns)
+    for choices in ({}, {"new": True, "friend": True}):
+        said = refused(network, source, tmp_path / "out.parquet", **choices)
+        for name in ("pt", "event"):
+            assert f"there is a column '{name}' already, which the spec derives" in said
+        assert "'other' already" not in said
+
+
+@pytest.mark.parametrize("choices", [{}, {"new": True}, {"new": True, "friend": True}])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array(["a"] * 500), "the column 'event' does not hold whole numbers"),
+        ([None, *range(499)], "the event number 'event' is null"),
+    ],
+)
+def test_an_event_number_is_a_whole_number(
+    network: Path, tmp_path: Path, values: Any, message: str, choices: Any
+) -> None:
+    source = write_events(tmp_path / "events.parquet", EVENTS | {"event": values})
+    assert message in refused(network, source, tmp_path / "out.parquet", **choices)
+
+
 def test_a_sample_that_there_is_not(network: Path, source: Path, tmp_path: Path) -> None:
     said = refused(network, source, tmp_path / "out.parquet", sample="signall")
     assert said == (

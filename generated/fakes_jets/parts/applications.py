@@ -16,7 +16,7 @@ from parts.machinery.exits import RefusedError
 from parts.model_cards import ModelCard
 from parts.named_columns import chunk_by_name
 from parts.networks import Network, check_folds, read_network
-from parts.ranges import Findings, categorical_input, numerical_input
+from parts.ranges import Findings, are_missing, categorical_input, numerical_input
 from parts.readers import quoted
 from parts.seen_features import seen_by_any
 from parts.selections import keys
@@ -52,6 +52,11 @@ class Application:
     def keys(self, chunk: Chunk) -> NDArray[np.uint64]:
         """Return what names each event (event, key); raises `ExpressionError`."""
         return keys(self.card.event_number, chunk, self.card.features)
+
+    def numbers(self, chunk: Chunk) -> NDArray[Any]:
+        """Return the number of each event (event,); raises `ExpressionError`, also for a null."""
+        self.keys(chunk)
+        return chunk.values(str(self.card.event_number)).array
 
     def places(self, chunk: Chunk) -> NDArray[np.int64]:
         """Return the split of each event (event,), or the fold whose network has not seen it.
@@ -132,7 +137,8 @@ class Application:
             return found
         eta = chunk.numbers(self.card.crack.eta).astype(np.float64)
         what = f"{self.card.crack.eta} is missing, which tells the crack,"
-        self.findings.refuse(what, eta, np.isnan(eta), rows)
+        lacking = np.isnan(eta) | are_missing(eta, self.card.missing)
+        self.findings.refuse(what, eta, lacking, rows)
         return np.where(in_crack(eta, self.card.crack)[:, None], 0.0, found)
 
     def finish(self, accept_ranges: bool, where: str = "") -> None:
@@ -200,7 +206,8 @@ def applied(
 def member_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return F of each member, of events like those of the training, outside the crack."""
     application = read_networks([path], {})
-    cracked = replace(application, card=replace(application.card, crack=None))
+    # As in training, all features are there, also with what they were derived from.
+    cracked = replace(application, card=replace(application.card, crack=None, derived={}))
     return np.asarray(applied(cracked, events, accept_ranges=True)[0], dtype=np.float64)
 
 
