@@ -561,6 +561,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "if False:",
             "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
         ),
+        (
+            "if number not in there]",
+            "if number < 0]",
+            "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
+        ),
     ],
     f"{PARTS}/given_columns.py": [
         (
@@ -1968,13 +1973,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "found_networks::test_the_network_is_that_of_the_run_of_the_record",
         ),
         (
+            "if deployment(run).is_dir()]",
+            "if run.is_dir()]",
+            "found_networks::test_of_several_cross_validations_one_must_be_named",
+        ),
+        (
             'if said["script"] != digest:',
             'if "+" in said["script"]:',
             "found_networks::test_a_run_that_this_script_has_not_finished_is_refused",
         ),
         (
-            'folder / f"model_{number}.onnx" for number in range(len(folds))',
-            "each for each in sorted(folds)",
+            "sorted(numbers.items())",
+            "sorted(numbers.items(), key=lambda pair: str(pair[1]))",
             "found_networks::test_networks_of_more_than_nine_folds_are_in_the_order_of_their_numbers",
         ),
     ],

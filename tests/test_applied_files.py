@@ -1,5 +1,6 @@
 """Files of each format get scores, splits, folds and weights: each event its own."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -227,8 +228,10 @@ def test_new_events_have_the_mean_of_all_folds_and_the_spread(
 
 
 def test_a_network_of_one_fold_tells_what_it_has_seen(source: Path, tmp_path: Path) -> None:
+    """In its own run it lies alone."""
     write_folds(tmp_path, BIASES)
-    applied_to(tmp_path / "model_1.onnx", source, tmp_path / "out.parquet")
+    (tmp_path / "model_1.onnx").rename(tmp_path / "model.onnx")
+    applied_to(tmp_path, source, tmp_path / "out.parquet")
     # It is tested on fold 1, and validated on the one after it.
     expected = np.array([0, 2, 1])[FOLD]
     assert (read_events(tmp_path / "out.parquet")["split"] == expected).all()
@@ -397,6 +400,15 @@ def test_a_derived_event_number_is_written_also_of_new_events(tmp_path: Path) ->
     write_events(source, columns)
     applied_to(network, source, tmp_path / "other.parquet", new=True, friend=True)
     assert set(read_events(tmp_path / "other.parquet")) == {"score"}
+
+
+def test_other_files_beside_those_of_folds_do_not_count(folds: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(folds, tmp_path / "folds"))
+    for name in ("model_old.onnx", "model_00.onnx", "model_1_copy.onnx"):
+        shutil.copy(folds / "model_0.onnx", place / name)
+    source = write_events(tmp_path / "events.parquet", EVENTS)
+    applied_to(place, source, tmp_path / "out.parquet")
+    assert (read_events(tmp_path / "out.parquet")["fold"] == FOLD).all()
 
 
 def test_a_sample_has_its_own_tree(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from parts import file_applications, progress_lines
 from parts.applications import applied, read_networks
 from parts.machinery.exits import ASKED, RefusedError, StoppedError
 from parts.networks import read_network
+from parts.splits import Fold
 from tests.applied import ENDINGS, applied_to, read_events, write_events
 from tests.linear_networks import CARD, drawn_events, write_folds, write_network
 
@@ -328,10 +329,17 @@ def test_networks_that_are_no_cross_validation_are_refused(source: Path, tmp_pat
     assert "model_0.onnx' is not of fold 0 of 2" in refused(tmp_path / "swapped", source, out)
     write_folds(tmp_path / "fewer", (0, 1, 2))
     (tmp_path / "fewer" / "model_2.onnx").unlink()
-    assert "is not of fold 0 of 2" in refused(tmp_path / "fewer", source, out)
+    assert "3 folds in" in refused(tmp_path / "fewer", source, out)
+    (tmp_path / "fewer" / "model_1.onnx").unlink()
+    said = refused(tmp_path / "fewer", source, out)
+    assert said.endswith("there is no 'model_1.onnx', 'model_2.onnx'; each event needs its own")
+    assert "3 folds" in refused(tmp_path / "fewer" / "model_0.onnx", source, out)
     write_folds(tmp_path / "gap", (0, 1, 2))
     (tmp_path / "gap" / "model_0.onnx").unlink()
-    assert "cannot read" in refused(tmp_path / "gap", source, out)
+    assert "there is no 'model_0.onnx'; each" in refused(tmp_path / "gap", source, out)
+    write_folds(tmp_path / "more", (0, 1, 2))
+    write_network(tmp_path / "more" / "model_3.onnx", replace(CARD, split=Fold(3, 4)))
+    assert "is not of fold 0 of 4" in refused(tmp_path / "more", source, out)
     write_folds(tmp_path / "mixed", (0, 1))
     write_folds(tmp_path / "others", (0, 1), replace(CARD, missing=None))
     (tmp_path / "others" / "model_1.onnx").replace(tmp_path / "mixed" / "model_1.onnx")

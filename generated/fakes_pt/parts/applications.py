@@ -15,7 +15,7 @@ from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError
 from parts.model_cards import ModelCard
 from parts.named_columns import chunk_by_name
-from parts.networks import Network, check_folds, read_network
+from parts.networks import Network, check_folds, fold_of, read_network
 from parts.ranges import Findings, are_missing, categorical_input, numerical_input
 from parts.readers import quoted
 from parts.seen_features import seen_by_any
@@ -169,7 +169,8 @@ def read_networks(paths: Sequence[Path], trained: Mapping[str, str]) -> Applicat
                 f"{quoted(path)} is of the run {quoted(card.run)}, which no script of this folder"
                 " has trained; train again, or name the network by --network"
             )
-    if len(networks) == 1:
+    # A fold's own run has its network alone, which says of itself which events it has seen.
+    if len(networks) == 1 and fold_of(paths[0]) < 0:
         return Application(networks, cards[0])
     check_folds(paths, cards)
     return Application(networks, replace(cards[0], seen=seen_by_any([c.seen for c in cards])))
