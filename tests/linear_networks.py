@@ -29,8 +29,8 @@ CARD = ModelCard(
     split=(0.6, 0.2, 0.2),
     earlier=False,
     samples=(
-        CardSample("signal", "process == 1", "2 * weight", None),
-        CardSample("background", "process == 0", "weight", None),
+        CardSample("signal", "process == 1", "2 * weight", "Root", None),
+        CardSample("background", "process == 0", "weight", "Root", None),
     ),
     crack=None,
     run="named",

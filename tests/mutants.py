@@ -48,6 +48,8 @@ FILES = {
     "agreement": "tests/test_agreement.py",
     "apply": "tests/test_apply.py",
     "applied_files": "tests/test_applied_files.py",
+    "applied_chunks": "tests/test_applied_chunks.py",
+    "given_columns": "tests/parts/test_given_columns.py",
     "apply_refusals": "tests/test_apply_refusals.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
@@ -559,8 +561,42 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "if False:",
             "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
         ),
+        (
+            "if number not in there]",
+            "if number < 0]",
+            "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
+        ),
+    ],
+    f"{PARTS}/given_columns.py": [
+        (
+            "absent = np.asarray(column.isna(), dtype=np.bool_)",
+            "absent = np.zeros(len(column), dtype=np.bool_)",
+            "given_columns::test_nan_is_a_null_to_pandas_alone",
+        ),
+        (
+            "np.where(absent, column.dtype.type(0), column.data), absent",
+            "np.asarray(column), None",
+            "given_columns::test_whole_numbers_stay_exact_beside_a_null",
+        ),
+    ],
+    f"{PARTS}/named_columns.py": [
+        (
+            "has(events, name) and derivable(events, name, derived)",
+            "has(events, name) and False",
+            "given_columns::test_a_column_is_given_or_derived_and_never_both",
+        ),
     ],
     f"{PARTS}/scored_columns.py": [
+        (
+            "values[:, np.newaxis] if values.ndim == 1 else values",
+            "values.reshape(events.size, -1)",
+            "applied_chunks::test_chunks_in_which_no_event_is_chosen_have_no_score",
+        ),
+        (
+            "if self.is_twice(name)]",
+            "if False]",
+            "apply_refusals::test_a_column_of_the_name_of_a_derived_one_is_refused_as_in_training",
+        ),
         (
             "kept = places == SPLITS.index(self.choices.only)",
             "kept = places >= SPLITS.index(self.choices.only)",
@@ -604,9 +640,19 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "apply_refusals::test_a_folder_of_events_is_not_replaced_by_its_scores",
         ),
         (
-            "return names.pop() if option and len(names) == 1 else None",
+            "return names.pop() if len(names) == 1 else None",
             "return None",
             "applied_files::test_another_tree_is_named_and_that_of_the_training_is_not",
+        ),
+        (
+            "and not choices.new and None not in trained",
+            "and choices.new and None not in trained",
+            "applied_files::test_without_an_event_number_another_tree_has_no_split",
+        ),
+        (
+            "if each.reader == READERS[kind]]",
+            "]",
+            "applied_files::test_the_name_of_a_tree_is_asked_of_no_other_format",
         ),
     ],
     f"{PARTS}/selections.py": [
@@ -1924,13 +1970,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "found_networks::test_the_network_is_that_of_the_run_of_the_record",
         ),
         (
+            "if deployment(run).is_dir()]",
+            "if run.is_dir()]",
+            "found_networks::test_of_several_cross_validations_one_must_be_named",
+        ),
+        (
             'if said["script"] != digest:',
             'if "+" in said["script"]:',
             "found_networks::test_a_run_that_this_script_has_not_finished_is_refused",
         ),
         (
-            'folder / f"model_{number}.onnx" for number in range(len(folds))',
-            "each for each in sorted(folds)",
+            "sorted(numbers.items())",
+            "sorted(numbers.items(), key=lambda pair: str(pair[1]))",
             "found_networks::test_networks_of_more_than_nine_folds_are_in_the_order_of_their_numbers",
         ),
     ],

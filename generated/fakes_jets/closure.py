@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T122538Z-ratio", "d062b646b2a329dd")
+RATIO = ("fakes_jets_MLP_20261128T122630Z-ratio", "feaf4d0469a6d9d7")
 
 # Dataset.
 EVENT_NUMBER = "event"

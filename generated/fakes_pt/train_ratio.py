@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122539Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T122630Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="98dea698f220bff3015e0d9bab9c44bce6bd99c4f8fc64e329b939ef49ee4c2a",
+    parts="17cc93c3f9a611bb473090e84fa3a8e46eaba462234d706b31b96102e18113de",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

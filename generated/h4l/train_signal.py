@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T122539Z"
+RUN_NAME = "h4l_ResNet_20261128T122630Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="36dab23b9c93bbd6042c0b3a50e4a68b255bd941e5c0eadc9202bd3d97592207",
+    parts="afd9e13eddd39c16fd7c2f2ec4e95028a3df3702d0296a5c46e157508c8ba201",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

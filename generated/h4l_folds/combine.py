@@ -52,13 +52,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122539Z-combined"
+COMBINED = "h4l_MLP_20261128T122630Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122539Z-240b89d968", "ac4767ce5538fccb"),
-    ("h4l_MLP_20261128T122539Z-05e813b890", "07af4b904849f8da"),
-    ("h4l_MLP_20261128T122539Z-2623f5482e", "4669f4544bbf01ad"),
-    ("h4l_MLP_20261128T122539Z-137351cf1e", "c9828438e8fee8ab"),
-    ("h4l_MLP_20261128T122539Z-88f4baaecf", "68428fee87ef8f3b"),
+    ("h4l_MLP_20261128T122630Z-240b89d968", "517d1be483668ee2"),
+    ("h4l_MLP_20261128T122630Z-05e813b890", "279a7a49e00440e3"),
+    ("h4l_MLP_20261128T122630Z-2623f5482e", "720799750289f48e"),
+    ("h4l_MLP_20261128T122630Z-137351cf1e", "28058c07ca6bd8c6"),
+    ("h4l_MLP_20261128T122630Z-88f4baaecf", "80f5f9f24e536746"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "ac4767ce5538fccb"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "07af4b904849f8da"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "4669f4544bbf01ad"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "c9828438e8fee8ab"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "68428fee87ef8f3b"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "517d1be483668ee2"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "279a7a49e00440e3"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "720799750289f48e"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "28058c07ca6bd8c6"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "80f5f9f24e536746"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T122539Z"
+SWEEP = "h4l_MLP_20261128T122630Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="36dab23b9c93bbd6042c0b3a50e4a68b255bd941e5c0eadc9202bd3d97592207",
+    parts="afd9e13eddd39c16fd7c2f2ec4e95028a3df3702d0296a5c46e157508c8ba201",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -25,7 +25,7 @@ CARD = ModelCard(
     event_number="event",
     split=(0.6, 0.2, 0.2),
     earlier=False,
-    samples=(CardSample("ggH", "process == 1", "weight", None),),
+    samples=(CardSample("ggH", "process == 1", "weight", "Parquet", None),),
     crack=None,
     run="h4l_MLP",
     script="abc",

@@ -17,7 +17,9 @@ class CardSample:
     name: str
     selection: str | None
     weight: str | None
-    # The tree, or the table, that its files have events in; None: the one that is there.
+    # What reads its files: Root, Hdf5, Parquet or Csv.
+    reader: str
+    # The tree, or the table, that these have events in; None: the one that is there.
     table: str | None
 
 

@@ -98,7 +98,9 @@ def model_card(
 
 def card_sample(sample: Sample) -> CardSample:
     """Return what a file says of a sample."""
-    return CardSample(sample.name, sample.selection, sample.weight, table_of(sample.reader))
+    reader = sample.reader
+    kind = type(reader).__name__
+    return CardSample(sample.name, sample.selection, sample.weight, kind, table_of(reader))
 
 
 def table_of(reader: Reader) -> str | None:
