@@ -510,6 +510,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/applications.py": [
         (
+            "split_warning([each.card for each in self.networks])",
+            "split_warning([])",
+            "applied_files::test_a_split_that_is_not_the_only_one_is_warned_of_where_it_is_told",
+        ),
+        (
             "[:, None], 0.0, found)",
             "[:, None], 1.0, found)",
             "applications::test_in_the_crack_every_member_is_zero",

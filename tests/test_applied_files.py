@@ -385,6 +385,19 @@ def test_what_is_said_of_the_split_is_true(
     assert capsys.readouterr().err == ""
 
 
+def test_a_split_that_is_not_the_only_one_is_warned_of_where_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = write_network(tmp_path / "model.onnx", replace(CARD, earlier=True))
+    source = write_events(tmp_path / "events.parquet", EVENTS)
+    applied_to(network, source, tmp_path / "new.parquet", new=True)
+    assert capsys.readouterr().err == ""
+    applied_to(network, source, tmp_path / "out.parquet")
+    said = capsys.readouterr().err
+    assert said.startswith("warning: named went on from a training with another split")
+    assert len(said.splitlines()) == 1
+
+
 def test_a_derived_event_number_is_written_also_of_new_events(tmp_path: Path) -> None:
     network = write_network(
         tmp_path / "model.onnx", replace(CARD, derived={"event": "run * 1000 + n_jets"})

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T122630Z-ratio", "feaf4d0469a6d9d7")
+RATIO = ("fakes_jets_MLP_20261128T122721Z-ratio", "7707f58e41385d97")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T122630Z"
+RUN_NAME = "h4l_ResNet_20261128T122721Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="afd9e13eddd39c16fd7c2f2ec4e95028a3df3702d0296a5c46e157508c8ba201",
+    parts="10bdb98b7eaffb2b7c86bd0e5d006a24bfc67cda51d8f25aebb4b6334ededf3c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

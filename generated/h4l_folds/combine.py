@@ -52,13 +52,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122630Z-combined"
+COMBINED = "h4l_MLP_20261128T122721Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122630Z-240b89d968", "517d1be483668ee2"),
-    ("h4l_MLP_20261128T122630Z-05e813b890", "279a7a49e00440e3"),
-    ("h4l_MLP_20261128T122630Z-2623f5482e", "720799750289f48e"),
-    ("h4l_MLP_20261128T122630Z-137351cf1e", "28058c07ca6bd8c6"),
-    ("h4l_MLP_20261128T122630Z-88f4baaecf", "80f5f9f24e536746"),
+    ("h4l_MLP_20261128T122721Z-240b89d968", "8b3ee950843ee299"),
+    ("h4l_MLP_20261128T122721Z-05e813b890", "7af94800ed2e16a3"),
+    ("h4l_MLP_20261128T122721Z-2623f5482e", "95832fed960b9d7b"),
+    ("h4l_MLP_20261128T122721Z-137351cf1e", "a17ddfcd23052f4c"),
+    ("h4l_MLP_20261128T122721Z-88f4baaecf", "95c43ce5dbe2fe5b"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T122630Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T122721Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ffe603499e0e1f3af240802af6b36c1f41e69188d862b8528f9fd2c487fc20f3",
+    parts="761ad6352b7da99978d4b4812afeb195e3ef6bd32294713bf7d035887167c2f8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -48,10 +48,10 @@ def test_a_card_survives_json(changes: dict[str, Any]) -> None:
 
 
 def test_only_a_network_that_had_another_split_before_is_warned_of() -> None:
-    assert split_warning(CARD) is None
-    said = split_warning(replace(CARD, earlier=True))
+    assert split_warning([CARD, CARD]) is None
+    said = split_warning([CARD, replace(CARD, run="a", earlier=True)])
     assert said is not None
-    assert said.startswith("h4l_MLP went on from a training with another split")
+    assert said.startswith("a went on from a training with another split")
 
 
 def test_nan_may_stand_for_what_is_missing() -> None:

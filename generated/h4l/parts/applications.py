@@ -13,7 +13,7 @@ from parts.columns import Chunk
 from parts.cracks import in_crack
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError
-from parts.model_cards import ModelCard
+from parts.model_cards import ModelCard, split_warning
 from parts.named_columns import chunk_by_name
 from parts.networks import Network, check_folds, fold_of, read_network
 from parts.ranges import Findings, are_missing, categorical_input, numerical_input
@@ -75,6 +75,8 @@ class Application:
                 " that were trained on alone, not for a variation, or after a conversion",
                 file=sys.stderr,
             )
+        if warning := split_warning([each.card for each in self.networks]):
+            print(f"warning: {warning}", file=sys.stderr)
 
     def outputs(
         self, chunk: Chunk, rows: NDArray[np.int64], folds: NDArray[np.int64] | None

@@ -21,7 +21,7 @@ CHUNK = 1024
 # What the file of a fold's network is called, beside those of all others.
 FOLD_NETWORK = re.compile(r"model_(0|[1-9][0-9]{0,5})\.onnx")
 # What the networks of a cross-validation have each of its own.
-OWN = ("split", "seen", "run", "script")
+OWN = ("split", "earlier", "seen", "run", "script")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the file of an exported network says of itself: its features, its events, their split."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -62,13 +62,14 @@ class ModelCard:
         return (*self.numerical, *self.categorical)
 
 
-def split_warning(card: ModelCard) -> str | None:
-    """Return what to say where an event's split is told by a card that knows one split alone."""
-    if not card.earlier:
+def split_warning(cards: Sequence[ModelCard]) -> str | None:
+    """Return what to say where an event's split is told by cards that know the last one alone."""
+    runs = [card.run for card in cards if card.earlier]
+    if not runs:
         return None
     return (
-        f"{card.run} went on from a training with another split, or one that is not known: events"
-        " that it calls validation or test may have been trained on there"
+        f"{', '.join(runs)} went on from a training with another split, or one that is not known:"
+        " events that are validation or test here may have been trained on there"
     )
 
 
