@@ -1963,8 +1963,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "found_networks::test_a_run_that_this_script_has_not_finished_is_refused",
         ),
         (
-            'f"{name}+{again}" if again else name',
-            "name",
+            "experiment / attempt(name, again)",
+            "experiment / name",
             "ratios::test_a_label_names_another_attempt",
         ),
     ],

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122721Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T122921Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="981a3e8a0c86f131b89c06d1360aa24839f572a8114dbc8d089bb702a8dfd21e",
+    parts="411909873829522da9c4f529c258d9df2e7ea905b8183f8fc0e400ff58704513",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

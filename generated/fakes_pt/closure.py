@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T122721Z-ratio", "1782065095070b32")
+RATIO = ("fakes_pt_MLP_20261128T122921Z-ratio", "0c44cb8c9189ac90")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122721Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T122921Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b2f8871aa3a4a4776ec7f149e92cc93f80b83682522e4c83de2ec0e8e936f8f2",
+    parts="f0d5227ce80ee00d1198c02e59045fdb973d5d8b73ed4ca2f7511c7461d74a42",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T122721Z"
+RUN_NAME = "h4l_ResNet_20261128T122921Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="10bdb98b7eaffb2b7c86bd0e5d006a24bfc67cda51d8f25aebb4b6334ededf3c",
+    parts="2889ee35a54cdf4c02b2a9287ba14a46aa0021a830800a165f1c89885a966b36",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,13 +52,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122721Z-combined"
+COMBINED = "h4l_MLP_20261128T122921Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122721Z-240b89d968", "8b3ee950843ee299"),
-    ("h4l_MLP_20261128T122721Z-05e813b890", "7af94800ed2e16a3"),
-    ("h4l_MLP_20261128T122721Z-2623f5482e", "95832fed960b9d7b"),
-    ("h4l_MLP_20261128T122721Z-137351cf1e", "a17ddfcd23052f4c"),
-    ("h4l_MLP_20261128T122721Z-88f4baaecf", "95c43ce5dbe2fe5b"),
+    ("h4l_MLP_20261128T122921Z-240b89d968", "babc3d099cf1554f"),
+    ("h4l_MLP_20261128T122921Z-05e813b890", "c6f3aded6e9c4598"),
+    ("h4l_MLP_20261128T122921Z-2623f5482e", "97f8fc4836ca8d83"),
+    ("h4l_MLP_20261128T122921Z-137351cf1e", "582d420031b78eac"),
+    ("h4l_MLP_20261128T122921Z-88f4baaecf", "5fef739c454cca7e"),
 )
 
 # Dataset. The last of two classes is the signal.

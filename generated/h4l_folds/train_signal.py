@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "8b3ee950843ee299"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "7af94800ed2e16a3"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "95832fed960b9d7b"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "a17ddfcd23052f4c"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "95c43ce5dbe2fe5b"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "babc3d099cf1554f"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "c6f3aded6e9c4598"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "97f8fc4836ca8d83"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "582d420031b78eac"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "5fef739c454cca7e"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T122721Z"
+SWEEP = "h4l_MLP_20261128T122921Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="10bdb98b7eaffb2b7c86bd0e5d006a24bfc67cda51d8f25aebb4b6334ededf3c",
+    parts="2889ee35a54cdf4c02b2a9287ba14a46aa0021a830800a165f1c89885a966b36",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

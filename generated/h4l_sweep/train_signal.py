@@ -63,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "ca78140e36f8936a",
+        "script": "9b76cb11f73030f5",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -72,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "7b27a16d71bfb758",
+        "script": "b00e3f68909b4d96",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -82,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "4538346711b1bf3f",
+        "script": "f97b5e57944b5840",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -92,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "d4d925ceda297d26",
+        "script": "7ce3fde1324be3d3",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -101,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "9b59f38f2cb66d58",
+        "script": "d8544f341f78352e",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -110,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "15fe93032dbb0582",
+        "script": "21026d6bf2d0b9ce",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -120,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "55fb6ec94ee59c4b",
+        "script": "61cca519fdc7c94e",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -130,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "c963fde925321a15",
+        "script": "f2071ca6312a2fab",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -138,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T122721Z"
+SWEEP = "h4l_sweep_20261128T122921Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -216,7 +216,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="761ad6352b7da99978d4b4812afeb195e3ef6bd32294713bf7d035887167c2f8",
+    parts="dbbc3975834084e1d2e9e4ab43fab72b6c26dbc54eeebf0c196dcc25a6a948de",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

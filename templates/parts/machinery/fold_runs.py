@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parts.fold_scores import check_fold_network
+from parts.machinery.deployed_places import network_of
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
 from parts.machinery.parents import attempt, check_own_data, mark_of
-from parts.machinery.ratios import network_of
 from parts.splits import Fold
 
 SCRIPT_OF_FOLDS = "train_signal.py"

@@ -12,9 +12,9 @@ from parts.cracks import Crack
 from parts.datasets import Sample
 from parts.events import Events
 from parts.exports import exported
+from parts.machinery.deployed_places import NETWORK
 from parts.machinery.deployments import remove_deployment, write_deployment
 from parts.machinery.launches import Run
-from parts.machinery.ratios import NETWORK
 from parts.machinery.trained_events import had_another_split
 from parts.model_cards import CardSample, ModelCard
 from parts.readers import Reader

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from parts.machinery.deployed_places import NETWORK, deployment
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
 from parts.machinery.places import expand
-from parts.machinery.ratios import NETWORK, deployment, finished_ratio
+from parts.machinery.ratios import finished_ratio
 from parts.networks import fold_of
 from parts.readers import listed, quoted
 
