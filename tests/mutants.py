@@ -1134,7 +1134,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/class_yields.py": [
         (
-            "if not each.events or not is_yield(np.float64(each.total), np.float64(each.size)):",
+            "if not each.events or not is_yield(np.array(each.total), np.array(each.size)):",
             "if not each.events:",
             "combinations::test_a_class_that_a_fold_lacks_is_refused_by_name",
         ),
@@ -1312,6 +1312,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "- label.to(logits.dtype)) ** 2",
             "- label.to(logits.dtype)).abs()",
             "wiring::test_losses_of_two_classes_are_those_that_their_options_say[mse-table1-<lambda>]",
+        ),
+    ],
+    f"{PARTS}/metric_remarks.py": [
+        (
+            "tested=split in tested",
+            "tested=False",
+            "runs_checkpoint_events::test_unseen_events_have_no_cut_where_the_checkpoint_brings_none",
         ),
     ],
     f"{PARTS}/metrics.py": [
@@ -1730,7 +1737,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_experiment_name",
         ),
         (
-            'script.run_name + (f"+{arguments.again}" if arguments.again else "")',
+            "attempt(script.run_name, arguments.again)",
             "script.run_name",
             "tracking::test_again_makes_another_run",
         ),
@@ -2013,11 +2020,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{MACHINERY}/reports.py": [
-        (
-            'tested=split == "test"',
-            "tested=False",
-            "runs_checkpoint_events::test_unseen_events_have_no_cut_where_the_checkpoint_brings_none",
-        ),
         (
             "for name, value in flat(tables) if name not in lacks}",
             "for name, value in flat(tables)}",

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122538Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T123116Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8ba96e5d3670edcb75b390818e5468b83eeee078a854ff7a67b9826bf4d03ab7",
+    parts="5abebf0f05724ca446e23202e3688aed8ccbed2f2cdfc93c351e22448cf594e5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

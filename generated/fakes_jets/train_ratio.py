@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T122921Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T123116Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T122538Z-numerator", "37eda07d075a1636"),
-    "denominator": ("fakes_jets_MLP_20261128T122538Z-denominator", "bb7c47d53d753247"),
+    "numerator": ("fakes_jets_MLP_20261128T123116Z-numerator", "a18b13f3467c5769"),
+    "denominator": ("fakes_jets_MLP_20261128T123116Z-denominator", "587793007e301bfc"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="411909873829522da9c4f529c258d9df2e7ea905b8183f8fc0e400ff58704513",
+    parts="864502b6c84dda3d5721b6e57df52135809777215dae2621659077b21278373f",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

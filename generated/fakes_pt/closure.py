@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T122921Z-ratio", "0c44cb8c9189ac90")
+RATIO = ("fakes_pt_MLP_20261128T123116Z-ratio", "f1ac386e727f8ccc")
 
 # Dataset.
 EVENT_NUMBER = "event"

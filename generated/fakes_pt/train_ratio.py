@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T122921Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T123116Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T122539Z-numerator", "715d9f8b82138b87"),
-    "denominator": ("fakes_pt_MLP_20261128T122539Z-denominator", "da18626faeef8aab"),
+    "numerator": ("fakes_pt_MLP_20261128T123116Z-numerator", "55a95e92f86f8c9b"),
+    "denominator": ("fakes_pt_MLP_20261128T123116Z-denominator", "a2cbe84922ff3651"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f0d5227ce80ee00d1198c02e59045fdb973d5d8b73ed4ca2f7511c7461d74a42",
+    parts="46e4c49e211c2a98ae85ee15f582862080928a56b693c861f7b4ef1180cc0cd3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -52,13 +52,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T122921Z-combined"
+COMBINED = "h4l_MLP_20261128T123116Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T122921Z-240b89d968", "babc3d099cf1554f"),
-    ("h4l_MLP_20261128T122921Z-05e813b890", "c6f3aded6e9c4598"),
-    ("h4l_MLP_20261128T122921Z-2623f5482e", "97f8fc4836ca8d83"),
-    ("h4l_MLP_20261128T122921Z-137351cf1e", "582d420031b78eac"),
-    ("h4l_MLP_20261128T122921Z-88f4baaecf", "5fef739c454cca7e"),
+    ("h4l_MLP_20261128T123116Z-240b89d968", "df9138c7c6bb238e"),
+    ("h4l_MLP_20261128T123116Z-05e813b890", "b97052e5def434c7"),
+    ("h4l_MLP_20261128T123116Z-2623f5482e", "44e2543c41dc8c66"),
+    ("h4l_MLP_20261128T123116Z-137351cf1e", "60d6dd3cd5db42ae"),
+    ("h4l_MLP_20261128T123116Z-88f4baaecf", "20973bb2fadd5dd3"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "babc3d099cf1554f"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "c6f3aded6e9c4598"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "97f8fc4836ca8d83"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "582d420031b78eac"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "5fef739c454cca7e"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "df9138c7c6bb238e"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "b97052e5def434c7"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "44e2543c41dc8c66"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "60d6dd3cd5db42ae"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "20973bb2fadd5dd3"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T122921Z"
+SWEEP = "h4l_MLP_20261128T123116Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -160,7 +160,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2889ee35a54cdf4c02b2a9287ba14a46aa0021a830800a165f1c89885a966b36",
+    parts="e3c9aeab72ecc73db0b615408dffc970e1edd56a3ce9577be6a17cb13b53e987",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

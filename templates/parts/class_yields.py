@@ -35,7 +35,7 @@ def class_yields(events: Arrays, classes: Sequence[str]) -> list[ClassYield]:
 def check_class_yields(found: Sequence[ClassYield], where: str) -> None:
     """Raise `RefusedError` where a class has no events, or no yield."""
     for each in found:
-        if not each.events or not is_yield(np.float64(each.total), np.float64(each.size)):
+        if not each.events or not is_yield(np.array(each.total), np.array(each.size)):
             raise RefusedError(
                 f"{where}: class {each.name} has {each.events} events with weights of sum"
                 f" {each.total:g}"
