@@ -27,9 +27,10 @@ CARD = ModelCard(
     class_labels={},
     event_number="event",
     split=(0.6, 0.2, 0.2),
+    earlier=False,
     samples=(
-        CardSample("signal", "process == 1", "2 * weight", None),
-        CardSample("background", "process == 0", "weight", None),
+        CardSample("signal", "process == 1", "2 * weight", "Root", None),
+        CardSample("background", "process == 0", "weight", "Root", None),
     ),
     crack=None,
     run="named",

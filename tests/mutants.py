@@ -48,6 +48,8 @@ FILES = {
     "agreement": "tests/test_agreement.py",
     "apply": "tests/test_apply.py",
     "applied_files": "tests/test_applied_files.py",
+    "applied_chunks": "tests/test_applied_chunks.py",
+    "given_columns": "tests/parts/test_given_columns.py",
     "apply_refusals": "tests/test_apply_refusals.py",
     "going_on": "tests/runs/test_going_on.py",
     "exact_ends": "tests/runs/test_exact_ends.py",
@@ -508,6 +510,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/applications.py": [
         (
+            "split_warning([each.card for each in self.networks])",
+            "split_warning([])",
+            "applied_files::test_a_split_that_is_not_the_only_one_is_warned_of_where_it_is_told",
+        ),
+        (
             "[:, None], 0.0, found)",
             "[:, None], 1.0, found)",
             "applications::test_in_the_crack_every_member_is_zero",
@@ -559,8 +566,42 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "if False:",
             "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
         ),
+        (
+            "if number not in there]",
+            "if number < 0]",
+            "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
+        ),
+    ],
+    f"{PARTS}/given_columns.py": [
+        (
+            "absent = np.asarray(column.isna(), dtype=np.bool_)",
+            "absent = np.zeros(len(column), dtype=np.bool_)",
+            "given_columns::test_nan_is_a_null_to_pandas_alone",
+        ),
+        (
+            "np.where(absent, column.dtype.type(0), column.data), absent",
+            "np.asarray(column), None",
+            "given_columns::test_whole_numbers_stay_exact_beside_a_null",
+        ),
+    ],
+    f"{PARTS}/named_columns.py": [
+        (
+            "has(events, name) and derivable(events, name, derived)",
+            "has(events, name) and False",
+            "given_columns::test_a_column_is_given_or_derived_and_never_both",
+        ),
     ],
     f"{PARTS}/scored_columns.py": [
+        (
+            "values[:, np.newaxis] if values.ndim == 1 else values",
+            "values.reshape(events.size, -1)",
+            "applied_chunks::test_chunks_in_which_no_event_is_chosen_have_no_score",
+        ),
+        (
+            "if self.is_twice(name)]",
+            "if False]",
+            "apply_refusals::test_a_column_of_the_name_of_a_derived_one_is_refused_as_in_training",
+        ),
         (
             "kept = places == SPLITS.index(self.choices.only)",
             "kept = places >= SPLITS.index(self.choices.only)",
@@ -604,9 +645,19 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "apply_refusals::test_a_folder_of_events_is_not_replaced_by_its_scores",
         ),
         (
-            "return names.pop() if option and len(names) == 1 else None",
+            "return names.pop() if len(names) == 1 else None",
             "return None",
             "applied_files::test_another_tree_is_named_and_that_of_the_training_is_not",
+        ),
+        (
+            "and not choices.new and None not in trained",
+            "and choices.new and None not in trained",
+            "applied_files::test_without_an_event_number_another_tree_has_no_split",
+        ),
+        (
+            "if each.reader == READERS[kind]]",
+            "]",
+            "applied_files::test_the_name_of_a_tree_is_asked_of_no_other_format",
         ),
     ],
     f"{PARTS}/selections.py": [
@@ -1008,11 +1059,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "each.std()",
             "combinations::test_the_spread_is_the_standard_deviation_of_the_tests",
         ),
-        (
-            "if not count or not is_yield(total, size):",
-            "if not count:",
-            "combinations::test_a_class_that_a_fold_lacks_is_refused_by_name",
-        ),
     ],
     f"{PARTS}/fold_scores.py": [
         (
@@ -1040,18 +1086,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{MACHINERY}/fold_runs.py": [
         (
-            'if not said["script"].startswith(script):',
-            "if False:",
-            "fold_runs::test_all_that_is_wrong_is_said_fold_by_fold",
-        ),
-        (
-            'if "+" in said["script"]:',
-            "if False:",
-            "fold_runs::test_code_that_was_edited_by_hand_does_not_fit",
-        ),
-        (
-            "            check_parent_data(each.folder, data)\n",
-            "            check_parent_data(trained[0].folder, data)\n",
+            "            check_own_data(each.folder, data)\n",
+            "            check_own_data(trained[0].folder, data)\n",
             "fold_runs::test_other_data_are_refused_and_each_fold_that_saw_them_is_named",
         ),
         (
@@ -1096,6 +1132,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "cross_validation::test_other_data_than_those_of_the_trainings_are_refused",
         ),
     ],
+    f"{PARTS}/class_yields.py": [
+        (
+            "if not each.events or not is_yield(np.array(each.total), np.array(each.size)):",
+            "if not each.events:",
+            "combinations::test_a_class_that_a_fold_lacks_is_refused_by_name",
+        ),
+    ],
     f"{PARTS}/events.py": [
         (
             "split.weight * share[split.label]",
@@ -1103,8 +1146,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "events::test_parquet_and_csv_are_read_into_the_asked_columns",
         ),
         (
-            "            if not n or not is_yield(y, size):",
-            "            if not n:",
+            "        check_class_yields(found, name)\n",
+            "",
             "refusals::test_data_that_cannot_be_used",
         ),
         (
@@ -1172,6 +1215,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{MACHINERY}/deployed_networks.py": [
+        (
+            "        earlier=had_another_split(run.events),\n",
+            "        earlier=False,\n",
+            "deployed_networks::test_the_card_of_a_network_that_had_another_split_before_says_so",
+        ),
         (
             "return torch.exp(ratio.link(logits))",
             "return torch.exp(-ratio.link(logits))",
@@ -1264,6 +1312,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "- label.to(logits.dtype)) ** 2",
             "- label.to(logits.dtype)).abs()",
             "wiring::test_losses_of_two_classes_are_those_that_their_options_say[mse-table1-<lambda>]",
+        ),
+    ],
+    f"{PARTS}/metric_remarks.py": [
+        (
+            "tested=split in tested",
+            "tested=False",
+            "runs_checkpoint_events::test_unseen_events_have_no_cut_where_the_checkpoint_brings_none",
         ),
     ],
     f"{PARTS}/metrics.py": [
@@ -1682,7 +1737,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_experiment_name",
         ),
         (
-            'script.run_name + (f"+{arguments.again}" if arguments.again else "")',
+            "attempt(script.run_name, arguments.again)",
             "script.run_name",
             "tracking::test_again_makes_another_run",
         ),
@@ -1915,8 +1970,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "found_networks::test_a_run_that_this_script_has_not_finished_is_refused",
         ),
         (
-            'f"{name}+{again}" if again else name',
-            "name",
+            "experiment / attempt(name, again)",
+            "experiment / name",
             "ratios::test_a_label_names_another_attempt",
         ),
     ],
@@ -1927,13 +1982,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "found_networks::test_the_network_is_that_of_the_run_of_the_record",
         ),
         (
+            "if deployment(run).is_dir()]",
+            "if run.is_dir()]",
+            "found_networks::test_of_several_cross_validations_one_must_be_named",
+        ),
+        (
             'if said["script"] != digest:',
             'if "+" in said["script"]:',
             "found_networks::test_a_run_that_this_script_has_not_finished_is_refused",
         ),
         (
-            'folder / f"model_{number}.onnx" for number in range(len(folds))',
-            "each for each in sorted(folds)",
+            "sorted(numbers.items())",
+            "sorted(numbers.items(), key=lambda pair: str(pair[1]))",
             "found_networks::test_networks_of_more_than_nine_folds_are_in_the_order_of_their_numbers",
         ),
     ],
@@ -1960,11 +2020,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{MACHINERY}/reports.py": [
-        (
-            'tested=split == "test"',
-            "tested=False",
-            "runs_checkpoint_events::test_unseen_events_have_no_cut_where_the_checkpoint_brings_none",
-        ),
         (
             "for name, value in flat(tables) if name not in lacks}",
             "for name, value in flat(tables)}",

@@ -1,5 +1,6 @@
 """Files of each format get scores, splits, folds and weights: each event its own."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import pytest
 import uproot
 
 from parts import file_applications
+from parts.applications import applied, read_networks
 from parts.arrays import read_arrays
 from parts.cracks import Crack
 from parts.datasets import Dataset, Sample
+from parts.machinery.exits import RefusedError
+from parts.machinery.found_networks import find_networks
 from parts.model_cards import CardSample
 from parts.parquet_files import Parquet
 from parts.seen_features import Seen
@@ -122,13 +126,18 @@ def test_the_split_is_that_of_the_training(network: Path, source: Path, tmp_path
         assert (out["sample_weight"][here] == arrays.weight).all()
 
 
-def test_without_an_event_number_all_features_decide_on_the_split(tmp_path: Path) -> None:
+def test_without_an_event_number_all_features_decide_on_the_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     network = write_network(tmp_path / "model.onnx", replace(CARD, event_number=None))
     source = write_events(tmp_path / "events.parquet", EVENTS)
     sample = Sample("signal", (), Parquet(), 1)
     dataset = Dataset((sample,), CARD.numerical, CARD.categorical, missing=-999.0)
     splits = read_arrays(dataset, {"signal": [source]}, np.dtype("float32"))
     applied_to(network, source, tmp_path / "out.parquet", friend=True)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: the spec has no event_number: the split is right for the very")
+    assert len(said.splitlines()) == 1
     out = read_events(tmp_path / "out.parquet")
     assert set(out) == {"score", "split"}
     for number, arrays in enumerate(splits):
@@ -219,8 +228,10 @@ def test_new_events_have_the_mean_of_all_folds_and_the_spread(
 
 
 def test_a_network_of_one_fold_tells_what_it_has_seen(source: Path, tmp_path: Path) -> None:
+    """In its own run it lies alone."""
     write_folds(tmp_path, BIASES)
-    applied_to(tmp_path / "model_1.onnx", source, tmp_path / "out.parquet")
+    (tmp_path / "model_1.onnx").rename(tmp_path / "model.onnx")
+    applied_to(tmp_path, source, tmp_path / "out.parquet")
     # It is tested on fold 1, and validated on the one after it.
     expected = np.array([0, 2, 1])[FOLD]
     assert (read_events(tmp_path / "out.parquet")["split"] == expected).all()
@@ -269,7 +280,7 @@ def test_features_are_derived_and_taken_from_lists_as_in_training(tmp_path: Path
         seen=Seen(
             {"pt": (-10, 10), "lep_eta[1]": (-5, 5)}, ("lep_eta[1]",), {"n_jets": (0, 1, 2)}, ()
         ),
-        samples=(CardSample("signal", "pt > 1", "pt", None),),
+        samples=(CardSample("signal", "pt > 1", "pt", "Parquet", None),),
     )
     network = write_network(tmp_path / "model.onnx", card)
     columns: dict[str, Any] = {name: EVENTS[name] for name in ("event", "n_jets")}
@@ -333,6 +344,84 @@ def test_another_tree_is_named_and_that_of_the_training_is_not(tmp_path: Path) -
     option = ("--tree", "jes_up")
     applied_to(network, source, tmp_path / "up.parquet", table=option, accept_ranges=True)
     within(read_events(tmp_path / "up.parquet")["score"], probability(EVENTS["pt"] + 1))
+
+
+def test_the_name_of_a_tree_is_asked_of_no_other_format(tmp_path: Path) -> None:
+    samples = tuple(replace(each, table="nominal") for each in CARD.samples)
+    network = write_network(tmp_path / "model.onnx", replace(CARD, samples=samples))
+    source = write_events(tmp_path / "events.h5", EVENTS)
+    applied_to(network, source, tmp_path / "out.h5")
+    within(read_events(tmp_path / "out.h5")["score"], probability(EVENTS["pt"]))
+
+
+def test_without_an_event_number_another_tree_has_no_split(tmp_path: Path) -> None:
+    samples = tuple(replace(each, table="nominal") for each in CARD.samples)
+    card = replace(CARD, samples=samples, event_number=None)
+    network = write_network(tmp_path / "model.onnx", card)
+    source = write_trees(tmp_path / "events.root")
+    up: Any = {"table": ("--tree", "jes_up"), "accept_ranges": True}
+    with pytest.raises(RefusedError, match=r"^--tree jes_up: .* no event_number.*'nominal'.*--new"):
+        applied_to(network, source, tmp_path / "out.parquet", **up)
+    applied_to(network, source, tmp_path / "out.parquet", **up, new=True)
+    within(read_events(tmp_path / "out.parquet")["score"], probability(EVENTS["pt"] + 1))
+    applied_to(network, source, tmp_path / "same.parquet", table=("--tree", "nominal"))
+    assert "split" in read_events(tmp_path / "same.parquet")
+
+
+@pytest.mark.parametrize("number", ["event", None])
+def test_what_is_said_of_the_split_is_true(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str | None
+) -> None:
+    """Of features alone it is not known for sure; and it is said only where a split counts."""
+    write_folds(tmp_path / "folds", BIASES, replace(CARD, event_number=number))
+    application = read_networks(find_networks(tmp_path, tmp_path / "folds").paths, {})
+    applied(application, EVENTS, new=True)
+    assert capsys.readouterr().err == ""
+    applied(application, EVENTS)
+    said = capsys.readouterr().err
+    assert ("no event_number: the fold is right" in said) == (number is None)
+    source = write_events(tmp_path / "events.parquet", EVENTS)
+    applied_to(tmp_path / "folds", source, tmp_path / "new.parquet", new=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_split_that_is_not_the_only_one_is_warned_of_where_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = write_network(tmp_path / "model.onnx", replace(CARD, earlier=True))
+    source = write_events(tmp_path / "events.parquet", EVENTS)
+    applied_to(network, source, tmp_path / "new.parquet", new=True)
+    assert capsys.readouterr().err == ""
+    applied_to(network, source, tmp_path / "out.parquet")
+    said = capsys.readouterr().err
+    assert said.startswith("warning: named went on from a training with another split")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_derived_event_number_is_written_also_of_new_events(tmp_path: Path) -> None:
+    network = write_network(
+        tmp_path / "model.onnx", replace(CARD, derived={"event": "run * 1000 + n_jets"})
+    )
+    columns = EVENTS | {"run": np.arange(1000)}
+    del columns["event"]
+    source = write_events(tmp_path / "events.parquet", columns)
+    applied_to(network, source, tmp_path / "out.parquet", new=True, friend=True)
+    found = read_events(tmp_path / "out.parquet")
+    assert (found["event"] == columns["run"] * 1000 + columns["n_jets"]).all()
+    # Those without a number need none.
+    del columns["run"]
+    write_events(source, columns)
+    applied_to(network, source, tmp_path / "other.parquet", new=True, friend=True)
+    assert set(read_events(tmp_path / "other.parquet")) == {"score"}
+
+
+def test_other_files_beside_those_of_folds_do_not_count(folds: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(folds, tmp_path / "folds"))
+    for name in ("model_old.onnx", "model_00.onnx", "model_1_copy.onnx"):
+        shutil.copy(folds / "model_0.onnx", place / name)
+    source = write_events(tmp_path / "events.parquet", EVENTS)
+    applied_to(place, source, tmp_path / "out.parquet")
+    assert (read_events(tmp_path / "out.parquet")["fold"] == FOLD).all()
 
 
 def test_a_sample_has_its_own_tree(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from parts.cracks import Crack
 from parts.datasets import Dataset
+from parts.machinery.deployed_places import NETWORK
 from parts.machinery.deployments import needed_files, write_deployment
-from parts.machinery.ratios import NETWORK
 from parts.splits import assign, fold_numbers
 from tests.applied import read_events, within, write_events
 from tests.linear_networks import (

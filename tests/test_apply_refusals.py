@@ -14,6 +14,7 @@ from parts import file_applications, progress_lines
 from parts.applications import applied, read_networks
 from parts.machinery.exits import ASKED, RefusedError, StoppedError
 from parts.networks import read_network
+from parts.splits import Fold
 from tests.applied import ENDINGS, applied_to, read_events, write_events
 from tests.linear_networks import CARD, drawn_events, write_folds, write_network
 
@@ -82,6 +83,34 @@ def test_a_column_of_another_type_is_refused(
 ) -> None:
     source = write_events(tmp_path / "events.csv", EVENTS | {name: values})
     assert message in refused(network, source, tmp_path / "out.csv", sample="signal")
+
+
+def test_a_column_of_the_name_of_a_derived_one_is_refused_as_in_training(tmp_path: Path) -> None:
+    """Also the event number; what nobody asks for may have any name."""
+    derived = {"pt": "pt_mev / 1000", "event": "run * 1000 + eta", "other": "pt_mev"}
+    network = write_network(tmp_path / "model.onnx", replace(CARD, derived=derived))
+    columns = EVENTS | {"pt_mev": EVENTS["pt"], "run": EVENTS["event"], "other": EVENTS["pt"]}
+    source = write_events(tmp_path / "events.parquet", columns)
+    for choices in ({}, {"new": True, "friend": True}):
+        said = refused(network, source, tmp_path / "out.parquet", **choices)
+        for name in ("pt", "event"):
+            assert f"there is a column '{name}' already, which the spec derives" in said
+        assert "'other' already" not in said
+
+
+@pytest.mark.parametrize("choices", [{}, {"new": True}, {"new": True, "friend": True}])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array(["a"] * 500), "the column 'event' does not hold whole numbers"),
+        ([None, *range(499)], "the event number 'event' is null"),
+    ],
+)
+def test_an_event_number_is_a_whole_number(
+    network: Path, tmp_path: Path, values: Any, message: str, choices: Any
+) -> None:
+    source = write_events(tmp_path / "events.parquet", EVENTS | {"event": values})
+    assert message in refused(network, source, tmp_path / "out.parquet", **choices)
 
 
 def test_a_sample_that_there_is_not(network: Path, source: Path, tmp_path: Path) -> None:
@@ -300,10 +329,17 @@ def test_networks_that_are_no_cross_validation_are_refused(source: Path, tmp_pat
     assert "model_0.onnx' is not of fold 0 of 2" in refused(tmp_path / "swapped", source, out)
     write_folds(tmp_path / "fewer", (0, 1, 2))
     (tmp_path / "fewer" / "model_2.onnx").unlink()
-    assert "is not of fold 0 of 2" in refused(tmp_path / "fewer", source, out)
+    assert "3 folds in" in refused(tmp_path / "fewer", source, out)
+    (tmp_path / "fewer" / "model_1.onnx").unlink()
+    said = refused(tmp_path / "fewer", source, out)
+    assert said.endswith("there is no 'model_1.onnx', 'model_2.onnx'; each event needs its own")
+    assert "3 folds" in refused(tmp_path / "fewer" / "model_0.onnx", source, out)
     write_folds(tmp_path / "gap", (0, 1, 2))
     (tmp_path / "gap" / "model_0.onnx").unlink()
-    assert "cannot read" in refused(tmp_path / "gap", source, out)
+    assert "there is no 'model_0.onnx'; each" in refused(tmp_path / "gap", source, out)
+    write_folds(tmp_path / "more", (0, 1, 2))
+    write_network(tmp_path / "more" / "model_3.onnx", replace(CARD, split=Fold(3, 4)))
+    assert "is not of fold 0 of 4" in refused(tmp_path / "more", source, out)
     write_folds(tmp_path / "mixed", (0, 1))
     write_folds(tmp_path / "others", (0, 1), replace(CARD, missing=None))
     (tmp_path / "others" / "model_1.onnx").replace(tmp_path / "mixed" / "model_1.onnx")

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T114008Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T123116Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f5788b8b3d72104f557e8cba59f9cd880c0f78674ba7f3edd8bc92ca15333dfe",
+    parts="5abebf0f05724ca446e23202e3688aed8ccbed2f2cdfc93c351e22448cf594e5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T114008Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T123116Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T114008Z-numerator", "39bf85330af9e386"),
-    "denominator": ("fakes_jets_MLP_20261128T114008Z-denominator", "7e2729d83ddaf651"),
+    "numerator": ("fakes_jets_MLP_20261128T123116Z-numerator", "a18b13f3467c5769"),
+    "denominator": ("fakes_jets_MLP_20261128T123116Z-denominator", "587793007e301bfc"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3610a14145b9ec786843d68e0ef854173f7fe062a30558f9bc72ad17c9102e79",
+    parts="864502b6c84dda3d5721b6e57df52135809777215dae2621659077b21278373f",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T114010Z-ratio", "be0908093e92a0ae")
+RATIO = ("fakes_pt_MLP_20261128T123116Z-ratio", "f1ac386e727f8ccc")
 
 # Dataset.
 EVENT_NUMBER = "event"

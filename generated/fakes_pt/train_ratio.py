@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T114010Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T123116Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T114010Z-numerator", "8051557c6a52ee23"),
-    "denominator": ("fakes_pt_MLP_20261128T114010Z-denominator", "975644c2941d35f7"),
+    "numerator": ("fakes_pt_MLP_20261128T123116Z-numerator", "55a95e92f86f8c9b"),
+    "denominator": ("fakes_pt_MLP_20261128T123116Z-denominator", "a2cbe84922ff3651"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6ce7ae1cf2a34b5a0e6e9bd5c0aef84b9c4b355259c1c1ca70d8767ce1b55f5b",
+    parts="46e4c49e211c2a98ae85ee15f582862080928a56b693c861f7b4ef1180cc0cd3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -12,13 +12,13 @@ import numpy as np
 
 from parts.arrays import Arrays
 from parts.bootstrap import replicate, spread
-from parts.machinery.exits import RefusedError
+from parts.class_yields import check_class_yields, class_yields
+from parts.metric_remarks import NO_CUT, remarks
 from parts.metrics import (
     Bools,
     Floats,
     Outputs,
     binary_metrics,
-    is_yield,
     multiclass_metrics,
     significance_above,
 )
@@ -47,6 +47,21 @@ class Combined:
         """Return metrics by column and name."""
         means, spreads = mean_and_spread(self.tests)
         return {"all events": self.metrics, "mean of folds": means, "spread": spreads}
+
+    def remarks(self) -> list[str]:
+        """Return what is odd about the metrics, a line each, and of which fold."""
+        tests = {f"fold {number}": test for number, test in enumerate(self.tests)}
+        # All events have a cut, if each fold has its own.
+        described = {"all events": {**self.metrics, SIGNIFICANCE_CUT: 0.0}, **tests}
+        without = [n for n, t in enumerate(self.tests) if math.isnan(t.get(SIGNIFICANCE_CUT, 0.0))]
+        if not without:
+            return remarks(described, tested=list(described))
+        numbers = ", ".join(map(str, without))
+        others = {
+            split: {name: values[name] for name in values if not name.startswith("significance")}
+            for split, values in described.items()
+        }
+        return [f"no significance: {NO_CUT} of the validation of fold {numbers}", *remarks(others)]
 
     def cut_of_events(self) -> Floats:
         """Return the cut of each event's fold, which its validation has chosen (event,)."""
@@ -118,13 +133,4 @@ def mean_and_spread(
 def check_fold_classes(folds: Sequence[Arrays], classes: Sequence[str]) -> None:
     """Raise `RefusedError` where a class has no events in a fold, or no yield."""
     for number, events in enumerate(folds):
-        counts = np.bincount(events.label, minlength=len(classes))
-        yields, sizes = (
-            np.bincount(events.label, weight, len(classes))
-            for weight in (events.weight, np.abs(events.weight))
-        )
-        for name, count, total, size in zip(classes, counts, yields, sizes, strict=True):
-            if not count or not is_yield(total, size):
-                raise RefusedError(
-                    f"fold {number}: class {name} has {count} events with weights of sum {total:g}"
-                )
+        check_class_yields(class_yields(events, classes), f"fold {number}")

@@ -134,7 +134,8 @@ def test_one_file_without_classes_is_said_to_lack_selections() -> None:
     text, dataset = made("--data", written("a.csv", events()))
     assert text.startswith("# TO DO before it trains: ")
     assert "Columns that may tell: process." in text
-    assert '# selection = "process == 1"' in text
+    # Which of the numbers is the signal, the file does not say.
+    assert text.count('# selection = "process == ..."  # process is 0 or 1\n') == 2
     assert [s["class"] for s in dataset["samples"]] == ["signal", "background"]
     assert "process" not in dataset["categorical"]
 
@@ -145,7 +146,26 @@ def test_a_column_of_texts_may_tell_the_class_too() -> None:
     del columns["process"]
     text, _ = made("--data", written("a.parquet", columns))
     assert "Columns that may tell: truth.Type." in text
-    assert "# selection = \"`truth.Type` == 'ZZ'\"" in text
+    line = "# selection = \"`truth.Type` == ...\"  # truth.Type is 'Higgs' or 'ZZ'\n"
+    assert text.count(line) == 2
+
+
+def test_values_that_are_many_stand_above_the_selection() -> None:
+    columns = events()
+    columns["process"] = np.resize(np.arange(20) * 1_000_000 + 0.5, N)
+    text, _ = made("--data", written("a.parquet", columns))
+    lines = text.splitlines()
+    at = lines.index('# selection = "process == ..."')
+    assert lines[at - 3].startswith("# process is 0.5, 1000000.5, ")
+    assert lines[at - 1].endswith(" or 19000000.5")
+
+
+def test_without_a_column_that_tells_no_values_are_suggested() -> None:
+    columns = events()
+    del columns["process"]
+    text, _ = made("--data", written("a.csv", columns))
+    assert text.count('# selection = "..."\n') == 2
+    assert "process" not in text
 
 
 def test_texts_become_classes_of_valid_names() -> None:
@@ -236,8 +256,10 @@ def test_a_tree_or_table_is_named_where_a_file_has_several(name: str) -> None:
     else:
         with h5py.File(path, "w") as file:
             file["one"], file["two"] = rows, rows
-    assert "one" in refused("--data", path)
     option = "tree" if name == "a.root" else "table"
+    fault, hint, *_ = refused("--data", path).splitlines()
+    assert "'one', 'two'" in fault
+    assert hint == f"   = --{option} NAME"
     _, dataset = made("--data", path, f"--{option}", "two")
     assert [sample[option] for sample in dataset["samples"]] == ["two", "two"]
 
@@ -247,7 +269,6 @@ def test_what_cannot_be_read_is_refused_in_words() -> None:
     Path("data/a.txt").write_text("")
     assert "a.root" in refused("--data", "data/a.root")
     assert "no kind of file that can be read" in refused("--data", "data/a.txt")
-    assert "missing.csv" in refused("--data", "data/missing.csv")
     path = written("a.csv", events())
     message = refused("--data", path, "--class-column", "proces")
     assert "has no column 'proces'" in message
@@ -255,6 +276,19 @@ def test_what_cannot_be_read_is_refused_in_words() -> None:
     assert "no few whole numbers" in refused("--data", path, "--class-column", "mass")
     assert "same 'scale'" in refused("--data", written("b.csv", {**events(), "scale": 1}),
                                      "--class-column", "scale")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "folder/", "a.txt"])
+def test_a_file_that_is_not_there_is_called_so_in_one_line(name: str) -> None:
+    first, *_ = refused("--data", f"data/{name}").splitlines()
+    assert first == f"error: there is no file 'data/{name.rstrip('/')}'"
+
+
+def test_a_file_of_another_kind_is_called_so_in_one_line() -> None:
+    Path("data/a.root").write_bytes(b"x" * 1000)
+    first, *_ = refused("--data", "data/a.root").splitlines()
+    reason = "as a ROOT file: it does not begin with 'root'"
+    assert first == f"error: cannot read 'data/a.root': {reason}"
 
 
 def test_options_of_data_without_data_are_wrong_usage() -> None:

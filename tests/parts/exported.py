@@ -29,6 +29,7 @@ def card_for(
         "class_labels": dataset.class_labels,
         "event_number": dataset.event_number,
         "split": dataset.split,
+        "earlier": False,
         "samples": (),
         "crack": None,
         "run": "named-ratio",

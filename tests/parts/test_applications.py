@@ -71,6 +71,13 @@ def test_whether_a_lepton_is_in_the_crack_is_never_guessed(cracked: Path) -> Non
         applied_factors(cracked, {"pt": PT, "eta": [0.0, 0.0, np.nan, 0.0]})
 
 
+def test_an_eta_that_does_not_exist_tells_no_crack(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.onnx", Crack("eta", 1.37, 1.52), missing=4.0)
+    for eta in ([0.0, 0.0, 4.0, 0.0], [0.0, 0.0, None, 0.0]):
+        with pytest.raises(RefusedError, match="eta is missing, which tells the crack, in 1 of 4"):
+            applied_factors(path, {"pt": PT, "eta": eta})
+
+
 @pytest.mark.parametrize("key", ["numerical", "missing", "crack", "seen"])
 @pytest.mark.parametrize("value", [None, '"junk'])
 def test_a_network_that_does_not_say_what_it_takes_is_refused(

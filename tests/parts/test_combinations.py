@@ -116,6 +116,28 @@ def test_a_fold_without_a_cut_leaves_no_significance_and_all_else() -> None:
     assert found.uncertainties["auc"] == others.uncertainties["auc"]
 
 
+def test_the_fold_that_has_no_cut_is_named_once_and_nothing_is_odd_of_others() -> None:
+    folds = [some_fold(seed) for seed in range(3)]
+    assert combined(folds, [0.5] * 3).remarks() == []
+    (line,) = combined(folds, [0.5, math.nan, 0.5]).remarks()
+    assert line.startswith("no significance: fewer than 10")
+    assert line.endswith("of the validation of fold 1")
+
+
+def test_a_metric_without_a_value_is_told_of_with_its_fold() -> None:
+    random = np.random.default_rng(1)
+    folds = [fold(random.random(60), np.array([0, 1] * 30)) for _ in range(2)]
+    assert combined(folds, [0.5, 1.5]).remarks() == [
+        "significance of fold 1 is nan: the background's weights do not add up to a yield above"
+        " the cut"
+    ]
+    assert (
+        combined(folds, [1.5, 1.5])
+        .remarks()[0]
+        .startswith("significance of all events is nan: the background's weights do not add up")
+    )
+
+
 def test_of_several_classes_all_events_are_judged_as_one_test() -> None:
     random = np.random.default_rng(3)
     folds = []

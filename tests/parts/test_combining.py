@@ -174,4 +174,8 @@ def test_what_has_no_value_is_null_and_its_reason_is_printed(
     said = json.loads(place.numbers())
     assert said["metrics"]["all events"]["significance"] is None
     printed = capsys.readouterr().out
-    assert "significance of all events is nan: fewer than 10 effective background" in printed
+    odd = [line for line in printed.splitlines() if "no significance" in line or "nan:" in line]
+    assert odd == [
+        "no significance: fewer than 10 effective background events are left at any cut of the"
+        " validation of fold 0, 1, 2"
+    ]

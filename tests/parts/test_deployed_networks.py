@@ -1,6 +1,7 @@
 """A run hands on its network with a card that says all that there is to know of it, or none."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from parts.hdf5_files import Hdf5
 from parts.losses import bce
 from parts.machinery.deployed_networks import deploy, deploy_factor
 from parts.machinery.launches import Run
+from parts.machinery.trained_events import described_events
 from parts.model_cards import CardSample, ModelCard, card_of
 from parts.models import binary_probability
 from parts.root_files import Root
@@ -99,17 +101,28 @@ def test_the_file_says_all_that_there_is_to_know(run: Run) -> None:
         class_labels={"S": "H to ZZ"},
         event_number="event",
         split=Fold(2, 5),
+        earlier=False,
         samples=(
-            CardSample("ggH", "pt > 1", "w * 2", "nominal"),
-            CardSample("qqZZ", None, None, None),
-            CardSample("Zjets", None, None, "events"),
-            CardSample("data", None, None, None),
+            CardSample("ggH", "pt > 1", "w * 2", "Root", "nominal"),
+            CardSample("qqZZ", None, None, "Root", None),
+            CardSample("Zjets", None, None, "Hdf5", "events"),
+            CardSample("data", None, None, "Csv", None),
         ),
         crack=None,
         run="first",
         script=run.code.identity,
         precision="32-true",
     )
+
+
+def test_the_card_of_a_network_that_had_another_split_before_says_so(run: Run) -> None:
+    own = described_events(DATASET, {sample.name: () for sample in DATASET.samples})
+    begun = replace(run, events=[own | {"split": [0.6, 0.2, 0.2]}, own])
+    folder = deploy(begun, classifier(Sum()), "32-true", events(), events(9))
+    assert folder
+    assert card_in(folder / "model.onnx").earlier
+    deploy(replace(run, events=[own, own]), classifier(Sum()), "32-true", events(), events(9))
+    assert not card_in(folder / "model.onnx").earlier
 
 
 def test_without_a_script_that_applies_it_the_network_lies_alone(

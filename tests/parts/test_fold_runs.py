@@ -51,7 +51,7 @@ def test_all_that_is_wrong_is_said_fold_by_fold(experiment: Path) -> None:
     done.write_text(json.dumps(json.loads(done.read_text()) | {"script": "b" * 64}))
     (experiment / "named-2" / "deploy" / "model.onnx").unlink()
     lines = refused(experiment)
-    assert lines[0].startswith(f"fold 0: {experiment / 'named-0'} has not finished")
+    assert lines[0].startswith(f"fold 0: the training has not finished: {experiment / 'named-0'};")
     assert lines[1].startswith(f"fold 1: {experiment / 'named-1'} does not fit: it was trained by")
     assert "(bbbbbbbbbbbb, needed is aaaaaaaaaaaa)" in lines[1]
     path = experiment / "named-2" / "deploy" / "model.onnx"
@@ -63,7 +63,9 @@ def test_all_that_is_wrong_is_said_fold_by_fold(experiment: Path) -> None:
 
 def test_an_attempt_that_was_never_made_is_refused(experiment: Path) -> None:
     lines = refused(experiment, "3")
-    assert [f"named-{n}+3 has not finished" in line for n, line in enumerate(lines)] == [True] * 3
+    assert [f"not finished: {experiment}/named-{n}+3;" in line for n, line in enumerate(lines)] == [
+        True
+    ] * 3
 
 
 def test_code_that_was_edited_by_hand_does_not_fit(experiment: Path) -> None:
@@ -88,7 +90,10 @@ def test_a_test_whose_metrics_are_lost_is_refused(experiment: Path, content: str
     path.unlink()
     if content is not None:
         path.write_text(content)
-    assert refused(experiment)[0].startswith(f"fold 0: {path} is missing or damaged")
+    (line,) = refused(experiment)
+    assert line.startswith(f"fold 0: {path} is missing or damaged")
+    # A sweep's script is not started without a point.
+    assert line.endswith("train_signal.py --all --again LABEL trains anew")
 
 
 def test_what_has_no_value_is_nan(experiment: Path) -> None:
@@ -108,3 +113,15 @@ def test_other_data_are_refused_and_each_fold_that_saw_them_is_named(experiment:
     path.write_text(json.dumps(said))
     with pytest.raises(RefusedError, match=r"(?s):\n  fold 1: .*named-1 was trained on other data"):
         check_data_of_folds(found, DATA)
+
+
+@pytest.mark.parametrize("before", [None, {"samples": [{"files": ["d" * 64]}]}])
+def test_folds_may_begin_with_a_checkpoint_of_other_data(
+    experiment: Path, before: dict[str, object] | None
+) -> None:
+    found = trained_folds(experiment, RUNS)
+    for each in found:
+        path = each.folder / "run.json"
+        events = [before, {"samples": [{"files": list(DATA.values())}]}]
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"events": events}))
+    check_data_of_folds(found, DATA)

@@ -155,8 +155,12 @@ def test_folds_are_those_that_were_combined(folder: Path, tmp_path: Path) -> Non
     experiment = tmp_path / "logs" / "tests"
     with pytest.raises(RefusedError, match=r"not combined yet: .*named-combined; combine.py comes"):
         find_networks(folder)
+    # For the log of a batch job.
+    (experiment / "named-combined" / "slurm").mkdir(parents=True)
+    with pytest.raises(RefusedError, match=r"not combined yet: .*named-combined; combine.py comes"):
+        find_networks(folder)
     deploy = experiment / "named-combined" / "deploy"
-    deploy.mkdir(parents=True)
+    deploy.mkdir()
     for name in ("model_0.onnx", "model_1.onnx"):
         (deploy / name).touch()
     found = find_networks(folder)
@@ -166,9 +170,14 @@ def test_folds_are_those_that_were_combined(folder: Path, tmp_path: Path) -> Non
 
 def test_of_several_cross_validations_one_must_be_named(folder: Path, tmp_path: Path) -> None:
     (folder / "resolved.toml").write_text(RECORDS["folds"])
+    experiment = tmp_path / "logs" / "tests"
+    # For the log of a batch job.
+    (experiment / "named-3ef-combined").mkdir(parents=True)
     for name in ("named-1ab-combined", "named-2cd-combined"):
-        (tmp_path / "logs" / "tests" / name / "deploy").mkdir(parents=True)
-    with pytest.raises(RefusedError, match=r"--network PLACE: .*named-1ab-combined', .*named-2cd"):
+        (experiment / name / "deploy").mkdir(parents=True)
+    with pytest.raises(
+        RefusedError, match=r"--network PLACE: .*named-1ab-combined', .*named-2cd-combined'$"
+    ):
         find_networks(folder)
 
 

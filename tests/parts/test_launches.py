@@ -535,6 +535,8 @@ def test_all_points_of_a_sweep_are_trained_one_after_another(
     printed = capfd.readouterr().out.splitlines()
     started = [line for line in printed if line.startswith("started")]
     assert started == [f"started with --point {name} --again x" for name in ("p1", "p2", "p3")]
+    heads = [printed[printed.index(line) - 1] for line in started]
+    assert heads == [f"point {n} of 3, p{n + 1}: of p{n + 1}" for n in range(3)]
     assert [line.split() for line in printed[-3:]] == [
         ["exit", "status", "0", "p1", "of", "p1"],
         ["exit", "status", "7", "p2", "of", "p2"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parts.cracks import Crack
-from parts.model_cards import CardSample, ModelCard, card_of, written_card
+from parts.model_cards import CardSample, ModelCard, card_of, split_warning, written_card
 from parts.seen_features import Seen
 from parts.splits import Fold
 
@@ -24,7 +24,8 @@ CARD = ModelCard(
     class_labels={},
     event_number="event",
     split=(0.6, 0.2, 0.2),
-    samples=(CardSample("ggH", "process == 1", "weight", None),),
+    earlier=False,
+    samples=(CardSample("ggH", "process == 1", "weight", "Parquet", None),),
     crack=None,
     run="h4l_MLP",
     script="abc",
@@ -36,7 +37,7 @@ CARD = ModelCard(
     "changes",
     [
         {},
-        {"split": Fold(1, 5)},
+        {"split": Fold(1, 5), "earlier": True},
         {"gives": "fake_factor", "crack": Crack("eta", 1.37, 1.52), "classes": ()},
         {"missing": None, "event_number": None, "samples": ()},
     ],
@@ -44,6 +45,13 @@ CARD = ModelCard(
 def test_a_card_survives_json(changes: dict[str, Any]) -> None:
     card = replace(CARD, **changes)
     assert card_of(written_card(card)) == card
+
+
+def test_only_a_network_that_had_another_split_before_is_warned_of() -> None:
+    assert split_warning([CARD, CARD]) is None
+    said = split_warning([CARD, replace(CARD, run="a", earlier=True)])
+    assert said is not None
+    assert said.startswith("a went on from a training with another split")
 
 
 def test_nan_may_stand_for_what_is_missing() -> None:

@@ -117,3 +117,9 @@ def test_a_parent_that_began_on_other_data_has_seen_them(parent: RunFolder) -> N
     parent.identity.write_text(json.dumps(BEGAN | {"events": events}))
     with pytest.raises(RefusedError, match="was trained on other data"):
         check_parent_data(parent.path, data)
+
+
+def test_what_a_checkpoint_did_not_say_is_no_other_data(parent: RunFolder) -> None:
+    events = [None, {"samples": [{"files": ["1", "2"]}]}]
+    parent.identity.write_text(json.dumps(BEGAN | {"events": events}))
+    check_parent_data(parent.path, {"/d/x": "1", "/d/y": "2"})

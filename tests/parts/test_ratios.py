@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from parts.machinery.deployed_places import network_of
 from parts.machinery.exits import RefusedError
-from parts.machinery.ratios import finished_ratio, network_of
+from parts.machinery.ratios import finished_ratio
 
 RATIO = ("named-ratio", "a" * 64)
 

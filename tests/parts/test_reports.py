@@ -13,6 +13,7 @@ from torch import nn
 
 from parts.losses import bce
 from parts.machinery.reports import constants, measurement, report, settings, write_json
+from parts.metric_remarks import remarks
 from parts.models import MLP
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -21,7 +22,9 @@ TEMPLATES = Path(__file__).parents[2] / "templates"
 def test_metrics_of_the_splits_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     metrics = {"validation": {"auc": 0.91234, "f1": math.nan}, "test": {"auc": 0.9, "loss": 2}}
     errors = {"validation": {"auc": 0.00213, "f1": math.nan}, "test": {"auc": 0.021}}
-    report(metrics, errors, {"run": Path("/run"), "tracker": None, "plots": "/plots"})
+    report(
+        metrics, errors, remarks(metrics), {"run": Path("/run"), "tracker": None, "plots": "/plots"}
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["validation", "test"]
     assert [line.split("  ") for line in map(squeezed, lines[2:5])] == [

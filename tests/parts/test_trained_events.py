@@ -11,7 +11,7 @@ import torch
 from parts.csv_files import Csv
 from parts.datasets import Dataset, Sample
 from parts.machinery.exits import RefusedError
-from parts.machinery.trained_events import described_events, events_of
+from parts.machinery.trained_events import described_events, events_of, had_another_split
 from parts.root_files import Root
 
 SAMPLES = (
@@ -182,6 +182,16 @@ def test_a_checkpoint_that_does_not_know_is_pointed_out(
     assert found == [None, OWN]
     assert "warning: " in (said := capsys.readouterr().out)
     assert "does not say which events it was trained on" in said
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_training_before_may_have_had_another_split(name: str) -> None:
+    """Other events of the same split are none, whatever selects them."""
+    other = described(name)
+    found = had_another_split([OWN, other, other])
+    assert found == (name in ("split", "number", "none"))
+    assert not had_another_split([OWN])
+    assert had_another_split([None, OWN])
 
 
 def test_of_several_trainings_the_last_one_has_to_fit(checkpoint: Path) -> None:

@@ -161,7 +161,7 @@ def test_each_fold_that_is_missing_is_named(
 ) -> None:
     said = refused(workshop, script, "--again", "2")
     for run in folds(workshop, script):
-        assert f"{run.path}+2 has not finished; train_signal.py comes first" in said
+        assert f"not finished: {run.path}+2; train_signal.py comes first" in said
 
 
 def test_the_runs_of_another_script_are_refused(
@@ -210,7 +210,7 @@ def test_the_points_of_a_sweep_are_combined_that_are_whole_and_compared(
     ended = workshop.run(script)
     assert ended.status == 1
     for run in runs[K + 1 :]:
-        assert f"{run.path} has not finished" in ended.error
+        assert f"has not finished: {run.path}" in ended.error
     assert f"{runs[K].path} has not" not in ended.error
     (whole,) = (path for path in runs[0].path.parent.glob("seeded-*-combined"))
     said = json.loads((whole / "metrics.json").read_text())

@@ -215,19 +215,25 @@ def _samples(looks: Sequence[Look], wish: Wish, found: Roles) -> list[list[str]]
             for label in ["signal" if i == 0 else "background"]
         ]
     return [
-        _sample(looks[0], label, [f'class = "{label}"', f"# selection = {_text(text)}"], wish)
-        for label, text in zip(("signal", "background"), _selections(looks[0], found), strict=True)
+        _sample(looks[0], label, [f'class = "{label}"', *_selection(looks[0], found)], wish)
+        for label in ("signal", "background")
     ]
 
 
-def _selections(look: Look, found: Roles) -> tuple[str, str]:
-    """Return what selections could be like, by the likeliest column."""
+def _selection(look: Look, found: Roles) -> list[str]:
+    """Return what a selection could be like, by the likeliest column, with the values of that.
+
+    Which of them is meant, nobody can tell who sees numbers.
+    """
     for name in found.labels:
         reference, values = _reference(name), look.columns[name].values
         if reference and len(values) > 1:
-            last, first = (v if isinstance(v, str) else int(v) for v in (values[-1], values[0]))
-            return f"{reference} == {last!a}", f"{reference} == {first!a}"
-    return "process == 1", "process == 0"
+            *first, last = (v if isinstance(v, str) or v != int(v) else int(v) for v in values)
+            note = f"{name} is {', '.join(map(ascii, first))} or {last!a}"
+            line = f"# selection = {_text(f'{reference} == ...')}"
+            short = len(line) + len(note) + 4 <= WIDTH and _ascii(note) == note
+            return [f"{line}  # {note}"] if short else [*_comment(note), line]
+    return ['# selection = "..."']
 
 
 def _sample(look: Look, name: str, lines: Sequence[str], wish: Wish) -> list[str]:

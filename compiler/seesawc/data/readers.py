@@ -28,8 +28,12 @@ def reader(name: str, table: str | None = None) -> Reader:
 def readers_of(paths: Sequence[Path], named: Mapping[str, str]) -> list[Reader]:
     """Return the readers of files; `named` has the tree, or the table, of those that have some.
 
-    Raises `CompileError` for a file that none can read, and for a name that no file needs.
+    Raises `CompileError` for a file that is not there or that none can read, and for a name that
+    no file needs.
     """
+    for path in paths:
+        if not path.exists():
+            raise CompileError(Diagnostic(f"there is no file {str(path)!a}"))
     kinds = [kind_of(path) for path in paths]
     for option in named:
         if option not in map(TABLES.get, kinds):

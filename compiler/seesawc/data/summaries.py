@@ -9,8 +9,10 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from parts.machinery.exits import RefusedError, obey
-from parts.readers import Column, ColumnType, Reader, Schema, Table
+from parts.readers import Column, ColumnType, Reader, Schema, SeveralTablesError, Table
+from seesawc.data.readers import kind_of
 from seesawc.diagnostics import CompileError, Diagnostic
+from seesawc.tables.dataset import TABLES
 
 MOST_EVENTS = 200_000
 # Values held at a time: files may have thousands of columns.
@@ -58,6 +60,9 @@ def look(path: Path, reader: Reader) -> Look:
     try:
         with reader.open(path) as table:
             return _look(path, table)
+    except SeveralTablesError as error:
+        option = f"--{TABLES[kind_of(path)]} NAME"
+        raise CompileError(Diagnostic(str(error), hint=option)) from None
     except RefusedError as error:
         raise CompileError(Diagnostic(str(error))) from None
 

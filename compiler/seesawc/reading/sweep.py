@@ -15,6 +15,7 @@ from seesawc.diagnostics import CompileError, Diagnostic, did_you_mean
 from seesawc.reading import choices
 from seesawc.reading.choices import Choice
 from seesawc.reading.source import Key, Source
+from seesawc.tables.model import ONE_FOLD_OR_UNSEEN, SEEN_BY_FOLDS
 from seesawc.tables.spec import Spec, keys
 from seesawc.tables.sweep import SweepTable
 
@@ -193,9 +194,7 @@ def _unfit(source: Source, spec: Spec, choice: Choice) -> Iterator[Diagnostic]:
         hint = "folds, and each fold is a point; or fold in [dataset_config]"
         yield source.fault(place, f"{name} cannot be swept", hint, "key")
     elif key in CHECKPOINT and spec.dataset_config.every_fold and not _is_unseen(spec, key):
-        message = "the checkpoint was trained on events that other folds test"
-        hint = 'fold; or, in [model_config], checkpoint_events = "unseen"'
-        yield source.fault(place, message, hint, "key")
+        yield source.fault(place, SEEN_BY_FOLDS, ONE_FOLD_OR_UNSEEN, "key")
     elif key == SEED and table is not None and table.seeds is not None:
         message = "seeds gives the seeds of all points"
         yield source.fault(place, message, "seeds, or experiment_config.seed", "key")

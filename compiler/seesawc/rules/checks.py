@@ -19,7 +19,12 @@ from seesawc.tables.dataset import (
     SplitTable,
     reader_of,
 )
-from seesawc.tables.model import tests_everything, tests_only
+from seesawc.tables.model import (
+    ONE_FOLD_OR_UNSEEN,
+    SEEN_BY_FOLDS,
+    tests_everything,
+    tests_only,
+)
 from seesawc.tables.resolution import Experiment
 from seesawc.tables.spec import Spec
 from seesawc.tables.values import PLACE
@@ -302,11 +307,7 @@ def _folds(spec: Spec, experiment: Experiment) -> Faults:
     if tests_everything(model):
         yield Fault((DATASET, "folds"), ALL_TESTED, "leave it out", "key")
     elif model.load_checkpoint and table.fold is None and model.checkpoint_events != "unseen":
-        yield Fault(
-            (MODEL, "load_checkpoint"),
-            "the checkpoint was trained on events that other folds test",
-            'fold, the one that it was trained for; or checkpoint_events = "unseen"',
-        )
+        yield Fault((MODEL, "load_checkpoint"), SEEN_BY_FOLDS, ONE_FOLD_OR_UNSEEN)
     if table.fold is None and not experiment.training_config.export_onnx:
         message, hint = "combine.py needs the network of each fold", "export_onnx = true; or fold"
         yield Fault((TRAINING, "export_onnx"), message, hint)

@@ -6,6 +6,11 @@ from attrs import frozen
 
 from seesawc.tables.values import Count, DataPath, Name, between, option, unchanged
 
+# Why a checkpoint does not go with all folds, and what would.
+SEEN_BY_FOLDS = "the checkpoint was trained on events that other folds test"
+ONE_FOLD_OR_UNSEEN = (
+    'fold, the one that it was trained for; or checkpoint_events = "unseen" in [model_config]'
+)
 NAMES = {
     "signal": "sigBkgClassifier",
     "numerator": "numModel",

@@ -1,7 +1,7 @@
 """Why a metric has no value, or one without a meaning: name and metrics of a split -> words."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from parts.metrics import LEAST_BACKGROUND
 
@@ -22,6 +22,18 @@ REASONS = {
 # What is a share of something, as long as no weights are negative.
 SHARES = ("auc", "average_precision", "accuracy", "f1")
 BEYOND = "not from 0 to 1, where negative weights prevail: it means nothing"
+
+
+def remarks(
+    metrics: Mapping[str, Mapping[str, float]], tested: Collection[str] = ("test",)
+) -> list[str]:
+    """Return a line for each of the metrics (split, name) that has no value, or no meaning."""
+    return [
+        f"{name} of {split} is {values[name]:.4g}: {why}"
+        for split, values in metrics.items()
+        for name in values
+        if (why := remark(name, values, tested=split in tested))
+    ]
 
 
 def remark(name: str, metrics: Mapping[str, float], tested: bool = False) -> str | None:

@@ -1,11 +1,14 @@
 """Events of any kind that has columns by name (a DataFrame, a dict of arrays) -> a chunk."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from parts.columns import ELEMENT, Chunk, underived
+from parts.given_columns import given_column
+from parts.grammar import parse, with_origins
 from parts.machinery.exits import RefusedError
 from parts.readers import Column, ColumnType, Lists, kind_of, lists_of, quoted, unknown
 
@@ -16,8 +19,17 @@ def chunk_by_name(
     derived: Mapping[str, str],
     missing: float | None,
 ) -> Chunk:
-    """Return the events with the columns that names need; raises `RefusedError`."""
-    # What the events have need not be derived.
+    """Return the events with the columns that names need; raises `RefusedError`.
+
+    What the events have is derived only if they have what it is derived from; then it is refused,
+    as in files: whether both are the same, nobody knows. Nulls are those of `given_columns`.
+    """
+    for name in with_origins(names, derived):
+        if name in derived and has(events, name) and derivable(events, name, derived):
+            raise RefusedError(
+                f"the events have a column {quoted(name)}, and what the spec derives it from as"
+                " well; leave one of them out"
+            )
     derived = {name: text for name, text in derived.items() if not has(events, name)}
     columns = dict(column_of(events, name) for name in underived(names, derived))
     types = {name: type_of(column) for name, column in columns.items()}
@@ -26,6 +38,16 @@ def chunk_by_name(
         lengths = ", ".join(f"{name}: {len(column)}" for name, column in columns.items())
         raise RefusedError(f"the events have columns of several lengths: {lengths}")
     return Chunk(columns, types, size, derived, missing)
+
+
+def derivable(events: Mapping[str, Any], name: str, derived: Mapping[str, str]) -> bool:
+    """Whether events have all that a derived column is computed from."""
+    for source in parse(derived[name]).references:
+        element = ELEMENT.fullmatch(source)
+        there = has(events, source) or bool(element and has(events, element[1]))
+        if not there and not (source in derived and derivable(events, source, derived)):
+            return False
+    return True
 
 
 def has(events: Mapping[str, Any], name: str) -> bool:
@@ -48,16 +70,24 @@ def column_of(events: Mapping[str, Any], name: str) -> tuple[str, Column | Lists
             lists = events[home]
             # Items of Arrow's own kind are no numbers.
             lists = lists.to_pylist() if hasattr(lists, "to_pylist") else lists
-            items = [np.asarray(() if each is None else each) for each in lists]
-            return home, lists_of(items)
-        column = np.asarray(events[name])
-        if column.ndim != 1 or column.dtype.kind not in "biuf":
-            raise ValueError("not one number each")
+            items = [given_column(np.zeros(0) if each is None else each) for each in lists]
+            return home, lists_with_nulls(items)
+        return name, given_column(events[name])
     except (LookupError, TypeError, ValueError) as error:
         raise RefusedError(
             f"the events have no column {quoted(name)} of one number each"
         ) from error
-    return name, Column(column)
+
+
+def lists_with_nulls(items: Sequence[Column]) -> Lists:
+    """Return lists that stand each on its own, one an event, as a column."""
+    lists = lists_of([each.values for each in items])
+    if all(each.absent is None for each in items):
+        return lists
+    absent = [
+        np.zeros(len(each), np.bool_) if each.absent is None else each.absent for each in items
+    ]
+    return replace(lists, absent=np.concatenate(absent))
 
 
 def names_in(events: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,8 @@ from parts.scored_files import Format, format_of
 
 # The option that names one of several tables, by format.
 NAMED_TABLES: dict[Format, str] = {"root": "--tree", "hdf5": "--table"}
+# What reads a format, as cards of networks name it.
+READERS: dict[Format, str] = {"root": "Root", "hdf5": "Hdf5", "parquet": "Parquet", "csv": "Csv"}
 
 
 def format_there(path: Path) -> Format:

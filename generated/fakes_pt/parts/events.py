@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parts.arrays import Arrays, read_arrays
+from parts.class_yields import check_class_yields, class_yields
 from parts.datasets import Dataset
 from parts.inputs import check_positive
 from parts.loss_weights import loss_factors
-from parts.machinery.exits import RefusedError
-from parts.metrics import is_yield
 from parts.readers import quoted
 from parts.sample_yields import SampleYields
 from parts.separations import deciding
@@ -125,16 +124,10 @@ def check_splits(splits: Sequence[Arrays], split: Split, classes: Sequence[str])
     for name, events, part in zip(SPLITS, splits, parts_of_all(split), strict=True):
         if not part:
             continue
-        counts = np.bincount(events.label, minlength=len(classes))
-        yields, sizes = (
-            np.bincount(events.label, weight, len(classes))
-            for weight in (events.weight, np.abs(events.weight))
-        )
-        text = [f"{c} {n} ({y:.4g})" for c, n, y in zip(classes, counts, yields, strict=True)]
+        found = class_yields(events, classes)
+        text = [f"{each.name} {each.events} ({each.total:.4g})" for each in found]
         print(f"{name}: {', '.join(text)} events (sum of weights)")
-        for c, n, y, size in zip(classes, counts, yields, sizes, strict=True):
-            if not n or not is_yield(y, size):
-                raise RefusedError(f"{name}: class {c} has {n} events with weights of sum {y:g}")
+        check_class_yields(found, name)
 
 
 def say_deciding(train: Arrays, dataset: Dataset) -> None:

@@ -13,7 +13,16 @@ import numpy as np
 
 from parts.hdf5_columns import HDF5_DAMAGED, Hdf5Array, Hdf5Datasets, as_text, hdf5_type
 from parts.machinery.exits import RefusedError
-from parts.readers import ColumnType, NoTableError, Schema, Table, lacks, listed, quoted
+from parts.readers import (
+    ColumnType,
+    NoTableError,
+    Schema,
+    SeveralTablesError,
+    Table,
+    lacks,
+    listed,
+    quoted,
+)
 from parts.stretches import refusing
 
 # Where SeeSawML keeps what it knows of its arrays, as JSON.
@@ -47,7 +56,7 @@ class Hdf5:
             arrays = [name for name, each in datasets.items() if is_array(each, 1)]
             if len(arrays) > 1:
                 several = f"several structured arrays, name one as the table: {listed(arrays)}"
-                raise NoTableError(f"{quoted(path)}: {several}")
+                raise SeveralTablesError(f"{quoted(path)}: {several}")
             return array_of(path, datasets[arrays[0]]) if arrays else plain_of(path, datasets)
         named = None if self.table in (".", "..") else file.get(self.table)
         if isinstance(named, h5py.Group):

@@ -1,6 +1,7 @@
 """Exported networks, with what their files say of them; those of all folds belong together."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 
 from parts.machinery.exits import RefusedError, obey
 from parts.model_cards import ModelCard, card_of, written_card
-from parts.readers import quoted, unreadable
+from parts.readers import listed, quoted, unreadable
 from parts.splits import Fold
 
 # Events at a time: what a network computes of them stays in a processor's cache.
 CHUNK = 1024
+# What the file of a fold's network is called, beside those of all others.
+FOLD_NETWORK = re.compile(r"model_(0|[1-9][0-9]{0,5})\.onnx")
 # What the networks of a cross-validation have each of its own.
-OWN = ("split", "seen", "run", "script")
+OWN = ("split", "earlier", "seen", "run", "script")
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,20 @@ def check_graph(path: Path, session: Any, card: ModelCard) -> None:
         raise RefusedError(f"{quoted(path)}: its output does not fit what it says of itself")
 
 
+def fold_of(path: Path) -> int:
+    """Return the number of the fold whose network a file holds by its name; -1 for any other."""
+    found = FOLD_NETWORK.fullmatch(path.name)
+    return int(found[1]) if found else -1
+
+
 def check_folds(paths: Sequence[Path], cards: Sequence[ModelCard]) -> None:
     """Raise `RefusedError` unless networks are those of all folds of one cross-validation."""
-    first = written_card(cards[0])
+    first, split = written_card(cards[0]), cards[0].split
+    there = set(map(fold_of, paths))
+    wanted = range(split.folds) if isinstance(split, Fold) else ()
+    if missing := [f"model_{number}.onnx" for number in wanted if number not in there]:
+        said = f"of the networks of {len(wanted)} folds in {quoted(paths[0].parent)}"
+        raise RefusedError(f"{said} there is no {listed(missing)}; each event needs its own")
     for number, (path, card) in enumerate(zip(paths, cards, strict=True)):
         if card.split != Fold(number, len(paths)):
             raise RefusedError(f"{quoted(path)} is not of fold {number} of {len(paths)}")

@@ -28,6 +28,10 @@ class NoTableError(RefusedError):
     """A file has no table, or several, where one is meant."""
 
 
+class SeveralTablesError(NoTableError):
+    """A file has several tables, and none is named."""
+
+
 @dataclass(frozen=True)
 class ColumnType:
     """What a column holds: true or false, whole or real numbers, texts, lists, or what else."""

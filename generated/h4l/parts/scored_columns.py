@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 
 from parts.applications import Application, score_of, spread_of
 from parts.column_names import score_names
-from parts.columns import Chunk, DerivedError, LackingError, columns_of, no_events
+from parts.columns import (
+    Chunk,
+    DerivedError,
+    LackingError,
+    columns_of,
+    locate,
+    no_events,
+    underived,
+)
 from parts.expressions import ExpressionError
-from parts.grammar import parse
+from parts.grammar import parse, with_origins
 from parts.machinery.exits import RefusedError
 from parts.model_cards import CardSample
 from parts.readers import Schema, lacks, listed, quoted
@@ -70,9 +78,7 @@ class ScoredColumns:
         self.schema = schema
         self.card = application.card
         self.sample = sample_of(application, choices.sample)
-        # What a file has need not be derived.
-        derived = self.card.derived.items()
-        self.derived = {name: text for name, text in derived if name not in schema.columns}
+        self.derived = self.card.derived
         self.read = self.columns(*self.names())
 
     def names(self) -> Iterator[str]:
@@ -86,8 +92,10 @@ class ScoredColumns:
     @property
     def numbered(self) -> bool:
         """Whether events have a number: new ones need none."""
-        name = self.card.event_number
-        return name is not None and (not self.choices.new or name in self.schema.columns)
+        name, there = self.card.event_number, self.schema.columns
+        if name is None or not self.choices.new:
+            return name is not None
+        return all(locate(each, there) for each in underived((name,), self.derived))
 
     @property
     def number_read(self) -> tuple[str, ...]:
@@ -106,7 +114,12 @@ class ScoredColumns:
     def check(self) -> None:
         """Raise `RefusedError` for what the file lacks, or holds otherwise than is needed."""
         chunk = no_events(self.schema.columns, self.derived, self.card.missing)
-        problems: dict[str, None] = {}
+        # As in training: whether it is the same, nobody knows.
+        twice = [name for name in with_origins(self.names(), self.derived) if self.is_twice(name)]
+        problems = dict.fromkeys(
+            f"there is a column {quoted(name)} already, which the spec derives; rename one of them"
+            for name in twice
+        )
         for look in self.looks(chunk):
             try:
                 look()
@@ -120,11 +133,15 @@ class ScoredColumns:
             text = "; ".join(problems)
             raise RefusedError(f"{quoted(self.path)}: {text}; the columns there are: {there}")
 
+    def is_twice(self, name: str) -> bool:
+        """Whether a name is derived, and the file has a column of this name as well."""
+        return name in self.derived and name in self.schema.columns
+
     def looks(self, chunk: Chunk) -> Iterator[Callable[[], object]]:
         """Yield all that is looked up in a chunk."""
         for name in self.application.names(self.choices.new):
             yield partial(chunk.numbers, name)
-        if not self.choices.new:
+        if self.numbered or not self.choices.new:
             yield partial(self.application.keys, chunk)
         if self.sample and self.sample.selection:
             yield partial(condition, chunk, self.sample.selection)
@@ -185,8 +202,7 @@ class ScoredColumns:
         """
         columns: dict[str, NDArray[Any]] = {}
         if self.numbered:
-            name = str(self.card.event_number)
-            columns[name] = chunk.values(name).array
+            columns[str(self.card.event_number)] = self.application.numbers(chunk)
         places, kept = None, np.ones(chunk.size, dtype=bool)
         if self.place is not None:
             places = self.application.places(chunk)
@@ -202,7 +218,9 @@ class ScoredColumns:
         scores = [score_of(found, self.card)]
         if self.spreads:
             scores.append(spread_of(found, self.card))
-        each = [column for values in scores for column in values.reshape(events.size, -1).T]
+        # Of no event, their shape does not say how many columns there are.
+        tables = [values[:, np.newaxis] if values.ndim == 1 else values for values in scores]
+        each = [column for table in tables for column in table.T]
         for name, column in zip(self.scores, each, strict=True):
             columns[name] = filled(column, chosen)
         if self.sample:

@@ -37,8 +37,9 @@ def compared_events(
 ) -> list[dict[str, Tensor]]:
     """Return the events to compare a network on, in chunks; (event, feature) for each input.
 
-    These are all of the `events` or, if they are very many, some of them, evenly chosen, and such
-    as lack features or are of no known category. Any number of events may come: one, and none.
+    These are all of the `events` or, if they are very many, some of them, evenly chosen, which are
+    up to twice `MANY`; and such as lack features or are of no known category. Any number of events
+    may come: one, and none.
     """
     size = len(next(iter(events.values())))
     weights = sum(each.numel() for each in module.parameters())

@@ -13,10 +13,10 @@ from parts.columns import Chunk
 from parts.cracks import in_crack
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError
-from parts.model_cards import ModelCard
+from parts.model_cards import ModelCard, split_warning
 from parts.named_columns import chunk_by_name
-from parts.networks import Network, check_folds, read_network
-from parts.ranges import Findings, categorical_input, numerical_input
+from parts.networks import Network, check_folds, fold_of, read_network
+from parts.ranges import Findings, are_missing, categorical_input, numerical_input
 from parts.readers import quoted
 from parts.seen_features import seen_by_any
 from parts.selections import keys
@@ -53,6 +53,11 @@ class Application:
         """Return what names each event (event, key); raises `ExpressionError`."""
         return keys(self.card.event_number, chunk, self.card.features)
 
+    def numbers(self, chunk: Chunk) -> NDArray[Any]:
+        """Return the number of each event (event,); raises `ExpressionError`, also for a null."""
+        self.keys(chunk)
+        return chunk.values(str(self.card.event_number)).array
+
     def places(self, chunk: Chunk) -> NDArray[np.int64]:
         """Return the split of each event (event,), or the fold whose network has not seen it.
 
@@ -60,6 +65,18 @@ class Application:
         """
         named = self.keys(chunk)
         return fold_numbers(named, self.folds) if self.folds else assign(named, self.card.split)
+
+    def warn_of_places(self) -> None:
+        """Say on stderr of which events alone the split or the fold is right, if not of all."""
+        if self.card.event_number is None:
+            what = "fold" if self.folds else "split"
+            print(
+                f"warning: the spec has no event_number: the {what} is right for the very values"
+                " that were trained on alone, not for a variation, or after a conversion",
+                file=sys.stderr,
+            )
+        if warning := split_warning([each.card for each in self.networks]):
+            print(f"warning: {warning}", file=sys.stderr)
 
     def outputs(
         self, chunk: Chunk, rows: NDArray[np.int64], folds: NDArray[np.int64] | None
@@ -122,7 +139,8 @@ class Application:
             return found
         eta = chunk.numbers(self.card.crack.eta).astype(np.float64)
         what = f"{self.card.crack.eta} is missing, which tells the crack,"
-        self.findings.refuse(what, eta, np.isnan(eta), rows)
+        lacking = np.isnan(eta) | are_missing(eta, self.card.missing)
+        self.findings.refuse(what, eta, lacking, rows)
         return np.where(in_crack(eta, self.card.crack)[:, None], 0.0, found)
 
     def finish(self, accept_ranges: bool, where: str = "") -> None:
@@ -153,7 +171,8 @@ def read_networks(paths: Sequence[Path], trained: Mapping[str, str]) -> Applicat
                 f"{quoted(path)} is of the run {quoted(card.run)}, which no script of this folder"
                 " has trained; train again, or name the network by --network"
             )
-    if len(networks) == 1:
+    # A fold's own run has its network alone, which says of itself which events it has seen.
+    if len(networks) == 1 and fold_of(paths[0]) < 0:
         return Application(networks, cards[0])
     check_folds(paths, cards)
     return Application(networks, replace(cards[0], seen=seen_by_any([c.seen for c in cards])))
@@ -175,6 +194,8 @@ def applied(
     which a logarithm is needed and there is none; categories that are not whole numbers.
     """
     card = application.card
+    if application.folds and not new:
+        application.warn_of_places()
     chunk = chunk_by_name(events, application.names(new), card.derived, card.missing)
     try:
         folds = application.places(chunk) if application.folds and not new else None
@@ -188,7 +209,8 @@ def applied(
 def member_factors(path: Path, events: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return F of each member, of events like those of the training, outside the crack."""
     application = read_networks([path], {})
-    cracked = replace(application, card=replace(application.card, crack=None))
+    # As in training, all features are there, also with what they were derived from.
+    cracked = replace(application, card=replace(application.card, crack=None, derived={}))
     return np.asarray(applied(cracked, events, accept_ranges=True)[0], dtype=np.float64)
 
 

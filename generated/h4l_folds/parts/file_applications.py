@@ -1,7 +1,7 @@
 """Files of events -> the same events with scores, or the scores alone: chunk by chunk."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from parts.applications import Application
 from parts.column_names import meaning
 from parts.columns import Chunk, no_events
-from parts.event_files import NAMED_TABLES, format_there, reader_for
+from parts.event_files import NAMED_TABLES, READERS, format_there, reader_for
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError, obey
 from parts.progress_lines import ProgressLine
 from parts.ranges import Findings
-from parts.readers import Reader, Table, quoted
+from parts.readers import Reader, Table, listed, quoted
 from parts.scored_columns import Choices, Found, ScoredColumns
 from parts.scored_files import Format, Scored, format_of, opened
 from parts.splits import SPLITS
@@ -88,6 +88,8 @@ def apply_to_files(
         with task.reader.open(task.source) as table:
             columns = ScoredColumns(application, choices, task.source, table.schema)
             columns.check()
+    if not choices.new:
+        application.warn_of_places()
     if len(tasks) > 1:
         out.mkdir(exist_ok=True)
     for task in tasks:
@@ -125,16 +127,29 @@ def task_of(application: Application, source: Path, out: Path, choices: Choices)
 
 def named_table(application: Application, kind: Format, choices: Choices) -> str | None:
     """Return which tree or table is meant: the one named, or that of the samples if they agree."""
-    option = NAMED_TABLES.get(kind)
+    # What is called so in one format says nothing of another.
+    samples = [each for each in application.card.samples if each.reader == READERS[kind]]
     if choices.table is not None:
         given, name = choices.table
-        if given != option:
+        if given != NAMED_TABLES.get(kind):
             raise RefusedError(f"{given} is given, and a file is of {kind}: it has none")
+        trained = {each.table for each in samples} or {None}
+        if application.card.event_number is None and not choices.new and None not in trained:
+            check_trained(given, name, trained)
         return name
-    samples = application.card.samples
     asked = [each for each in samples if choices.sample in (None, each.name)]
     names = {each.table for each in asked if each.table is not None}
-    return names.pop() if option and len(names) == 1 else None
+    return names.pop() if len(names) == 1 else None
+
+
+def check_trained(option: str, name: str, trained: Set[str | None]) -> None:
+    """Raise `RefusedError` unless a tree or a table is one of those that were `trained` on."""
+    if name not in trained:
+        raise RefusedError(
+            f"{option} {name}: the spec has no event_number, so that only the very values that were"
+            f" trained on, which are those of {listed(trained)}, tell what the training has seen;"
+            " --new scores events without that"
+        )
 
 
 def apply_to_file(application: Application, task: Task, choices: Choices) -> Counts:

@@ -1,7 +1,7 @@
 """What the file of an exported network says of itself: its features, its events, their split."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -17,7 +17,9 @@ class CardSample:
     name: str
     selection: str | None
     weight: str | None
-    # The tree, or the table, that its files have events in; None: the one that is there.
+    # What reads its files: Root, Hdf5, Parquet or Csv.
+    reader: str
+    # The tree, or the table, that these have events in; None: the one that is there.
     table: str | None
 
 
@@ -43,6 +45,8 @@ class ModelCard:
     # What decides on an event's split; without one, all features do.
     event_number: str | None
     split: Split
+    # Whether a training that came before had another split, or one that nobody knows.
+    earlier: bool
     samples: tuple[CardSample, ...]
     # Of fakes.
     crack: Crack | None
@@ -56,6 +60,17 @@ class ModelCard:
     def features(self) -> tuple[str, ...]:
         """Return all features, the numerical ones first."""
         return (*self.numerical, *self.categorical)
+
+
+def split_warning(cards: Sequence[ModelCard]) -> str | None:
+    """Return what to say where an event's split is told by cards that know the last one alone."""
+    runs = [card.run for card in cards if card.earlier]
+    if not runs:
+        return None
+    return (
+        f"{', '.join(runs)} went on from a training with another split, or one that is not known:"
+        " events that are validation or test here may have been trained on there"
+    )
 
 
 def written_card(card: ModelCard) -> dict[str, str]:
@@ -83,6 +98,7 @@ def card_of(metadata: Mapping[str, str]) -> ModelCard:
         class_labels=dict(said["class_labels"]),
         event_number=said["event_number"],
         split=split_of(said["split"]),
+        earlier=bool(said["earlier"]),
         samples=tuple(CardSample(**each) for each in said["samples"]),
         crack=None if said["crack"] is None else Crack(**said["crack"]),
         run=str(said["run"]),

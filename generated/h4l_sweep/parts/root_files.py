@@ -13,11 +13,21 @@ from cramjam import DecompressionError
 from uproot.deserialization import DeserializationError
 from uproot.source.file import MultithreadedFileSource
 
-from parts.readers import UNREADABLE, NoTableError, Table, lacks, listed, quoted
+from parts.readers import (
+    UNREADABLE,
+    NoTableError,
+    SeveralTablesError,
+    Table,
+    lacks,
+    listed,
+    quoted,
+)
 from parts.root_trees import tree_table
 from parts.root_tuples import tuple_table
 from parts.stretches import refusing
 
+# How each file begins.
+MAGIC = b"root"
 # How ROOT calls what holds events.
 TREES = ("TTree", "TNtuple", "TNtupleD")
 TUPLES = ("ROOT::RNTuple",)
@@ -56,6 +66,7 @@ class Root:
     def open(self, path: Path) -> Iterator[Table]:
         """Open a file; raises `RefusedError`, `NoTableError` where it has no such tree."""
         with refusing(path, "as a ROOT file", DAMAGED):
+            check_magic(path)
             # In a mere name of a file, uproot takes what comes after a colon for a tree.
             file = uproot.open({str(path): None}, **HOW)
         with file:
@@ -85,8 +96,16 @@ class Root:
         if not newest:
             raise NoTableError(f"{quoted(path)}: no tree in it")
         if len(newest) > 1:
-            raise NoTableError(f"{quoted(path)}: several trees, name one: {listed(newest)}")
+            several = f"several trees, name one: {listed(newest)}"
+            raise SeveralTablesError(f"{quoted(path)}: {several}")
         return next(iter(newest.values()))
+
+
+def check_magic(path: Path) -> None:
+    """Raise `ValueError` for a file that begins otherwise than all of ROOT do."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ValueError(f"it does not begin with {MAGIC.decode()!a}")
 
 
 def cycle_of(name: str) -> int:

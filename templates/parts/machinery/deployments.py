@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from parts.machinery.code import listed_files, sums
+from parts.machinery.deployed_places import deployment
 from parts.machinery.places import sync_folder, write_atomically
-from parts.machinery.ratios import deployment
 
 # The script that applies a network.
 APPLY = "apply.py"

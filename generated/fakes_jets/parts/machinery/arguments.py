@@ -109,9 +109,9 @@ def listing(points: dict[str, dict[str, Any]]) -> str:
     return "\n".join(["points, by index and identity:", *lines, *more])
 
 
-def shown(identity: str, point: dict[str, Any]) -> str:
+def shown(identity: str, point: dict[str, Any], between: str = "  ") -> str:
     """Return a line that tells a point from the others."""
-    return f"{identity}  {point['point']}"
+    return f"{identity}{between}{point['point']}"
 
 
 def label(text: str) -> str:

@@ -7,8 +7,8 @@ from parts.applications import member_factors
 from parts.binnings import all_variables
 from parts.closures import Closure, closure_figures, summary
 from parts.leptons import Leptons
+from parts.machinery.deployed_places import network_of
 from parts.machinery.exits import DONE, obey
-from parts.machinery.ratios import network_of
 from parts.machinery.reports import write_json
 from parts.metrics import Floats
 from parts.plot_labels import Label, write_above

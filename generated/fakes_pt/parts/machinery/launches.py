@@ -51,7 +51,7 @@ from parts.machinery.machines import (
     thread_count,
     versions,
 )
-from parts.machinery.parents import check_parent_data, parent_checkpoint, parent_folders
+from parts.machinery.parents import attempt, check_parent_data, parent_checkpoint, parent_folders
 from parts.machinery.places import digest, expand
 from parts.machinery.records import Record
 from parts.machinery.reports import settings
@@ -155,7 +155,7 @@ def launch(script: Script, train: Callable[[Run], None]) -> int:
     rank = task_rank(arguments.srun)
     folder = None
     steady_output()
-    name = script.run_name + (f"+{arguments.again}" if arguments.again else "")
+    name = attempt(script.run_name, arguments.again)
     listen(must_stop_together(arguments.srun))
     try:
         below = Path(script.experiment_name, name)

@@ -37,6 +37,7 @@ from parts.machinery.stops import SafeStop
 from parts.machinery.trackers import Tracker, resume_after_training
 from parts.machinery.trained_events import SAME, TrainedEvents
 from parts.memory import check_step
+from parts.metric_remarks import remarks
 
 
 class Training:
@@ -255,7 +256,7 @@ class Evaluation:
         shown: dict[str, Path | str] = {"run": folder.path, "checkpoint": self.best, **places}
         if self.tracker.plot_metrics_n_epoch is not None:
             shown["plots"] = self.tracker.folder
-        report(metrics, uncertainties, {**shown, "tracker": tracker})
+        report(metrics, uncertainties, remarks(metrics), {**shown, "tracker": tracker})
         if (
             "validation" not in metrics
             and "significance" in metrics["test"]

@@ -12,9 +12,10 @@ from parts.cracks import Crack
 from parts.datasets import Sample
 from parts.events import Events
 from parts.exports import exported
+from parts.machinery.deployed_places import NETWORK
 from parts.machinery.deployments import remove_deployment, write_deployment
 from parts.machinery.launches import Run
-from parts.machinery.ratios import NETWORK
+from parts.machinery.trained_events import had_another_split
 from parts.model_cards import CardSample, ModelCard
 from parts.readers import Reader
 from parts.sightings import seen_by
@@ -86,6 +87,7 @@ def model_card(
         class_labels=dataset.class_labels,
         event_number=dataset.event_number,
         split=dataset.split,
+        earlier=had_another_split(run.events),
         samples=tuple(map(card_sample, dataset.samples)),
         crack=crack,
         run=run.folder.path.name,
@@ -96,7 +98,9 @@ def model_card(
 
 def card_sample(sample: Sample) -> CardSample:
     """Return what a file says of a sample."""
-    return CardSample(sample.name, sample.selection, sample.weight, table_of(sample.reader))
+    reader = sample.reader
+    kind = type(reader).__name__
+    return CardSample(sample.name, sample.selection, sample.weight, kind, table_of(reader))
 
 
 def table_of(reader: Reader) -> str | None:

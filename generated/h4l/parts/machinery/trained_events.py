@@ -109,6 +109,14 @@ def with_earlier(
     return began if began[-1:] == events[-1:] else [*began, *events[-1:]]
 
 
+def had_another_split(events: Sequence[Any]) -> bool:
+    """Whether one of the trainings before the last one had another split, or does not say.
+
+    A split is made by the same shares, and by the same number, or features, of events.
+    """
+    return any(each is None or other_events(each, events[-1], numbered=True) for each in events)
+
+
 def other_events(there: dict[str, Any], here: dict[str, Any], numbered: bool) -> list[str]:
     """Return how events differ from those of a training, a line each.
 

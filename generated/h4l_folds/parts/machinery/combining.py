@@ -15,8 +15,9 @@ from parts.machinery.arguments import shown
 from parts.machinery.combined_records import Comet, tell_tracker
 from parts.machinery.deployments import write_deployment
 from parts.machinery.exits import DONE, RefusedError, obey
-from parts.machinery.fold_runs import TrainedFold, attempt
+from parts.machinery.fold_runs import TrainedFold
 from parts.machinery.locks import Lock
+from parts.machinery.parents import attempt
 from parts.machinery.places import remove_unfinished
 from parts.machinery.reports import measurement, report, write_json
 from parts.machinery.sweeps import in_turn
@@ -55,7 +56,8 @@ def leave_combined(
         write_json(numbers, plain_values(combined, trained, networks))
         tracker: Path | str = folder.parents[1] / "mlruns" if comet is None else "Comet"
         places = {"numbers": numbers, "deployed": deployed, "plots": plots, "tracker": tracker}
-        report(combined.table(), {"all events": combined.uncertainties}, places)
+        errors = {"all events": combined.uncertainties}
+        report(combined.table(), errors, combined.remarks(), places)
         tell_tracker(folder, combined, trained, pictures, comet)
     return DONE
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parts.fold_scores import check_fold_network
+from parts.machinery.deployed_places import network_of
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
-from parts.machinery.parents import check_parent_data
-from parts.machinery.ratios import network_of
+from parts.machinery.parents import attempt, check_own_data, mark_of
 from parts.splits import Fold
 
 SCRIPT_OF_FOLDS = "train_signal.py"
@@ -51,17 +51,12 @@ def trained_folds(
     return tuple(found)
 
 
-def attempt(name: str, again: str) -> str:
-    """Return the name of another attempt than the plain one, if it has a label."""
-    return f"{name}+{again}" if again else name
-
-
 def check_data_of_folds(trained: Sequence[TrainedFold], data: dict[str, str]) -> None:
     """Raise `RefusedError`, naming them, if trainings saw other files than these, by digest."""
     faults = []
     for each in trained:
         try:
-            check_parent_data(each.folder, data)
+            check_own_data(each.folder, data)
         except RefusedError as error:
             faults.append(f"fold {each.fold.number}: {error}")
     refuse_folds(faults)
@@ -76,27 +71,13 @@ def refuse_folds(faults: Sequence[str]) -> None:
 def trained_fold(experiment: Path, fold: Fold, name: str, script: str, again: str) -> TrainedFold:
     """Return the training of a fold; raises `RefusedError` unless `script` has finished it."""
     folder = experiment / attempt(name, again)
-    done = folder / "done"
-    if not done.is_file():
-        raise RefusedError(f"{folder} has not finished; {SCRIPT_OF_FOLDS} comes first")
-    said = noted(done, script=str, checkpoint=str, sha256=str)
-    if not said:
-        raise RefusedError(f"{done} is damaged; start {SCRIPT_OF_FOLDS} again, which mends it")
-    if "+" in said["script"]:
-        raise RefusedError(
-            f"{folder} does not fit: its code was edited by hand; build the spec, and train again"
-        )
-    # A beginning identifies it.
-    if not said["script"].startswith(script):
-        raise RefusedError(
-            f"{folder} does not fit: it was trained by another {SCRIPT_OF_FOLDS}"
-            f" ({said['script'][:12]}, needed is {script[:12]}); build the spec, and train again"
-        )
+    remedy = "build the spec, and train again"
+    said = mark_of(folder, "training", SCRIPT_OF_FOLDS, script, remedy)
     found = TrainedFold(folder, fold, str(said["script"]), metrics_of_test(folder))
     if not found.network.is_file():
         raise RefusedError(
             f"{found.network} is missing: the export has failed, or somebody has removed it;"
-            f" {SCRIPT_OF_FOLDS} --again LABEL trains anew"
+            f" {SCRIPT_OF_FOLDS} --all --again LABEL trains anew"
         )
     check_fold_network(found.network, folder.name, fold)
     return found
@@ -109,7 +90,7 @@ def metrics_of_test(folder: Path) -> dict[str, float]:
     if not isinstance(said, dict):
         raise RefusedError(
             f"{path} is missing or damaged: what the test says is lost;"
-            f" {SCRIPT_OF_FOLDS} --again LABEL trains anew"
+            f" {SCRIPT_OF_FOLDS} --all --again LABEL trains anew"
         )
     # JSON has no nan.
     return {str(name): math.nan if value is None else float(value) for name, value in said.items()}

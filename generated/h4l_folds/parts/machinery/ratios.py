@@ -1,21 +1,8 @@
-"""The ratio of a fake factor once it is trained: its run, and the network that lies there."""
+"""The run of the ratio of a fake factor, once it is trained."""
 
 from pathlib import Path
 
-from parts.machinery.parents import parent_checkpoint
-
-# The file of an exported network.
-NETWORK = "model.onnx"
-
-
-def deployment(run: Path) -> Path:
-    """Return the folder in a run that is copied to where the fake factor is applied."""
-    return run / "deploy"
-
-
-def network_of(run: Path) -> Path:
-    """Return where a run of the ratio leaves its network."""
-    return deployment(run) / NETWORK
+from parts.machinery.parents import attempt, parent_checkpoint
 
 
 def finished_ratio(experiment: Path, ratio: tuple[str, str], again: str = "") -> Path:
@@ -25,6 +12,6 @@ def finished_ratio(experiment: Path, ratio: tuple[str, str], again: str = "") ->
     attempt.
     """
     name, script = ratio
-    folder = experiment / (f"{name}+{again}" if again else name)
+    folder = experiment / attempt(name, again)
     parent_checkpoint(folder, "ratio", script)
     return folder

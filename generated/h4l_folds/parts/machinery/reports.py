@@ -3,20 +3,22 @@
 import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from parts.machinery.places import write_atomically
-from parts.metric_remarks import remark
 
 Metrics = Mapping[str, Mapping[str, float]]
 
 
 def report(
-    metrics: Metrics, uncertainties: Metrics, places: Mapping[str, Path | str | None]
+    metrics: Metrics,
+    uncertainties: Metrics,
+    remarks: Sequence[str],
+    places: Mapping[str, Path | str | None],
 ) -> None:
-    """Print metrics (split, name) side by side, what is odd about one, and where to look."""
+    """Print metrics (split, name) side by side, what is odd about them, and where to look."""
     rows = [["", *metrics]]
     for name in dict.fromkeys(name for values in metrics.values() for name in values):
         cells = (
@@ -32,13 +34,7 @@ def report(
         columns = zip(row, others, strict=True)
         print(f"{title:{first}}" + "".join(f"{cell:>{width + 2}}" for cell, width in columns))
     print()
-    reasons = [
-        f"{name} of {split} is {values[name]:.4g}: {why}"
-        for split, values in metrics.items()
-        for name in values
-        if (why := remark(name, values, tested=split == "test"))
-    ]
-    print("".join(f"{reason}\n" for reason in reasons), end="\n" if reasons else "")
+    print("".join(f"{line}\n" for line in remarks), end="\n" if remarks else "")
     for name, place in places.items():
         print(f"{name:12}{place}")
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from parts.machinery.deployed_places import NETWORK, deployment
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
 from parts.machinery.places import expand
-from parts.machinery.ratios import NETWORK, deployment, finished_ratio
+from parts.machinery.ratios import finished_ratio
+from parts.networks import fold_of
 from parts.readers import listed, quoted
 
 # What trains a classifier.
@@ -58,11 +60,12 @@ def find_networks(folder: Path, told: str | Path | None = None) -> Deployed:
 
 def networks_in(folder: Path) -> tuple[Path, ...]:
     """Return the networks that lie in a folder: one alone, or those of all folds in turn."""
-    alone, folds = folder / NETWORK, list(folder.glob("model_*.onnx"))
+    alone = folder / NETWORK
     if alone.is_file():
         return (alone,)
-    # One that is missing is told of when it is read.
-    return tuple(folder / f"model_{number}.onnx" for number in range(len(folds)))
+    numbers = {fold_of(path): path for path in folder.glob("model_*.onnx")}
+    # One that is missing is told of when the others are read, which know how many there are.
+    return tuple(path for number, path in sorted(numbers.items()) if number >= 0)
 
 
 @dataclass(frozen=True)
@@ -137,12 +140,14 @@ def combined_run(experiment: Path, name: str) -> Path:
     # Of several trainings, each is named by its values.
     named = re.compile(rf"{re.escape(name)}-[0-9a-f]+-combined")
     found = sorted(each for each in experiment.glob("*-combined") if named.fullmatch(each.name))
-    if (plain := experiment / f"{name}-combined").is_dir() or not found:
+    # A batch job makes a run's folder for its log, before combine.py begins.
+    found = [run for run in found if deployment(run).is_dir()]
+    if deployment(plain := experiment / f"{name}-combined").is_dir():
         found = [plain]
+    if not found:
+        raise RefusedError(f"the folds are not combined yet: {plain}; combine.py comes first")
     if len(found) > 1:
         raise several(experiment, found)
-    if not found[0].is_dir():
-        raise RefusedError(f"the folds are not combined yet: {plain}; combine.py comes first")
     return found[0]
 
 

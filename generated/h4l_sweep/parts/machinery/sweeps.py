@@ -26,10 +26,10 @@ def in_turn(script: Path, points: dict[str, dict[str, Any]]) -> tuple[int, dict[
     asked: list[int] = []
     for number in SIGNALS:
         signal.signal(number, lambda number, _: asked.append(number))
-    for identity in points:
+    for index, (identity, point) in enumerate(points.items()):
         if asked:
             break
-        print(f"point {identity}", flush=True)
+        print(f"point {index} of {len(points)}, {shown(identity, point, ': ')}", flush=True)
         command = [sys.executable, str(script), "--point", identity, *arguments]
         # In a group of its own: a Ctrl-C would reach it twice, and the second one does not save.
         process = subprocess.Popen(command, process_group=0)  # noqa: S603
