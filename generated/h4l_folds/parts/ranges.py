@@ -16,7 +16,7 @@ EXACT = 2.0**24
 # Of fewer events, it may be chance that most of them lie outside of a range.
 ENOUGH = 100
 # Nor that all do, of fewer than these.
-FEW = 20
+ENOUGH_OF_ALL = 20
 # A few events are always beyond those of the training: so large a share of them is worth a word.
 WORTH_SAYING = 1e-3
 
@@ -71,7 +71,7 @@ class Findings:
         odd = [
             f"{name}: {outside / there:.1%} of {there} values are not {seen}"
             for name, (there, outside, seen) in self.unseen.items()
-            if (there >= ENOUGH and 2 * outside > there) or FEW <= there == outside
+            if (there >= ENOUGH and 2 * outside > there) or ENOUGH_OF_ALL <= there == outside
         ]
         if odd:
             raise RefusedError(
