@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T121407Z-ratio", "d28176a903d18a0c")
+RATIO = ("fakes_jets_MLP_20261128T123235Z-ratio", "9aa8f1ee9470e97c")
 
 # Dataset.
 EVENT_NUMBER = "event"

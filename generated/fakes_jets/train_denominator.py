@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T114008Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T123235Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f5788b8b3d72104f557e8cba59f9cd880c0f78674ba7f3edd8bc92ca15333dfe",
+    parts="3787af02c1a62fba648e7d169844cb264550ff996ae7a284920fb3e000d99c57",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T121407Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T123235Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T114008Z-numerator", "39bf85330af9e386"),
-    "denominator": ("fakes_jets_MLP_20261128T114008Z-denominator", "7e2729d83ddaf651"),
+    "numerator": ("fakes_jets_MLP_20261128T123235Z-numerator", "90680a1c034667c1"),
+    "denominator": ("fakes_jets_MLP_20261128T123235Z-denominator", "3c4561df3be64304"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="283076101f02985ceca43917ab16fb49ea77daaf3786c19ebb935d2aeeee750f",
+    parts="6ba30f256a0456636f9f6689002d1e91304acf1b81f318104cb794a80200ade0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

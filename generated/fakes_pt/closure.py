@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T121407Z-ratio", "8a3dcc18b27e1c96")
+RATIO = ("fakes_pt_MLP_20261128T123236Z-ratio", "02e130326134a07f")
 
 # Dataset.
 EVENT_NUMBER = "event"

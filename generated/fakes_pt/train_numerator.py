@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T114010Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T123236Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="dbfd80036fa7baa65fac24e5dc91696314c73113e8d382a81aa0cdd51b4adc43",
+    parts="6d3f1193039ebdb644fb07c2104a1b231cacd88d019ab3c397f4c89301a90049",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

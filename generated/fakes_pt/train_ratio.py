@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T121407Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T123236Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T114010Z-numerator", "8051557c6a52ee23"),
-    "denominator": ("fakes_pt_MLP_20261128T114010Z-denominator", "975644c2941d35f7"),
+    "numerator": ("fakes_pt_MLP_20261128T123236Z-numerator", "ad36c77230b6631c"),
+    "denominator": ("fakes_pt_MLP_20261128T123236Z-denominator", "4670623ea0b8c9cc"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c9362dd317d1d6b63f02f764885464842fb0eeb338663477d4af58221cf30fa4",
+    parts="031412fed026ce2e9c51e0918bff62eb4b420caa9d207188b6dc0f3dfd410bee",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

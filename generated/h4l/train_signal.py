@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T121407Z"
+RUN_NAME = "h4l_ResNet_20261128T123236Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="72e03012278ddff726325b1746c4b6bf6d7da8048274ce33d6a5f9c6b7cd542c",
+    parts="3f8f086ced7e7f8532fe609a44e8f15fc1989c108542a705c01ce6d86d98916d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

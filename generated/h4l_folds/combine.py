@@ -51,20 +51,40 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T121407Z-combined"
+COMBINED = "h4l_ResNet_20261128T123236Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T121407Z-240b89d968", "289bdd3bae4ddb3d"),
-    ("h4l_MLP_20261128T121407Z-05e813b890", "5e6579a4b4231631"),
-    ("h4l_MLP_20261128T121407Z-2623f5482e", "8a1d88e304a2f745"),
-    ("h4l_MLP_20261128T121407Z-137351cf1e", "97f0e0a31f224f9c"),
-    ("h4l_MLP_20261128T121407Z-88f4baaecf", "3e833eef4690f4a0"),
+    ("h4l_ResNet_20261128T123236Z-240b89d968", "a6ff293a76161b52"),
+    ("h4l_ResNet_20261128T123236Z-05e813b890", "9d4a4073284fd594"),
+    ("h4l_ResNet_20261128T123236Z-2623f5482e", "84c5fbf899d69168"),
+    ("h4l_ResNet_20261128T123236Z-137351cf1e", "413a13b6611ce59f"),
+    ("h4l_ResNet_20261128T123236Z-88f4baaecf", "24d44d60dcacac8d"),
 )
 
 # Dataset. The last of two classes is the signal.
 CLASSES = ("background", "signal")
 EVENT_NUMBER = "event"
-NUMERICAL = ("lep1_pt", "lep1_eta", "lep2_pt", "lep2_eta", "m12", "m34", "pt4l", "jet1_pt")
-CATEGORICAL = ("lep1_flavour", "n_jets")
+NUMERICAL = (
+    "lep1_pt",
+    "lep1_eta",
+    "lep1_phi",
+    "lep2_pt",
+    "lep2_eta",
+    "lep2_phi",
+    "lep3_pt",
+    "lep3_eta",
+    "lep3_phi",
+    "lep4_pt",
+    "lep4_eta",
+    "lep4_phi",
+    "m12",
+    "m34",
+    "pt4l",
+    "jet1_pt",
+    "jet1_eta",
+    "jet2_pt",
+    "jet2_eta",
+)
+CATEGORICAL = ("lep1_flavour", "lep3_flavour", "n_jets")
 MISSING = -999.0
 FOLDS = 5
 USE_MC_WEIGHTS = True

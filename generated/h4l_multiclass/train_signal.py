@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T121407Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T123236Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="90ba25228f61c568abe8e3912277b1b47e8b5c88448f4049afa82fe5dad08435",
+    parts="913afaeb4257b2a0f9d09efb3fbcf8bf4bb804170fafff7471905ae40bc1ae3a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

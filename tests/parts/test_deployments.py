@@ -9,30 +9,14 @@ import pytest
 from parts.machinery import deployments
 from parts.machinery.deployments import needed_files, write_deployment
 from parts.machinery.places import digest
+from seesawc.writing.parts import needed_by
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-NEEDED = {
-    "apply.py",
-    "parts/__init__.py",
-    "parts/applications.py",
-    "parts/columns.py",
-    "parts/cracks.py",
-    "parts/expressions.py",
-    "parts/grammar.py",
-    "parts/machinery/__init__.py",
-    "parts/machinery/exits.py",
-    "parts/machinery/notes.py",
-    "parts/machinery/parents.py",
-    "parts/machinery/places.py",
-    "parts/machinery/ratios.py",
-    "parts/model_cards.py",
-    "parts/ranges.py",
-    "parts/readers.py",
-    "parts/splits.py",
-    "parts/whole_numbers.py",
-}
-
-
+# What a folder of scripts gets for it, as the compiler finds it.
+PARTS = needed_by(TEMPLATES, (TEMPLATES / "apply.py").read_text())
+NEEDED = {"apply.py", *(part.file for part in PARTS)}
+# What reads and writes files, and runs the network.
+LIBRARIES = {"awkward", "cramjam", "h5py", "numpy", "onnxruntime", "pyarrow", "uproot"}
 NETWORKS = {"model_0.onnx": b"one", "model_1.onnx": b"two"}
 
 
@@ -69,6 +53,7 @@ def test_the_network_lies_with_what_applies_it_byte_for_byte(tmp_path: Path, sou
 
 def test_what_applies_the_network_needs_no_training() -> None:
     assert set(needed_files(TEMPLATES, "apply.py")) == NEEDED
+    assert {name for part in PARTS for name in part.distributions} == LIBRARIES
 
 
 def test_a_part_is_needed_wherever_it_is_imported_from(source: Path) -> None:
