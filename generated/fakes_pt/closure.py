@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T123116Z-ratio", "f1ac386e727f8ccc")
+RATIO = ("fakes_pt_MLP_20261128T123617Z-ratio", "89f6e10c0cf44965")
 
 # Dataset.
 EVENT_NUMBER = "event"

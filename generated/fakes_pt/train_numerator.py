@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T123116Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T123617Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="adcc99f20cc8798967dbe0b2c6a9c8d1717388e21a14acf89499072d64ba171f",
+    parts="f9e126c44b578c4dca55682ae86aa03ead72b86b453064c7a4b6e424390b389c",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

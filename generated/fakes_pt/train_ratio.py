@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T123116Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T123617Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T123116Z-numerator", "55a95e92f86f8c9b"),
-    "denominator": ("fakes_pt_MLP_20261128T123116Z-denominator", "a2cbe84922ff3651"),
+    "numerator": ("fakes_pt_MLP_20261128T123617Z-numerator", "d356430bad2e8358"),
+    "denominator": ("fakes_pt_MLP_20261128T123617Z-denominator", "92ebda15f22caab7"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="46e4c49e211c2a98ae85ee15f582862080928a56b693c861f7b4ef1180cc0cd3",
+    parts="92be028fbca1e73f4aad2e3bc95b867326390d5027a96b815dcc0e5a39cdd014",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

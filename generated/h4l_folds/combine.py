@@ -34,12 +34,13 @@ from parts.combinations import check_fold_classes, combine_binary
 from parts.combined_plots import combined_binary_figures
 from parts.data_checks import find_data
 from parts.datasets import Dataset, Sample
-from parts.files import fingerprints
+from parts.files import digests_by_sample, fingerprints
 from parts.fold_scores import score_folds
 from parts.machinery.arguments import parse_again
 from parts.machinery.combining import leave_combined
 from parts.machinery.exits import carry_out
-from parts.machinery.fold_runs import attempt, check_data_of_folds, trained_folds
+from parts.machinery.fold_runs import check_data_of_folds, trained_folds
+from parts.machinery.parents import attempt
 from parts.machinery.places import expand
 from parts.root_files import Root
 from parts.splits import Fold
@@ -51,13 +52,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T121740Z-combined"
+COMBINED = "h4l_ResNet_20261128T123617Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T121740Z-240b89d968", "1efdd615b5b2b6eb"),
-    ("h4l_ResNet_20261128T121740Z-05e813b890", "70f5f461aad0d188"),
-    ("h4l_ResNet_20261128T121740Z-2623f5482e", "11c652eaf16ba982"),
-    ("h4l_ResNet_20261128T121740Z-137351cf1e", "3f222957ff7537e7"),
-    ("h4l_ResNet_20261128T121740Z-88f4baaecf", "3ab1e3632448e601"),
+    ("h4l_ResNet_20261128T123617Z-240b89d968", "5aff7d14caa57b34"),
+    ("h4l_ResNet_20261128T123617Z-05e813b890", "768e569b64f2d803"),
+    ("h4l_ResNet_20261128T123617Z-2623f5482e", "0ed761ccd7603c92"),
+    ("h4l_ResNet_20261128T123617Z-137351cf1e", "32282d5c9b4feb50"),
+    ("h4l_ResNet_20261128T123617Z-88f4baaecf", "f2e6100bc4d32058"),
 )
 
 # Dataset. The last of two classes is the signal.
@@ -133,7 +134,8 @@ def combine_folds(again: str) -> int:
     experiment = expand(SAVE_DIR, base) / EXPERIMENT_NAME
     trained = trained_folds(experiment, RUNS, again)
     files = find_data(DATASET, base).files
-    check_data_of_folds(trained, fingerprints(files))
+    data = fingerprints(files)
+    check_data_of_folds(trained, data, digests_by_sample(files, data))
     folds = read_folds(DATASET, files, FOLDS)
     check_fold_classes(folds, CLASSES)
     networks = [each.network for each in trained]

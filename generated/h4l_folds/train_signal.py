@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "1efdd615b5b2b6eb"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "70f5f461aad0d188"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "11c652eaf16ba982"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "3f222957ff7537e7"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "3ab1e3632448e601"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "5aff7d14caa57b34"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "768e569b64f2d803"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "0ed761ccd7603c92"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "32282d5c9b4feb50"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "f2e6100bc4d32058"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T121740Z"
+SWEEP = "h4l_ResNet_20261128T123617Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -183,7 +183,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b4d682d5558725570d86f4cdae911b15bcbba61396e9a7fb00397fdccf4e2257",
+    parts="820a9fe830e70a99e09d89493ab43ba154f8e91ff98dc9838b1888a2aad7ddba",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -504,6 +504,7 @@ sweep("split-and-folds", "grid.dataset_config.split = [{ train = 0.6 }]", FOLDED
 sweep("many-folds", "seeds = [" + ", ".join(map(str, range(101))) + "]",
       (NUMERICAL, f"{NUMERICAL}folds = 100\n"))  # fmt: skip
 sweep("checkpoints-and-folds", 'points = [{ model_config.load_checkpoint = "a.ckpt" }]', FOLDED)
+sweep("networks-of-folds", "grid.training_config.export_onnx = [true, false]", FOLDED)
 sweep("faulty-points-and-folds", 'grid.training_config.loss = ["bce", "exponential"]', FOLDED)
 sweep("nothing-and-wrong-folds", "max_parallel = 2", (NUMERICAL, f'{NUMERICAL}folds = "5"\n'))
 sweep("nothing-and-one-fold", "max_parallel = 2", (NUMERICAL, FOLDED[1] + "fold = 1\n"))

@@ -54,6 +54,7 @@ def finished_fold(folder: Path, fold: Fold, slope: float = 1.0, script: str = SC
     done = {"script": script, "checkpoint": "best.ckpt", "sha256": "b" * 64}
     (folder / "done").write_text(json.dumps(done))
     (folder / "metrics.json").write_text(json.dumps({"metrics": {"test": TEST}}))
-    identity = {"script": script, "data": {"/data/x.csv": "c" * 64}, "seed": 1}
-    (folder / "run.json").write_text(json.dumps(identity))
+    digest = "c" * 64
+    identity = {"script": script, "data": {"/data/x.csv": digest}, "samples": {"a": [digest]}}
+    (folder / "run.json").write_text(json.dumps(identity | {"seed": 1}))
     return folder

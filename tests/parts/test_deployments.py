@@ -96,6 +96,9 @@ def test_what_is_handed_on_can_be_proved(
     folder = deployed(tmp_path / "deploy", source)
     subprocess.run(check, cwd=folder, check=True)
     assert "edited by hand: parts/applications.py\n" in capsys.readouterr().out
+    # The networks are proved, too.
+    (folder / "model_1.onnx").write_bytes(b"other")
+    assert subprocess.run(check, cwd=folder, check=False).returncode == 1
 
 
 def test_what_another_start_has_left_is_replaced(tmp_path: Path, source: Path) -> None:

@@ -12,6 +12,7 @@ from tests.parts.folded import SCRIPT, TEST, finished_fold
 
 RUNS = tuple((f"named-{number}", SCRIPT[:16]) for number in range(3))
 DATA = {"/elsewhere/x.csv": "c" * 64}
+SAMPLES = {"a": ["c" * 64]}
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_the_folds_of_an_attempt_are_found_in_order(experiment: Path, again: str
         each.folder / "deploy" / "model.onnx" for each in found
     ]
     assert all(each.script == SCRIPT and each.test == TEST for each in found)
-    check_data_of_folds(found, DATA)
+    check_data_of_folds(found, DATA, SAMPLES)
 
 
 def test_all_that_is_wrong_is_said_fold_by_fold(experiment: Path) -> None:
@@ -106,13 +107,36 @@ def test_what_has_no_value_is_nan(experiment: Path) -> None:
 def test_other_data_are_refused_and_each_fold_that_saw_them_is_named(experiment: Path) -> None:
     found = trained_folds(experiment, RUNS)
     with pytest.raises(RefusedError) as error:
-        check_data_of_folds(found, {"/data/x.csv": "d" * 64})
+        check_data_of_folds(found, {"/data/x.csv": "d" * 64}, {"a": ["d" * 64]})
     assert str(error.value).count("was trained on other data") == 3
     path = experiment / "named-1" / "run.json"
     said = json.loads(path.read_text()) | {"data": {"/data/x.csv": "e" * 64}}
     path.write_text(json.dumps(said))
     with pytest.raises(RefusedError, match=r"(?s):\n  fold 1: .*named-1 was trained on other data"):
-        check_data_of_folds(found, DATA)
+        check_data_of_folds(found, DATA, SAMPLES)
+
+
+def test_files_that_samples_have_exchanged_are_other_data(experiment: Path) -> None:
+    """All digests are those of the trainings, and signal is what was background."""
+    data = {"/d/one": "1" * 64, "/d/two": "2" * 64}
+    found = trained_folds(experiment, RUNS)
+    for each in found:
+        path = each.folder / "run.json"
+        samples = {"a": ["1" * 64], "b": ["2" * 64]}
+        said = json.loads(path.read_text()) | {"data": data, "samples": samples}
+        path.write_text(json.dumps(said))
+    check_data_of_folds(found, data, {"a": ["1" * 64], "b": ["2" * 64]})
+    with pytest.raises(RefusedError, match="trained on other files of the sample a") as error:
+        check_data_of_folds(found, data, {"a": ["2" * 64], "b": ["1" * 64]})
+    assert str(error.value).count("fold") == 4
+
+
+@pytest.mark.parametrize("value", ["[1]", '"x"'])
+def test_a_metric_that_is_no_number_is_refused(experiment: Path, value: str) -> None:
+    path = experiment / "named-0" / "metrics.json"
+    path.write_text(f'{{"metrics": {{"test": {{"auc": {value}}}}}}}')
+    (line,) = refused(experiment)
+    assert line.startswith(f"fold 0: {path} holds what is no metric: ")
 
 
 @pytest.mark.parametrize("before", [None, {"samples": [{"files": ["d" * 64]}]}])
@@ -124,4 +148,4 @@ def test_folds_may_begin_with_a_checkpoint_of_other_data(
         path = each.folder / "run.json"
         events = [before, {"samples": [{"files": list(DATA.values())}]}]
         path.write_text(json.dumps(json.loads(path.read_text()) | {"events": events}))
-    check_data_of_folds(found, DATA)
+    check_data_of_folds(found, DATA, SAMPLES)

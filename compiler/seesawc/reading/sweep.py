@@ -24,6 +24,7 @@ MOST = 10_000
 MOST_FAULTY = 100
 TABLE = "sweep_config"
 SEED = ("experiment_config", "seed")
+EXPORT = ("training_config", "export_onnx")
 FOLDS, FOLD = ("dataset_config", "folds"), ("dataset_config", "fold")
 # What names a run, says where things are kept and by whom, or makes the job: one for all points.
 FIXED = {
@@ -192,6 +193,9 @@ def _unfit(source: Source, spec: Spec, choice: Choice) -> Iterator[Diagnostic]:
         yield source.fault(place, f"{name} is a table", "options of it", "key")
     elif key == FOLD:
         hint = "folds, and each fold is a point; or fold in [dataset_config]"
+        yield source.fault(place, f"{name} cannot be swept", hint, "key")
+    elif key == EXPORT and spec.dataset_config.every_fold:
+        hint = "combine.py needs the networks of all folds"
         yield source.fault(place, f"{name} cannot be swept", hint, "key")
     elif key in CHECKPOINT and spec.dataset_config.every_fold and not _is_unseen(spec, key):
         yield source.fault(place, SEEN_BY_FOLDS, ONE_FOLD_OR_UNSEEN, "key")

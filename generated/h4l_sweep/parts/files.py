@@ -91,6 +91,16 @@ def fingerprints(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
     return {str(path): data_digest(path) for path in dict.fromkeys(every)}
 
 
+def digests_by_sample(
+    files: Mapping[str, Sequence[Path]], found: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the digests of each sample's files, of those `found` by path."""
+    return {
+        name: [found[str(file)] for path in paths for file in inside(path)]
+        for name, paths in files.items()
+    }
+
+
 def inside(path: Path) -> Iterable[Path]:
     """Return a file, or the files of a folder."""
     return sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]

@@ -72,10 +72,18 @@ def check_parent_data(folder: Path, data: dict[str, str]) -> None:
         raise RefusedError(f"{folder} was trained on other data than what the files hold now")
 
 
-def check_own_data(folder: Path, data: dict[str, str]) -> None:
-    """Raise `RefusedError` if a run had other files, by digest; what it began with may have had."""
-    if set(map(str, begun(folder)["data"].values())) != set(data.values()):
+def check_own_data(folder: Path, data: dict[str, str], samples: dict[str, list[str]]) -> None:
+    """Raise `RefusedError` if a run had other files, by digest; what it began with may have had.
+
+    `samples` has the digests by sample.
+    """
+    said = begun(folder)
+    if set(map(str, said["data"].values())) != set(data.values()):
         raise RefusedError(f"{folder} was trained on other data than what the files hold now")
+    there = said.get("samples", {})
+    for name, digests in samples.items():
+        if sorted(there.get(name, ())) != sorted(digests):
+            raise RefusedError(f"{folder} was trained on other files of the sample {name}")
 
 
 def begun(folder: Path) -> dict[str, Any]:

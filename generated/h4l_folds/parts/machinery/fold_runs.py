@@ -51,12 +51,17 @@ def trained_folds(
     return tuple(found)
 
 
-def check_data_of_folds(trained: Sequence[TrainedFold], data: dict[str, str]) -> None:
-    """Raise `RefusedError`, naming them, if trainings saw other files than these, by digest."""
+def check_data_of_folds(
+    trained: Sequence[TrainedFold], data: dict[str, str], samples: dict[str, list[str]]
+) -> None:
+    """Raise `RefusedError`, naming them, if trainings saw other files than these, by digest.
+
+    `samples` has the digests by sample: files that were exchanged are other data, too.
+    """
     faults = []
     for each in trained:
         try:
-            check_own_data(each.folder, data)
+            check_own_data(each.folder, data, samples)
         except RefusedError as error:
             faults.append(f"fold {each.fold.number}: {error}")
     refuse_folds(faults)
@@ -92,5 +97,8 @@ def metrics_of_test(folder: Path) -> dict[str, float]:
             f"{path} is missing or damaged: what the test says is lost;"
             f" {SCRIPT_OF_FOLDS} --all --again LABEL trains anew"
         )
-    # JSON has no nan.
-    return {str(name): math.nan if value is None else float(value) for name, value in said.items()}
+    try:
+        # JSON has no nan.
+        return {n: math.nan if value is None else float(value) for n, value in said.items()}
+    except (TypeError, ValueError) as error:
+        raise RefusedError(f"{path} holds what is no metric: {error}") from error

@@ -17,7 +17,7 @@ from lightning.pytorch import seed_everything
 
 from parts.data_checks import find_data
 from parts.datasets import Dataset
-from parts.files import check_fingerprints, fingerprints, inside
+from parts.files import check_fingerprints, digests_by_sample, fingerprints
 from parts.machinery.arguments import parse_arguments
 from parts.machinery.backends import (
     Backend,
@@ -309,20 +309,18 @@ def identify(
 ) -> dict[str, Any]:
     """Write down what the run is; raises `RefusedError` if its data are other ones."""
     spec_folder = script.place(".")
+    data = fingerprints(files)
     identity: dict[str, Any] = {
         "script": code.identity,
         "code": f"{KEPT}/{code.digest}",
         "edited": list(code.edited),
-        "data": fingerprints(files),
+        "data": data,
         # The same bytes elsewhere are the same data, if they are the same samples'.
-        "samples": {},
+        "samples": digests_by_sample(files, data),
         "versions": versions(code.script),
         "commit": git_commit(spec_folder),
         "seed": seed.number,
     }
-    for name, paths in files.items():
-        found = [str(file) for path in paths for file in inside(path)]
-        identity["samples"][name] = [identity["data"][file] for file in found]
     check_fingerprints(identity["data"], script.fingerprints, spec_folder)
     start_from = None if script.load_checkpoint is None else script.place(script.load_checkpoint)
     own = described_events(script.dataset, identity["samples"])

@@ -23,7 +23,7 @@ def write_deployment(source: Path, run: Path, networks: Mapping[str, bytes]) -> 
     folder, unfinished = deployment(run), unfinished_deployment(run)
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        for name, content in {**applying(source, folder), **networks}.items():
+        for name, content in with_digests(applying(source, folder), networks).items():
             copy = unfinished / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(copy, content)
@@ -57,11 +57,22 @@ def applying(source: Path, folder: Path) -> dict[str, bytes]:
         print(f"{folder} has the network alone: {source} lacks {', '.join(lacking)}")
         return {}
     there = {name: content for name, content in needed.items() if content is not None}
-    listed = listed_files(source / "resolved.toml", source / "parts" / "SHA256SUMS")
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in there.items()}
-    if edited := [name for name, value in digests.items() if listed.get(name, value) != value]:
+    compiled = listed_files(source / "resolved.toml", source / "parts" / "SHA256SUMS")
+    digests = digests_of(there)
+    if edited := [name for name, value in digests.items() if compiled.get(name, value) != value]:
         print(f"{folder} has what was edited by hand: {', '.join(edited)}")
-    return {**there, "SHA256SUMS": sums(digests)}
+    return there
+
+
+def with_digests(applied: Mapping[str, bytes], networks: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return all files and, where they are whole, the list of their digests."""
+    files = {**applied, **networks}
+    return {**files, "SHA256SUMS": sums(digests_of(files))} if applied else files
+
+
+def digests_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the SHA-256 of files by name."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def needed_files(source: Path, script: str) -> dict[str, bytes | None]:
