@@ -45,6 +45,7 @@ regenerate: .venv/test
 
 bench: .venv/test
 	PYTHONPATH=compiler:templates $(BIN)/python tests/benchmarks/benchmarks.py
+	PYTHONPATH=compiler:templates $(BIN)/python tests/benchmarks/applying.py
 	PYTHONPATH=compiler:templates:. $(BIN)/python tests/benchmarks/fakes.py
 
 .venv/train: constraints.txt pyproject.toml

@@ -520,8 +520,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "applications::test_in_the_crack_every_member_is_zero",
         ),
         (
-            "self.findings.refuse(what, eta, np.isnan(eta), rows)",
-            "self.findings.warn(what, eta, np.isnan(eta), rows)",
+            "self.findings.refuse(what, eta, lacking, rows)",
+            "self.findings.warn(what, eta, lacking, rows)",
             "applications::test_whether_a_lepton_is_in_the_crack_is_never_guessed",
         ),
         (
@@ -565,6 +565,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "if card.split != Fold(number, len(paths)):",
             "if False:",
             "apply_refusals::test_networks_that_are_no_cross_validation_are_refused",
+        ),
+        (
+            "now.st_size, now.st_mtime_ns",
+            "",
+            "apply_refusals::test_a_network_is_read_anew_once_it_is_replaced",
         ),
         (
             "if number not in there]",
@@ -640,14 +645,24 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "apply_refusals::test_what_is_said_of_a_file_is_of_no_other",
         ),
         (
-            "if here.is_relative_to(there) or there.is_relative_to(here):",
-            "if here == there:",
+            "if there.is_relative_to(here):",
+            "if False:",
             "apply_refusals::test_a_folder_of_events_is_not_replaced_by_its_scores",
         ),
         (
             "return names.pop() if len(names) == 1 else None",
             "return None",
             "applied_files::test_another_tree_is_named_and_that_of_the_training_is_not",
+        ),
+        (
+            'columns.application.findings.check_values(f"{quoted(columns.path)}: ")',
+            "pass",
+            "apply_refusals::test_a_value_that_no_network_takes_ends_it_at_once",
+        ),
+        (
+            'alone = "" if task.beside else',
+            'alone = "" if True else',
+            "applied_files::test_scores_alone_are_said_to_be_so",
         ),
         (
             "and not choices.new and None not in trained",
@@ -703,8 +718,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "exports::test_values_that_training_refuses_are_refused",
         ),
         (
-            "if there >= ENOUGH and 2 * outside > there",
-            "if there >= ENOUGH and outside > there",
+            "if (there >= ENOUGH and 2 * outside > there)",
+            "if (there >= ENOUGH and outside > there)",
             "apply_refusals::test_features_of_another_unit_are_refused_unless_they_are_accepted",
         ),
         (

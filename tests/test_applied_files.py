@@ -424,6 +424,17 @@ def test_other_files_beside_those_of_folds_do_not_count(folds: Path, tmp_path: P
     assert (read_events(tmp_path / "out.parquet")["fold"] == FOLD).all()
 
 
+def test_scores_alone_are_said_to_be_so(network: Path, source: Path, tmp_path: Path) -> None:
+    """Whether that was asked for, or follows from another format."""
+    out = tmp_path / "out.csv"
+    (said,) = applied_to(network, source, out)
+    assert said.startswith(f"wrote {out}, the scores alone: 1000 events; ")
+    (said,) = applied_to(network, source, tmp_path / "f.parquet", friend=True, only="test")
+    assert ", the scores alone (not row by row; join by event): " in said
+    (said,) = applied_to(network, source, tmp_path / "b.parquet", only="test")
+    assert "the scores alone" not in said
+
+
 def test_a_sample_has_its_own_tree(tmp_path: Path) -> None:
     trees = ("jes_up", "nominal")
     samples = tuple(replace(s, table=t) for s, t in zip(CARD.samples, trees, strict=True))

@@ -141,6 +141,13 @@ def test_features_of_another_unit_are_refused_unless_they_are_accepted(
     assert capsys.readouterr().err == ""
     applied_to(network, source, tmp_path / "out.parquet", accept_ranges=True)
     assert "beyond what the training has seen" in capsys.readouterr().err
+    # Of 20, it is none that all are.
+    twenty = {
+        key: np.repeat(values[abs(columns[name]) > known][:1], 20)
+        for key, values in columns.items()
+    }
+    all_of_them = write_events(tmp_path / "twenty.parquet", twenty)
+    assert "100.0% of 20" in refused(network, all_of_them, tmp_path / "twenty_out.parquet")
     # Of fewer events, it may be chance.
     few = {key: values[:99] for key, values in columns.items()}
     applied_to(network, write_events(tmp_path / "few.parquet", few), tmp_path / "few_out.parquet")
@@ -198,8 +205,25 @@ def test_a_value_that_no_network_takes_is_told_of_by_its_row(
     source = write_events(tmp_path / "events.parquet", EVENTS | {"pt": pt})
     said = refused(network, source, tmp_path / "out.parquet", sample="signal")
     assert f"pt is {what}" in said
-    assert "in 3 of 167 events, such as" in said
-    assert f"{value} in event 70 (events count from 0)" in said
+    # Of the events up to there: nothing will be written.
+    assert "in 1 of 43 events, such as" in said
+    found = "event 70" if np.isnan(value) else f"{value} in event 70"
+    assert f"such as {found} (events count from 0)" in said
+
+
+def test_a_value_that_no_network_takes_ends_it_at_once(
+    network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a billion events is not read to its end for nothing."""
+    monkeypatch.setattr(file_applications, "EVENTS_READ", 64)
+    pt = EVENTS["pt"].copy()
+    pt[[70, 301]] = np.inf
+    eta = EVENTS["eta"].copy()
+    eta[300] = np.inf
+    source = write_events(tmp_path / "events.parquet", EVENTS | {"pt": pt, "eta": eta})
+    said = refused(network, source, tmp_path / "out.parquet")
+    assert "pt is infinite in 1 of 128 events" in said
+    assert "eta" not in said
 
 
 def test_an_output_that_exists_is_replaced_only_if_that_is_asked_for(
@@ -216,7 +240,7 @@ def test_events_are_never_written_over(network: Path, source: Path, tmp_path: Pa
     (tmp_path / "link.parquet").symlink_to(source)
     for out in (source, tmp_path / "link.parquet", tmp_path):
         said = refused(network, source, out, overwrite=True)
-        assert "itself, or within it" in said
+        assert "is one of the files of events" in said
 
 
 def test_a_folder_of_events_is_not_replaced_by_its_scores(
@@ -225,8 +249,12 @@ def test_a_folder_of_events_is_not_replaced_by_its_scores(
     folder = tmp_path / "folder"
     folder.mkdir()
     source.rename(folder / source.name)
-    assert "within it" in refused(network, folder, folder / "out.parquet", friend=True)
-    assert "within it" in refused(network, folder, tmp_path, friend=True, overwrite=True)
+    among = "would lie among the events in"
+    assert among in refused(network, folder, folder / "out.parquet", friend=True)
+    assert among in refused(network, folder, folder, friend=True, overwrite=True)
+    # As cp has it.
+    applied_to(network, folder, tmp_path, friend=True)
+    assert len(read_events(tmp_path / "folder.parquet")["score"]) == 500
 
 
 def test_two_files_of_one_name_do_not_go_into_one_folder(
@@ -413,6 +441,29 @@ def test_a_log_is_told_nothing_on_the_way(
     assert capsys.readouterr().err == ""
 
 
+def test_a_network_is_read_anew_once_it_is_replaced(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "model.onnx", CARD)
+    first = read_network(path)
+    assert read_network(path) is first
+    write_network(path, replace(CARD, run="other"))
+    assert read_network(path).card.run == "other"
+    path.unlink()
+    with pytest.raises(RefusedError, match="cannot read"):
+        read_network(path)
+
+
+def test_what_folds_need_the_event_number_for_is_said(tmp_path: Path) -> None:
+    write_folds(tmp_path / "folds", (0, 1, 2))
+    columns = {name: values for name, values in EVENTS.items() if name != "event"}
+    source = write_events(tmp_path / "events.parquet", columns)
+    said = refused(tmp_path / "folds", source, tmp_path / "out.parquet")
+    assert "no column 'event'" in said
+    assert "event number 'event' tells what the training has seen, which --new does" in said
+    application = read_networks(sorted((tmp_path / "folds").iterdir()), {})
+    with pytest.raises(RefusedError, match=r"no column 'event'.*, which tells what .*; new=True"):
+        applied(application, columns)
+
+
 def test_threads_are_as_many_as_omp_num_threads(
     network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +478,6 @@ def test_events_in_arrays_are_refused_alike(network: Path) -> None:
     with pytest.raises(RefusedError, match="the events have no column 'pt'; did you mean 'ptt'"):
         applied(application, {"ptt": EVENTS["pt"]} | {n: EVENTS[n] for n in ("eta", "n_jets")})
     columns = EVENTS | {"pt": EVENTS["pt"] * 1000}
-    with pytest.raises(RefusedError, match="most events are unlike those of the training"):
+    with pytest.raises(RefusedError, match=r"most events are unlike .* accept_ranges=True takes"):
         applied(application, columns)
     assert applied(read_networks([network], {}), columns, accept_ranges=True).shape == (1, 500, 2)

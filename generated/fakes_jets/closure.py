@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T123116Z-ratio", "20b5975b949017bb")
+RATIO = ("fakes_jets_MLP_20261128T123351Z-ratio", "0e8963820dd17cb8")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T123116Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T123351Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T123116Z-numerator", "a18b13f3467c5769"),
-    "denominator": ("fakes_jets_MLP_20261128T123116Z-denominator", "587793007e301bfc"),
+    "numerator": ("fakes_jets_MLP_20261128T123351Z-numerator", "b52c461abb7e0e1d"),
+    "denominator": ("fakes_jets_MLP_20261128T123351Z-denominator", "887abaa03e0f14a4"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="864502b6c84dda3d5721b6e57df52135809777215dae2621659077b21278373f",
+    parts="79139a50e814fcedf9e74443048b0e8be9e954144f6d5d33e1392be19a0e1bc1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T123116Z-ratio", "f1ac386e727f8ccc")
+RATIO = ("fakes_pt_MLP_20261128T123351Z-ratio", "d0ba62f538f416e9")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T123116Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T123351Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T123116Z-numerator", "55a95e92f86f8c9b"),
-    "denominator": ("fakes_pt_MLP_20261128T123116Z-denominator", "a2cbe84922ff3651"),
+    "numerator": ("fakes_pt_MLP_20261128T123351Z-numerator", "d3c52333703d7213"),
+    "denominator": ("fakes_pt_MLP_20261128T123351Z-denominator", "153ec22e5c805fe7"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="46e4c49e211c2a98ae85ee15f582862080928a56b693c861f7b4ef1180cc0cd3",
+    parts="ec708dce9297213fa756f45ce5176336775fa2daea2c13ffe3659fd1b0f8f0d2",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

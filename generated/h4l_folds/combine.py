@@ -52,20 +52,40 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_MLP_20261128T123116Z-combined"
+COMBINED = "h4l_ResNet_20261128T123351Z-combined"
 RUNS = (
-    ("h4l_MLP_20261128T123116Z-240b89d968", "df9138c7c6bb238e"),
-    ("h4l_MLP_20261128T123116Z-05e813b890", "b97052e5def434c7"),
-    ("h4l_MLP_20261128T123116Z-2623f5482e", "44e2543c41dc8c66"),
-    ("h4l_MLP_20261128T123116Z-137351cf1e", "60d6dd3cd5db42ae"),
-    ("h4l_MLP_20261128T123116Z-88f4baaecf", "20973bb2fadd5dd3"),
+    ("h4l_ResNet_20261128T123351Z-240b89d968", "61e6b609c40b5149"),
+    ("h4l_ResNet_20261128T123351Z-05e813b890", "41ba00a51c7e8d65"),
+    ("h4l_ResNet_20261128T123351Z-2623f5482e", "c8f1625518bbcd3a"),
+    ("h4l_ResNet_20261128T123351Z-137351cf1e", "2ed13b59e886505c"),
+    ("h4l_ResNet_20261128T123351Z-88f4baaecf", "aeaf6e1374abc526"),
 )
 
 # Dataset. The last of two classes is the signal.
 CLASSES = ("background", "signal")
 EVENT_NUMBER = "event"
-NUMERICAL = ("lep1_pt", "lep1_eta", "lep2_pt", "lep2_eta", "m12", "m34", "pt4l", "jet1_pt")
-CATEGORICAL = ("lep1_flavour", "n_jets")
+NUMERICAL = (
+    "lep1_pt",
+    "lep1_eta",
+    "lep1_phi",
+    "lep2_pt",
+    "lep2_eta",
+    "lep2_phi",
+    "lep3_pt",
+    "lep3_eta",
+    "lep3_phi",
+    "lep4_pt",
+    "lep4_eta",
+    "lep4_phi",
+    "m12",
+    "m34",
+    "pt4l",
+    "jet1_pt",
+    "jet1_eta",
+    "jet2_pt",
+    "jet2_eta",
+)
+CATEGORICAL = ("lep1_flavour", "lep3_flavour", "n_jets")
 MISSING = -999.0
 FOLDS = 5
 USE_MC_WEIGHTS = True

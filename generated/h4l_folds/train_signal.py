@@ -55,7 +55,7 @@ from parts.machinery.reports import constants
 from parts.machinery.trackers import Tracker
 from parts.machinery.trainings import Evaluation, Training
 from parts.metrics import Outputs, binary_metrics
-from parts.models import MLP, binary_probability, described
+from parts.models import ResNet, binary_probability, described
 from parts.plots import binary_figures
 from parts.root_files import Root
 from parts.splits import Fold
@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "df9138c7c6bb238e"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "b97052e5def434c7"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "44e2543c41dc8c66"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "60d6dd3cd5db42ae"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "20973bb2fadd5dd3"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "61e6b609c40b5149"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "41ba00a51c7e8d65"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "c8f1625518bbcd3a"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "2ed13b59e886505c"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "aeaf6e1374abc526"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_MLP_20261128T123116Z"
+SWEEP = "h4l_ResNet_20261128T123351Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -93,8 +93,28 @@ TQDM_REFRESH_RATE = 20
 # Dataset. The last of two classes is the signal.
 CLASSES = ("background", "signal")
 EVENT_NUMBER = "event"
-NUMERICAL = ("lep1_pt", "lep1_eta", "lep2_pt", "lep2_eta", "m12", "m34", "pt4l", "jet1_pt")
-CATEGORICAL = ("lep1_flavour", "n_jets")
+NUMERICAL = (
+    "lep1_pt",
+    "lep1_eta",
+    "lep1_phi",
+    "lep2_pt",
+    "lep2_eta",
+    "lep2_phi",
+    "lep3_pt",
+    "lep3_eta",
+    "lep3_phi",
+    "lep4_pt",
+    "lep4_eta",
+    "lep4_phi",
+    "m12",
+    "m34",
+    "pt4l",
+    "jet1_pt",
+    "jet1_eta",
+    "jet2_pt",
+    "jet2_eta",
+)
+CATEGORICAL = ("lep1_flavour", "lep3_flavour", "n_jets")
 MISSING = -999.0
 FOLDS = 5
 FOLD = POINT["fold"]
@@ -104,24 +124,27 @@ USE_MC_WEIGHTS = True
 USE_CLASS_WEIGHTS = True
 
 # Model.
-MODEL: type[nn.Module] = MLP
-N_LAYERS = 3
+MODEL: type[nn.Module] = ResNet
+N_LAYERS = 4
 N_HIDDEN = 128
-ACT = nn.ReLU
-DROPOUT = 0.0
+ACT = nn.SiLU
+DROPOUT = 0.1
+BLOCK_SIZE = 2
 EMBEDDING_DIM = 8
-NORM = nn.Identity
+NORM = nn.BatchNorm1d
 
 # Training.
 LOSS = bce
-MAX_EPOCHS = 10
-EARLY_STOP_PATIENCE = 4
+MAX_EPOCHS = 30
+EARLY_STOP_PATIENCE = 8
 MONITOR = "val_auc"
 MONITOR_MODE = "max"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
 LR = 0.001
+WEIGHT_DECAY = 0.01
+SCHEDULER_INTERVAL = "epoch"
 
 DATASET = Dataset(
     samples=(
@@ -160,7 +183,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e3c9aeab72ecc73db0b615408dffc970e1edd56a3ce9577be6a17cb13b53e987",
+    parts="522a64433046096414c08765bb23039b3998a9893822a33856fe16738e6740c5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -192,6 +215,7 @@ def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
         n_outputs=1,
         n_layers=N_LAYERS,
         n_hidden=N_HIDDEN,
+        block_size=BLOCK_SIZE,
         act=ACT,
         dropout=DROPOUT,
         norm=NORM,
@@ -199,8 +223,13 @@ def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
 
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
-    """Return the optimizer."""
-    return torch.optim.AdamW(parameters, lr=LR)
+    """Return the optimizer and its schedule."""
+    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=MAX_EPOCHS)
+    return {
+        "optimizer": optimizer,
+        "lr_scheduler": {"scheduler": scheduler, "interval": SCHEDULER_INTERVAL},
+    }
 
 
 def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:

@@ -1,7 +1,7 @@
 """The network that a training has left, applied to events; without torch or Lightning.
 
     python apply.py FILE... OUT           add the scores to events: ROOT, HDF5, Parquet or CSV
-    python apply.py FILE OUT --friend     write the scores alone, an event a row, with its number
+    python apply.py FILE OUT --friend     write the scores alone, as for an OUT of another format
     python apply.py --help                samples, splits, trees, and other networks
     from apply import score
     values = score(events)                events with a column for each feature, as a DataFrame
@@ -9,7 +9,7 @@
 Of two classes, `score` is the probability of the signal; of more, there is a score_<class> each.
 Of fakes it is `fake_factor`: loose data enter with weight * F, loose Monte Carlo with -weight * F.
 The column `split` (0 training, 1 validation, 2 test) tells which events the training has seen:
-judge it by the test events alone.
+judge it by the test events alone. In a DataFrame nan is a null, as masks and None are anywhere.
 
 The network is what --network says; else it is the one beside this file, or that of the run which
 the resolved.toml beside this file is about. The folder deploy/ of a run has all that is needed and
@@ -108,7 +108,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     say = parser.add_argument
     say("files", type=Path, nargs="+", metavar="FILE", help="events: ROOT, HDF5, Parquet or CSV")
-    say("out", type=Path, metavar="OUT", help="file to write; of several files, a folder")
+    say("out", type=Path, metavar="OUT", help="file, in another format the scores alone; or folder")
     table = parser.add_mutually_exclusive_group()
     table.add_argument("--tree", metavar="NAME", help="of ROOT files; as in training by default")
     table.add_argument("--table", metavar="NAME", help="of HDF5 files")

@@ -18,7 +18,7 @@ from seesawc.cli.commands import main, track, train_fakes, train_signal
 from seesawc.jobs import progress
 from tests.spec_tables import BASE, FOLDER, SPEC, edited
 
-FILES = ["resolved.toml", "submit.sbatch", "train_signal.py"]
+FILES = ["apply.py", "resolved.toml", "submit.sbatch", "train_signal.py"]
 FOLDED = sorted([*FILES, "combine.py", "submit.sh", "submit_combine.sbatch"])
 SUMS = "parts/SHA256SUMS"
 
@@ -91,7 +91,7 @@ def test_without_a_batch_table_there_is_no_batch_file() -> None:
     good("build", str(SPEC))
     change('\n[slurm_config]\ntime = "04:00:00"\n', "")
     good("build", str(SPEC))
-    assert own() == ["resolved.toml", "train_signal.py"]
+    assert own() == ["apply.py", "resolved.toml", "train_signal.py"]
 
 
 def test_build_check_compares_and_writes_nothing() -> None:
@@ -421,7 +421,7 @@ def test_init_writes_a_spec_that_check_accepts() -> None:
     assert "seesawc check specs/higgs.toml" in said
     good("check", "specs/higgs.toml")
     good("build", "specs/higgs.toml")
-    assert own(Path("generated/higgs")) == ["resolved.toml", "train_signal.py"]
+    assert own(Path("generated/higgs")) == ["apply.py", "resolved.toml", "train_signal.py"]
 
 
 def test_what_init_leaves_commented_out_is_right_too() -> None:

@@ -90,7 +90,8 @@ def test_nested_values_come_back_as_they_were(tmp_path: Path) -> None:
 def test_the_build_table_holds_digests_of_all_files(tmp_path: Path) -> None:
     build = tomllib.loads(record(BASE, tmp_path))["build"]
     # The list of digests has those of parts.
-    assert set(build["files"]) == {"train_signal.py", "submit.sbatch", "parts/SHA256SUMS"}
+    scripts = {"train_signal.py", "apply.py", "submit.sbatch"}
+    assert set(build["files"]) == {*scripts, "parts/SHA256SUMS"}
     digests = (build["numbers"]["signal"], build["spec"], *build["files"].values())
     assert all(len(digest) == 64 for digest in digests)
     assert build["timestamp"].keys() == {"signal"}

@@ -9,65 +9,14 @@ import pytest
 from parts.machinery import deployments
 from parts.machinery.deployments import needed_files, write_deployment
 from parts.machinery.places import digest
+from seesawc.writing.parts import needed_by
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-NEEDED = {
-    "apply.py",
-    "parts/__init__.py",
-    "parts/applications.py",
-    "parts/arrow_arrays.py",
-    "parts/arrow_columns.py",
-    "parts/column_names.py",
-    "parts/columns.py",
-    "parts/cracks.py",
-    "parts/csv_blocks.py",
-    "parts/csv_files.py",
-    "parts/event_files.py",
-    "parts/expressions.py",
-    "parts/file_applications.py",
-    "parts/files.py",
-    "parts/given_columns.py",
-    "parts/grammar.py",
-    "parts/hdf5_columns.py",
-    "parts/hdf5_copies.py",
-    "parts/hdf5_files.py",
-    "parts/machinery/__init__.py",
-    "parts/machinery/deployed_places.py",
-    "parts/machinery/exits.py",
-    "parts/machinery/found_networks.py",
-    "parts/machinery/notes.py",
-    "parts/machinery/parents.py",
-    "parts/machinery/places.py",
-    "parts/machinery/ratios.py",
-    "parts/model_cards.py",
-    "parts/named_columns.py",
-    "parts/networks.py",
-    "parts/parquet_files.py",
-    "parts/parquet_places.py",
-    "parts/progress_lines.py",
-    "parts/ranges.py",
-    "parts/readers.py",
-    "parts/root_copies.py",
-    "parts/root_files.py",
-    "parts/root_trees.py",
-    "parts/root_tuples.py",
-    "parts/score_outputs.py",
-    "parts/scored_arrays.py",
-    "parts/scored_columns.py",
-    "parts/scored_csv.py",
-    "parts/scored_datasets.py",
-    "parts/scored_files.py",
-    "parts/scored_hdf5.py",
-    "parts/scored_parquet.py",
-    "parts/scored_root.py",
-    "parts/seen_features.py",
-    "parts/selections.py",
-    "parts/splits.py",
-    "parts/stretches.py",
-    "parts/whole_numbers.py",
-}
-
-
+# What a folder of scripts gets for it, as the compiler finds it.
+PARTS = needed_by(TEMPLATES, (TEMPLATES / "apply.py").read_text())
+NEEDED = {"apply.py", *(part.file for part in PARTS)}
+# What reads and writes files, and runs the network.
+LIBRARIES = {"awkward", "cramjam", "h5py", "numpy", "onnxruntime", "pyarrow", "uproot"}
 NETWORKS = {"model_0.onnx": b"one", "model_1.onnx": b"two"}
 
 
@@ -104,6 +53,7 @@ def test_the_network_lies_with_what_applies_it_byte_for_byte(tmp_path: Path, sou
 
 def test_what_applies_the_network_needs_no_training() -> None:
     assert set(needed_files(TEMPLATES, "apply.py")) == NEEDED
+    assert {name for part in PARTS for name in part.distributions} == LIBRARIES
 
 
 def test_a_part_is_needed_wherever_it_is_imported_from(source: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,24 @@ def test_a_run_that_this_script_has_not_finished_is_refused(
         find_networks(folder)
     (run / "done").write_text("{")
     with pytest.raises(RefusedError, match="is damaged; start train_"):
+        find_networks(folder)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("signal", "named"), ("fakes", "named-ratio")])
+def test_a_run_that_has_finished_before_is_named_instead(
+    folder: Path, tmp_path: Path, kind: str, name: str
+) -> None:
+    """And by what the runs were looked for, which another shell may have set otherwise."""
+    (folder / "resolved.toml").write_text(RECORDS[kind])
+    with pytest.raises(RefusedError, match=r"comes first; save_dir is '../\$\{PLACE\}'$"):
+        find_networks(folder)
+    experiment = tmp_path / "logs" / "tests"
+    for number, other in enumerate(("a-later", "b-earlier")):
+        done = finished(experiment / other) / "done"
+        os.utime(done, (1000 - number, 1000 - number))
+    finished(experiment / "without", networks=())
+    match = rf"has not finished: {experiment / name}; .*; --network {experiment / 'a-later'} takes"
+    with pytest.raises(RefusedError, match=match):
         find_networks(folder)
 
 

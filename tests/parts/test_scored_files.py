@@ -231,7 +231,9 @@ def test_events_that_are_not_those_of_the_file_are_refused(
 @each_ending
 def test_a_column_that_is_there_is_not_written_twice(tmp_path: Path, ending: str) -> None:
     source, out = events(tmp_path, ending), tmp_path / f"out{ending}"
-    with pytest.raises(RefusedError, match="has a column 'x' already; --friend"):
+    with pytest.raises(
+        RefusedError, match=r"has a column 'x' already; --prefix TEXT names .* and --friend"
+    ):
         write_scores(source, out, {"x": SCORES["score"]})
     assert list(tmp_path.iterdir()) == [source]
 

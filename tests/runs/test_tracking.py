@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from parts.machinery.reports import measurement
+from seesawc import package
+from seesawc.writing.parts import needed_by
 from tests.runs.experiments import EXPERIMENT, Run, Workshop, same, wait_for_step
 from tests.runs.starts import Ended
 
@@ -64,7 +66,9 @@ def test_mlflow_holds_the_files(finished: tuple[Run, Ended], workshop: Workshop)
     plots |= {f"{name}.{ending}" for name in final for ending in ("png", "pdf")}
     built = workshop.folder / "generated" / "finished"
     code = [Path("train_signal.py"), Path("resolved.toml")]
-    code += [path.relative_to(built) for path in built.glob("parts/**/*.py")]
+    # Others lie there for apply.py.
+    script = (built / "train_signal.py").read_text()
+    code += [Path(part.file) for part in needed_by(package.templates(), script)]
     deployed = run.deployed()
     assert held - {"code/run"} == (
         plots | {f"code/{path}" for path in code} | {f"deploy/{name}" for name in deployed}

@@ -1,5 +1,6 @@
 """Events that no network takes, and those unlike what its training has seen."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from parts.seen_features import Seen
 EXACT = 2.0**24
 # Of fewer events, it may be chance that most of them lie outside of a range.
 ENOUGH = 100
+# Nor that all do, of fewer than these.
+ENOUGH_OF_ALL = 20
 # A few events are always beyond those of the training: so large a share of them is worth a word.
 WORTH_SAYING = 1e-3
 
@@ -64,15 +67,16 @@ class Findings:
 
     def check_ranges(self, where: str = "") -> None:
         """Raise `RefusedError` if most values of a feature are none that training has seen."""
+        accepting = "--accept-ranges" if where else "accept_ranges=True"
         odd = [
             f"{name}: {outside / there:.1%} of {there} values are not {seen}"
             for name, (there, outside, seen) in self.unseen.items()
-            if there >= ENOUGH and 2 * outside > there
+            if (there >= ENOUGH and 2 * outside > there) or ENOUGH_OF_ALL <= there == outside
         ]
         if odd:
             raise RefusedError(
                 f"{where}most events are unlike those of the training; {'; '.join(odd)}."
-                " Are units and meaning the same? --accept-ranges takes them as they are"
+                f" Are units and meaning the same? {accepting} takes them as they are"
             )
 
     def beyond_training(self) -> list[str]:
@@ -83,7 +87,9 @@ class Findings:
     def lines(self, which: Mapping[str, Finding]) -> Iterator[str]:
         """Yield what was found, in how many events, and one of them."""
         for what, found in which.items():
-            example = f"such as {found.value:.9g} in event {found.row}"
+            # That it is nan was said.
+            value = "" if math.isnan(found.value) else f"{found.value:.9g} in "
+            example = f"such as {value}event {found.row}"
             yield f"{what} in {found.count} of {self.n_events} events, {example}"
 
 

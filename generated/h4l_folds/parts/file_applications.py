@@ -95,24 +95,44 @@ def apply_to_files(
     for task in tasks:
         own = replace(application, findings=Findings())
         counts = apply_to_file(own, task, choices)
-        yield f"wrote {task.out}: {counts.said(application, choices)}"
+        alone = "" if task.beside else f", the scores alone{how_to_join(application, choices)}"
+        yield f"wrote {task.out}{alone}: {counts.said(application, choices)}"
+
+
+def how_to_join(application: Application, choices: Choices) -> str:
+    """Return how scores that stand alone go with their events, unless that is row by row."""
+    if choices.only is None:
+        return ""
+    number = application.card.event_number
+    how = f"; join by {number}" if number else ""
+    return f" (not row by row{how})"
 
 
 def outputs_of(sources: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     """Return each file, and where its scores go: several go into a folder, as cp has it."""
-    if len(sources) == 1 and (sources[0].is_dir() or not out.is_dir()):
+    if len(sources) == 1 and not out.is_dir():
         pairs = [(sources[0], out)]
     elif out.is_dir() or not out.exists():
-        pairs = [(source, out / source.name) for source in sources]
+        pairs = [(source, out / name_of_scored(source)) for source in sources]
     else:
         raise RefusedError(f"several files go into a folder, and {quoted(out)} is a file")
     for index, (source, place) in enumerate(pairs):
         if any(place == other for _, other in pairs[:index]):
             raise RefusedError(f"two files are called {quoted(source.name)}: {quoted(place)}")
         here, there = source.resolve(), place.resolve()
-        if here.is_relative_to(there) or there.is_relative_to(here):
-            raise RefusedError(f"{quoted(place)} is {quoted(source)} itself, or within it")
+        if here == there:
+            raise RefusedError(f"{quoted(place)} is one of the files of events")
+        if there.is_relative_to(here):
+            raise RefusedError(f"{quoted(place)} would lie among the events in {quoted(source)}")
+        if here.is_relative_to(there):
+            raise RefusedError(f"{quoted(place)} is a folder that {quoted(source)} lies in")
     return pairs
+
+
+def name_of_scored(source: Path) -> str:
+    """Return what the scores of a file are called in a folder; those of a folder are one file."""
+    named = source.suffix == ".parquet" or not source.is_dir()
+    return source.name if named else f"{source.resolve().name}.parquet"
 
 
 def task_of(application: Application, source: Path, out: Path, choices: Choices) -> Task:
@@ -188,6 +208,7 @@ def write_scores(
             before: Future[None] | None = None
             for chunk, rows in chunks_in(columns, table):
                 found = columns.found(chunk, rows)
+                columns.application.findings.check_values(f"{quoted(columns.path)}: ")
                 if before is not None:
                     before.result()
                 before = writer.submit(scored.add, as_types(found.columns, types), found.kept)

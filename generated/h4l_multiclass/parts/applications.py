@@ -14,13 +14,16 @@ from parts.cracks import in_crack
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError
 from parts.model_cards import ModelCard, split_warning
-from parts.named_columns import chunk_by_name
+from parts.named_columns import chunk_by_name, has, names_in
 from parts.networks import Network, check_folds, fold_of, read_network
 from parts.ranges import Findings, are_missing, categorical_input, numerical_input
-from parts.readers import quoted
+from parts.readers import quoted, unknown
 from parts.seen_features import seen_by_any
 from parts.selections import keys
 from parts.splits import assign, fold_numbers
+
+# What events need their numbers for.
+WHAT_NUMBERS_TELL = "tells what the training has seen"
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,10 @@ def applied(
     card = application.card
     if application.folds and not new:
         application.warn_of_places()
+        number = str(card.event_number)
+        if card.event_number and not (number in card.derived or has(events, number)):
+            said = f"the events have {unknown('column', number, names_in(events))}"
+            raise RefusedError(f"{said}, which {WHAT_NUMBERS_TELL}; new=True does without")
     chunk = chunk_by_name(events, application.names(new), card.derived, card.missing)
     try:
         folds = application.places(chunk) if application.folds and not new else None

@@ -79,7 +79,7 @@ def check_names(source: Path, there: Iterator[str], columns: Mapping[str, Any]) 
     """Raise `RefusedError` if a file has a column of the name of a new one."""
     if taken := sorted(columns.keys() & set(there)):
         said = f"{quoted(source)} has a column {quoted(taken[0])} already"
-        raise RefusedError(f"{said}; {FRIEND}")
+        raise RefusedError(f"{said}; --prefix TEXT names new ones apart, and {FRIEND}")
 
 
 def changed_meanwhile(source: Path) -> RefusedError:

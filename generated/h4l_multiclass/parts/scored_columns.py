@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parts.applications import Application, score_of, spread_of
+from parts.applications import WHAT_NUMBERS_TELL, Application, score_of, spread_of
 from parts.column_names import score_names
 from parts.columns import (
     Chunk,
@@ -130,8 +130,17 @@ class ScoredColumns:
                     problems[str(error)] = None
         if problems:
             there = listed(self.schema.columns) or "none"
-            text = "; ".join(problems)
+            text = "; ".join(problems) + self.use_of_number()
             raise RefusedError(f"{quoted(self.path)}: {text}; the columns there are: {there}")
+
+    def use_of_number(self) -> str:
+        """Return what the event number is for, if the file lacks it and needs it."""
+        name, there = self.card.event_number, self.schema.columns
+        if self.choices.new or name is None:
+            return ""
+        if all(locate(each, there) for each in underived((name,), self.derived)):
+            return ""
+        return f"; the event number {quoted(name)} {WHAT_NUMBERS_TELL}, which --new does without"
 
     def is_twice(self, name: str) -> bool:
         """Whether a name is derived, and the file has a column of this name as well."""

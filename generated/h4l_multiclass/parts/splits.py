@@ -72,6 +72,11 @@ def plain_split(split: Split) -> list[float] | dict[str, int]:
 def split_of(said: Sequence[float] | Mapping[str, int]) -> Split:
     """Return the split of plain values; raises `KeyError`, `TypeError` or `ValueError`."""
     if isinstance(said, Mapping):
-        return Fold(int(said["number"]), int(said["folds"]))
+        number, folds = int(said["number"]), int(said["folds"])
+        if not 0 <= number < folds:
+            raise ValueError(f"there is no fold {number} of {folds}")
+        return Fold(number, folds)
     train, validation, test = map(float, said)
+    if not (min(train, validation, test) >= 0 and abs(train + validation + test - 1) < 1e-6):
+        raise ValueError(f"{train}, {validation} and {test} are no shares")
     return train, validation, test

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,21 @@ class Network:
 
 
 def read_network(path: Path) -> Network:
-    """Return what the file of a network holds; raises `RefusedError`."""
+    """Return what the file of a network holds; raises `RefusedError`.
+
+    It is read once, unless another file takes its place.
+    """
     threads = os.environ.get("OMP_NUM_THREADS", "")
+    try:
+        now = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return network_in(path, (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns), threads)
+
+
+@lru_cache(maxsize=32)
+def network_in(path: Path, now: tuple[int, ...], threads: str) -> Network:
+    """Return what a file holds that is as it is `now`; raises `RefusedError`."""
     options = onnxruntime.SessionOptions()
     # Its own choice would be as many as the node has cores.
     options.intra_op_num_threads = max(1, int(threads)) if threads.isdigit() else 1

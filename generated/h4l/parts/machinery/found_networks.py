@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from parts.machinery.deployed_places import NETWORK, deployment
+from parts.machinery.deployed_places import NETWORK, deployment, network_of
 from parts.machinery.exits import RefusedError
 from parts.machinery.notes import noted
 from parts.machinery.places import expand
@@ -17,6 +17,8 @@ from parts.readers import listed, quoted
 
 # What trains a classifier.
 TRAINING = "train_signal.py"
+# What trains the network of a fake factor.
+RATIO = "train_ratio.py"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Resolved:
     """What a `resolved.toml` says of the runs of its experiment."""
 
     experiment: Path
+    # As it is written, with its variables.
+    save_dir: str
     # The plain run, and the digest of its script; of fakes, the ratio.
     name: str
     script: str
@@ -91,14 +95,14 @@ def read_record(record: Path) -> Resolved:
         if "stages" in said:
             (ratio,) = (row for row in said["stages"] if row["identity"] == "ratio")
             run, script = str(ratio["run_name"]), str(ratio["script"])
-            return Resolved(experiment, run, script, {}, "ratio")
+            return Resolved(experiment, save_dir, run, script, {}, "ratio")
         points = said.get("points", [])
         rows = {str(row["run_name"]): str(row["script"]) for row in points}
         dataset = said["dataset_config"]
         # With `fold`, it is one of them that is trained, alone.
         folds = "folds" in dataset and "fold" not in dataset
         run, script = str(build["run_name"]), str(build["files"][TRAINING])
-        return Resolved(experiment, run, script, rows, "folds" if folds else "signal")
+        return Resolved(experiment, save_dir, run, script, rows, "folds" if folds else "signal")
     except (KeyError, TypeError, ValueError) as error:
         raise RefusedError(f"{record} is not that of a training: {error!r}") from error
 
@@ -109,6 +113,8 @@ def resolved_run(record: Path) -> tuple[Path, Mapping[str, str]]:
     Raises `RefusedError` for a run that has not finished, and where several are meant.
     """
     said = read_record(record)
+    if said.kind in ("ratio", "signal") and not said.rows:
+        check_finished(said)
     if said.kind == "ratio":
         return finished_ratio(said.experiment, (said.name, said.script)), {}
     if said.kind == "folds":
@@ -118,11 +124,25 @@ def resolved_run(record: Path) -> tuple[Path, Mapping[str, str]]:
     return finished_training(said.experiment / said.name, said.script), {}
 
 
+def check_finished(said: Resolved) -> None:
+    """Raise `RefusedError` for a run that has not finished, which names one that has."""
+    run = said.experiment / said.name
+    if (run / "done").is_file():
+        return
+    what, script = ("ratio", RATIO) if said.kind == "ratio" else ("training", TRAINING)
+    place = f"; save_dir is {quoted(said.save_dir)}"
+    others = [
+        path.parent for path in said.experiment.glob("*/done") if network_of(path.parent).is_file()
+    ]
+    if others:
+        latest = max(others, key=lambda other: (other / "done").stat().st_mtime_ns)
+        place += f"; --network {latest} takes the run that finished last"
+    raise RefusedError(f"the {what} has not finished: {run}; {script} comes first{place}")
+
+
 def finished_training(run: Path, digest: str) -> Path:
-    """Return the folder of a run; raises `RefusedError` unless this very script has finished it."""
+    """Return the folder of a run that is done; raises `RefusedError` if by another script."""
     done = run / "done"
-    if not done.is_file():
-        raise RefusedError(f"the training has not finished: {run}; {TRAINING} comes first")
     said = noted(done, script=str)
     if not said:
         raise RefusedError(f"{done} is damaged; start {TRAINING} again, which mends it")
