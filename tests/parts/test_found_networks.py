@@ -48,6 +48,7 @@ script = "aaaa"
 """
 RECORDS = {"signal": HEAD + BUILD, "fakes": HEAD + STAGES + BUILD, "sweep": HEAD + POINTS + BUILD}
 RECORDS["folds"] = f"{HEAD}folds = 2\n{POINTS}{BUILD}"
+RECORDS["grid"] = f"{HEAD}folds = 2\n{POINTS}{POINTS.replace('named-', 'named-1')}{BUILD}"
 RECORDS["fold"] = f"{HEAD}folds = 2\nfold = 1\n{BUILD}"
 
 
@@ -188,15 +189,19 @@ def test_folds_are_those_that_were_combined(folder: Path, tmp_path: Path) -> Non
 
 
 def test_of_several_cross_validations_one_must_be_named(folder: Path, tmp_path: Path) -> None:
-    (folder / "resolved.toml").write_text(RECORDS["folds"])
+    (folder / "resolved.toml").write_text(RECORDS["grid"])
     experiment = tmp_path / "logs" / "tests"
     # For the log of a batch job.
     (experiment / "named-3ef-combined").mkdir(parents=True)
-    for name in ("named-1ab-combined", "named-2cd-combined"):
-        (experiment / name / "deploy").mkdir(parents=True)
-    with pytest.raises(
-        RefusedError, match=r"--network PLACE: .*named-1ab-combined', .*named-2cd-combined'$"
-    ):
+    with pytest.raises(RefusedError, match=r"not combined yet"):
+        find_networks(folder)
+    (experiment / "named-1ab-combined" / "deploy").mkdir(parents=True)
+    # Which of them is meant does not follow from what happens to be there.
+    with pytest.raises(RefusedError, match=r"--network PLACE: .*named-1ab-combined'$"):
+        find_networks(folder)
+    (experiment / "named-2cd-combined" / "deploy").mkdir(parents=True)
+    match = r"--network PLACE: .*named-1ab-combined', .*named-2cd-combined'$"
+    with pytest.raises(RefusedError, match=match):
         find_networks(folder)
 
 

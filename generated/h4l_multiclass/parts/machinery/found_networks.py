@@ -83,6 +83,8 @@ class Resolved:
     # Of points, and of stages: the digests of their scripts, by run.
     rows: Mapping[str, str]
     kind: Literal["signal", "ratio", "folds"]
+    # How many trainings are each done fold by fold: points of a sweep.
+    combinations: int = 1
 
 
 def read_record(record: Path) -> Resolved:
@@ -102,7 +104,10 @@ def read_record(record: Path) -> Resolved:
         # With `fold`, it is one of them that is trained, alone.
         folds = "folds" in dataset and "fold" not in dataset
         run, script = str(build["run_name"]), str(build["files"][TRAINING])
-        return Resolved(experiment, save_dir, run, script, rows, "folds" if folds else "signal")
+        if not folds:
+            return Resolved(experiment, save_dir, run, script, rows, "signal")
+        each = len(rows) // int(dataset["folds"])
+        return Resolved(experiment, save_dir, run, script, rows, "folds", each)
     except (KeyError, TypeError, ValueError) as error:
         raise RefusedError(f"{record} is not that of a training: {error!r}") from error
 
@@ -118,7 +123,7 @@ def resolved_run(record: Path) -> tuple[Path, Mapping[str, str]]:
     if said.kind == "ratio":
         return finished_ratio(said.experiment, (said.name, said.script)), {}
     if said.kind == "folds":
-        return combined_run(said.experiment, said.name), said.rows
+        return combined_run(said), said.rows
     if said.rows:
         raise several(record.parent, [said.experiment / run for run in said.rows])
     return finished_training(said.experiment / said.name, said.script), {}
@@ -155,19 +160,19 @@ def finished_training(run: Path, digest: str) -> Path:
     return run
 
 
-def combined_run(experiment: Path, name: str) -> Path:
+def combined_run(said: Resolved) -> Path:
     """Return the folder of what combine.py has left; raises `RefusedError` if that is not one."""
+    plain = said.experiment / f"{said.name}-combined"
     # Of several trainings, each is named by its values.
-    named = re.compile(rf"{re.escape(name)}-[0-9a-f]+-combined")
-    found = sorted(each for each in experiment.glob("*-combined") if named.fullmatch(each.name))
+    named = re.compile(rf"{re.escape(said.name)}-[0-9a-f]+-combined")
+    found = [each for each in said.experiment.glob("*-combined") if named.fullmatch(each.name)]
+    found = [plain] if said.combinations == 1 else sorted(found)
     # A batch job makes a run's folder for its log, before combine.py begins.
     found = [run for run in found if deployment(run).is_dir()]
-    if deployment(plain := experiment / f"{name}-combined").is_dir():
-        found = [plain]
     if not found:
         raise RefusedError(f"the folds are not combined yet: {plain}; combine.py comes first")
-    if len(found) > 1:
-        raise several(experiment, found)
+    if said.combinations > 1:
+        raise several(said.experiment, found)
     return found[0]
 
 
