@@ -19,6 +19,7 @@ from parts.machinery.exits import RefusedError, obey
 from parts.progress_lines import ProgressLine
 from parts.ranges import Findings
 from parts.readers import Reader, Table, listed, quoted
+from parts.score_outputs import check_free
 from parts.scored_columns import Choices, Found, ScoredColumns
 from parts.scored_files import Format, Scored, format_of, opened
 from parts.splits import SPLITS
@@ -76,7 +77,7 @@ def apply_to_files(
 ) -> Iterator[str]:
     """Score the events of files, and yield what was written; raises `RefusedError`.
 
-    All files are looked at before anything is computed.
+    Of several files, all are looked at before anything is computed.
     """
     if application.folds and choices.only not in (None, "test"):
         raise RefusedError(
@@ -84,10 +85,10 @@ def apply_to_files(
             " not seen it; the others have"
         )
     tasks = [task_of(application, *pair, choices) for pair in outputs_of(sources, out)]
-    for task in tasks:
+    # A file that stands alone is looked at once: to open one of CSV is to read it.
+    for task in tasks if len(tasks) > 1 else ():
         with task.reader.open(task.source) as table:
-            columns = ScoredColumns(application, choices, task.source, table.schema)
-            columns.check()
+            ScoredColumns(application, choices, task.source, table.schema).check()
     if not choices.new:
         application.warn_of_places()
     if len(tasks) > 1:
@@ -139,8 +140,7 @@ def task_of(application: Application, source: Path, out: Path, choices: Choices)
     """Return what is to be done for a file; raises `RefusedError`."""
     kind = format_there(source)
     table = named_table(application, kind, choices)
-    if out.exists() and not choices.overwrite:
-        raise RefusedError(f"{quoted(out)} exists; --overwrite replaces it")
+    check_free(out, choices.overwrite)
     beside = not choices.friend and format_of(out) == kind
     return Task(source, out, beside, reader_for(source, table), table)
 
@@ -177,6 +177,7 @@ def apply_to_file(application: Application, task: Task, choices: Choices) -> Cou
     where = f"{quoted(task.source)}: "
     with task.reader.open(task.source) as table:
         columns = ScoredColumns(application, choices, task.source, table.schema)
+        columns.check()
         types = columns.types(None if task.beside else first_events(columns, table))
         with opened(
             task.source,
