@@ -43,7 +43,6 @@ from parts.machinery.fold_runs import check_data_of_folds, trained_folds
 from parts.machinery.parents import attempt
 from parts.machinery.places import expand
 from parts.root_files import Root
-from parts.splits import Fold
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
@@ -52,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T123617Z-combined"
+COMBINED = "h4l_ResNet_20261128T132402Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T123617Z-240b89d968", "5aff7d14caa57b34"),
-    ("h4l_ResNet_20261128T123617Z-05e813b890", "768e569b64f2d803"),
-    ("h4l_ResNet_20261128T123617Z-2623f5482e", "0ed761ccd7603c92"),
-    ("h4l_ResNet_20261128T123617Z-137351cf1e", "32282d5c9b4feb50"),
-    ("h4l_ResNet_20261128T123617Z-88f4baaecf", "f2e6100bc4d32058"),
+    ("h4l_ResNet_20261128T132402Z-240b89d968", "9581e3fa15521af3"),
+    ("h4l_ResNet_20261128T132402Z-05e813b890", "cf3688d67f4412ca"),
+    ("h4l_ResNet_20261128T132402Z-2623f5482e", "3992ba859d79aec5"),
+    ("h4l_ResNet_20261128T132402Z-137351cf1e", "c46845818babf909"),
+    ("h4l_ResNet_20261128T132402Z-88f4baaecf", "2a527a50c59216a2"),
 )
 
 # Dataset. The last of two classes is the signal.
@@ -122,7 +121,6 @@ DATASET = Dataset(
     categorical=CATEGORICAL,
     missing=MISSING,
     event_number=EVENT_NUMBER,
-    split=Fold(0, FOLDS),
     classes=CLASSES,
 )
 

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "5aff7d14caa57b34"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "768e569b64f2d803"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "0ed761ccd7603c92"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "32282d5c9b4feb50"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "f2e6100bc4d32058"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "9581e3fa15521af3"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "cf3688d67f4412ca"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "3992ba859d79aec5"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "c46845818babf909"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "2a527a50c59216a2"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T123617Z"
+SWEEP = "h4l_ResNet_20261128T132402Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
