@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T123617Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T140919Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="34f7167578aba846408bd571ed1daf480ed07fe22385cf33000e2554cfa246cb",
+    parts="2e0e7f4dbd1a6e0bbf65e679be1d82785a4eb2541d96ab2301d641cc521ee191",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

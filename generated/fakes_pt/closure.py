@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T123617Z-ratio", "89f6e10c0cf44965")
+RATIO = ("fakes_pt_MLP_20261128T140920Z-ratio", "d59010d550bcda0d")
 
 # Dataset.
 EVENT_NUMBER = "event"

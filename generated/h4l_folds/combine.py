@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T132402Z-combined"
+COMBINED = "h4l_ResNet_20261128T140920Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T132402Z-240b89d968", "9581e3fa15521af3"),
-    ("h4l_ResNet_20261128T132402Z-05e813b890", "cf3688d67f4412ca"),
-    ("h4l_ResNet_20261128T132402Z-2623f5482e", "3992ba859d79aec5"),
-    ("h4l_ResNet_20261128T132402Z-137351cf1e", "c46845818babf909"),
-    ("h4l_ResNet_20261128T132402Z-88f4baaecf", "2a527a50c59216a2"),
+    ("h4l_ResNet_20261128T140920Z-240b89d968", "100f066c2ed48734"),
+    ("h4l_ResNet_20261128T140920Z-05e813b890", "f1f1935786433502"),
+    ("h4l_ResNet_20261128T140920Z-2623f5482e", "a5acc3f642222138"),
+    ("h4l_ResNet_20261128T140920Z-137351cf1e", "d9cc3e0eef472ef3"),
+    ("h4l_ResNet_20261128T140920Z-88f4baaecf", "d713d564354c9259"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "9581e3fa15521af3"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "cf3688d67f4412ca"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "3992ba859d79aec5"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "c46845818babf909"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "2a527a50c59216a2"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "100f066c2ed48734"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "f1f1935786433502"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "a5acc3f642222138"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "d9cc3e0eef472ef3"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "d713d564354c9259"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T132402Z"
+SWEEP = "h4l_ResNet_20261128T140920Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -183,7 +183,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="820a9fe830e70a99e09d89493ab43ba154f8e91ff98dc9838b1888a2aad7ddba",
+    parts="ed86a0dc81fa5089dc492a031de7af129215b5c5ed2b9208248b983101389115",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

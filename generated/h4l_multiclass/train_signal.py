@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T123617Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T140920Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d42ad3fe5191256f0cd3525a9f335a54c4576d36adb7a6677dea3f9485db7179",
+    parts="9d38b1b6d487b3c677ad2451261edc7c16b5085358d2128ec48aa4ab208bdbd7",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

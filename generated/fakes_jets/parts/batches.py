@@ -22,7 +22,7 @@ class Batches:
     def __init__(
         self, events: Events, batch_size: int, seed: int | None, rank: int, world_size: int
     ) -> None:
-        self.tensors = events.tensors()
+        self.events = events
         self.step = batch_size * world_size
         self.seed = seed
         self.rank, self.world_size = rank, world_size
@@ -55,14 +55,14 @@ class Batches:
                 # Without a seed in the spec, each task has drawn one of its own.
                 dist.broadcast_object_list(seed)
             generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + self.epoch)
-            order = torch.randperm(self.size, generator=generator)
+            order = self.events.shuffled(generator)
         start, self.position = self.position, 0
         for index in range(start, self.length):
             self.position = (index + 1) % self.length
             end = None if index == self.length - 1 else (index + 1) * self.step
             everybodys = order[index * self.step : end]
             chosen = everybodys[self.rank :: self.world_size]
-            *rest, loss_weight = (tensor[chosen] for tensor in self.tensors)
+            *rest, loss_weight = self.events.take(chosen)
             share = len(chosen) * self.world_size / len(everybodys)
             yield (*rest, loss_weight if self.seed is None else loss_weight * share)
 

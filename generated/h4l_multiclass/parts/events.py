@@ -34,6 +34,14 @@ class Events:
         """Return the tensors in the order of a batch."""
         return self.numerical, self.categorical, self.label, self.weight, self.loss_weight
 
+    def take(self, chosen: Tensor) -> tuple[Tensor, ...]:
+        """Return a batch: of each tensor, the chosen events (event,)."""
+        return tuple(tensor.index_select(0, chosen) for tensor in self.tensors())
+
+    def shuffled(self, generator: torch.Generator) -> Tensor:
+        """Return all events in an order that the generator decides (event,)."""
+        return torch.randperm(len(self.label), generator=generator)
+
 
 def numpy_type(dtype: torch.dtype) -> np.dtype[np.floating]:
     """Return what numpy calls a type of torch."""
