@@ -462,8 +462,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_num_sanity_val_steps",
         ),
         (
-            "Batches(validation, BATCH_SIZE, None, *tasks)",
-            "Batches(train, BATCH_SIZE, None, *tasks)",
+            "validation_batches(validation, BATCH_SIZE, *tasks)",
+            "validation_batches(train, BATCH_SIZE, *tasks)",
             "wiring::test_losses_weigh_events_as_the_flags_say",
         ),
         (
@@ -488,8 +488,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("        precision=PRECISION,\n", "", "options::test_precision_64"),
         (
-            "Batches({{ learnt }}, BATCH_SIZE",
-            "Batches(train, BATCH_SIZE",
+            "Rounds({{ learnt }}, BATCH_SIZE",
+            "Rounds(train, BATCH_SIZE",
             "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[clipped]",
         ),
         (

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T140920Z-combined"
+COMBINED = "h4l_ResNet_20261128T144953Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T140920Z-240b89d968", "100f066c2ed48734"),
-    ("h4l_ResNet_20261128T140920Z-05e813b890", "f1f1935786433502"),
-    ("h4l_ResNet_20261128T140920Z-2623f5482e", "a5acc3f642222138"),
-    ("h4l_ResNet_20261128T140920Z-137351cf1e", "d9cc3e0eef472ef3"),
-    ("h4l_ResNet_20261128T140920Z-88f4baaecf", "d713d564354c9259"),
+    ("h4l_ResNet_20261128T144953Z-240b89d968", "4270991c1a735dae"),
+    ("h4l_ResNet_20261128T144953Z-05e813b890", "cd1721ed68feee2f"),
+    ("h4l_ResNet_20261128T144953Z-2623f5482e", "64f636f2d72f8c92"),
+    ("h4l_ResNet_20261128T144953Z-137351cf1e", "39351ffec684bb27"),
+    ("h4l_ResNet_20261128T144953Z-88f4baaecf", "1514a9faeb178e9b"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -42,7 +42,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.classifiers import Classifier
 from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "100f066c2ed48734"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "f1f1935786433502"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "a5acc3f642222138"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "d9cc3e0eef472ef3"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "d713d564354c9259"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "4270991c1a735dae"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "cd1721ed68feee2f"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "64f636f2d72f8c92"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "39351ffec684bb27"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "1514a9faeb178e9b"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T140920Z"
+SWEEP = "h4l_ResNet_20261128T144953Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -142,6 +142,7 @@ MONITOR_MODE = "max"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = 0.001
 WEIGHT_DECAY = 0.01
 SCHEDULER_INTERVAL = "epoch"
@@ -183,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ed86a0dc81fa5089dc492a031de7af129215b5c5ed2b9208248b983101389115",
+    parts="9d5c748ecf6b5a4e3d06b90792b3b3825eefa96cedafbf05944130a64bb65eb4",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -224,7 +225,7 @@ def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer and its schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters, fused=FUSED, lr=LR, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=MAX_EPOCHS)
     return {
         "optimizer": optimizer,
@@ -239,6 +240,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
         loss=LOSS,
         link=binary_probability,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows={
             "classes": list(CLASSES),
             "numerical": list(NUMERICAL),
@@ -292,17 +294,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=[*training.callbacks, stopping],
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(train, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(train, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

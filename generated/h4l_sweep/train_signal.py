@@ -36,7 +36,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.classifiers import Classifier
 from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
@@ -63,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "22211f8714efc7b0",
+        "script": "82314160991824f9",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -72,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "825641e3f4b65358",
+        "script": "a6b5bfb81398ccca",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -82,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "e28a97c0f9f37aae",
+        "script": "5f8eec05635361b1",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -92,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "768881b5915235f0",
+        "script": "8bd338732f845976",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -101,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "1227a6fa295d5a8d",
+        "script": "64ded570a39da254",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -110,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "ca7f6ebe82da6625",
+        "script": "79582e9a86821395",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -120,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "e86fbef49e7789c2",
+        "script": "1995c2e3a05e68dd",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -130,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "42bde94638930a09",
+        "script": "ef7118ccd115fbd7",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -138,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T140920Z"
+SWEEP = "h4l_sweep_20261128T144953Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -185,6 +185,7 @@ MONITOR_MODE = "max"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = POINT["lr"]
 
 DATASET = Dataset(
@@ -216,7 +217,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9d38b1b6d487b3c677ad2451261edc7c16b5085358d2128ec48aa4ab208bdbd7",
+    parts="f3ba3453714dce894f8ebcf9a63c14ef3ce0181fdfb55af151722495d4dd1918",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -274,7 +275,7 @@ build_network = {1: build_network_1, 2: build_network_2}[POINT["build_network"]]
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer."""
-    return torch.optim.AdamW(parameters, lr=LR)
+    return torch.optim.AdamW(parameters, fused=FUSED, lr=LR)
 
 
 def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
@@ -284,6 +285,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
         loss=LOSS,
         link=binary_probability,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows={
             "classes": list(CLASSES),
             "numerical": list(NUMERICAL),
@@ -333,17 +335,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=training.callbacks,
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(train, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(train, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )
