@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T144952Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T145121Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T144952Z-numerator", "8982160e8e87442c"),
-    "denominator": ("fakes_jets_MLP_20261128T144952Z-denominator", "f6bc6fbe58b7cfc7"),
+    "numerator": ("fakes_jets_MLP_20261128T145121Z-numerator", "0f3bbe800719200b"),
+    "denominator": ("fakes_jets_MLP_20261128T145121Z-denominator", "56f74126b1017e84"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f49079305c847f378eeb0157555d30dc17cc905926d837347157cdb68dcb9164",
+    parts="929f97480fc21bf719449c6a97a419213f5998050baa8e73b3ee161b076d67ef",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T144952Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T145122Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T144952Z-numerator", "e0747d54ca292ca2"),
-    "denominator": ("fakes_pt_MLP_20261128T144952Z-denominator", "79dc2eac4ebb8cf3"),
+    "numerator": ("fakes_pt_MLP_20261128T145122Z-numerator", "b5d46c9d87840fa9"),
+    "denominator": ("fakes_pt_MLP_20261128T145122Z-denominator", "2d2d872cdc78cef8"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2e1820c6fb15fa2c47962b75b7ec89c5844f52b1c9e096db06e619234572474b",
+    parts="922f55f6ef86ce52b60784db65eb43a713264e59ca3d6fb25d7afd03294960ae",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

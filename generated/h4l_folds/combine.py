@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T144953Z-combined"
+COMBINED = "h4l_ResNet_20261128T145122Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T144953Z-240b89d968", "4270991c1a735dae"),
-    ("h4l_ResNet_20261128T144953Z-05e813b890", "cd1721ed68feee2f"),
-    ("h4l_ResNet_20261128T144953Z-2623f5482e", "64f636f2d72f8c92"),
-    ("h4l_ResNet_20261128T144953Z-137351cf1e", "39351ffec684bb27"),
-    ("h4l_ResNet_20261128T144953Z-88f4baaecf", "1514a9faeb178e9b"),
+    ("h4l_ResNet_20261128T145122Z-240b89d968", "4f366508c13be629"),
+    ("h4l_ResNet_20261128T145122Z-05e813b890", "3fb67bc136784ce7"),
+    ("h4l_ResNet_20261128T145122Z-2623f5482e", "baec8fea25975332"),
+    ("h4l_ResNet_20261128T145122Z-137351cf1e", "f936d5cc9a41041f"),
+    ("h4l_ResNet_20261128T145122Z-88f4baaecf", "bcaacf099f3e524f"),
 )
 
 # Dataset. The last of two classes is the signal.

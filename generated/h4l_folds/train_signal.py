@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "4270991c1a735dae"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "cd1721ed68feee2f"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "64f636f2d72f8c92"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "39351ffec684bb27"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "1514a9faeb178e9b"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "4f366508c13be629"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "3fb67bc136784ce7"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "baec8fea25975332"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "f936d5cc9a41041f"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "bcaacf099f3e524f"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T144953Z"
+SWEEP = "h4l_ResNet_20261128T145122Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -184,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9d5c748ecf6b5a4e3d06b90792b3b3825eefa96cedafbf05944130a64bb65eb4",
+    parts="a2c0a5c293a4c59c1f40a8d6f32faa24073c619f89afde95fb1b3194d62e3b16",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import nn
 
-from parts.batches import Batches, Round, Rounds
+from parts.batches import Batches, Rounds
 from parts.classifiers import (
     Classifier,
     WarmedUpClassifier,
@@ -24,7 +24,7 @@ from parts.events import Events
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
 from parts.machinery.checkpoints import load_into
-from parts.machinery.exits import NotFiniteError, RefusedError
+from parts.machinery.exits import RefusedError
 from parts.models import MLP, binary_probability
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")

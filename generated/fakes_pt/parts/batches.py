@@ -1,5 +1,6 @@
 """Batches that are slices of tensors: no event is touched on its own by Python."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -123,7 +124,7 @@ class Rounds(Batches):
 
     def __len__(self) -> int:
         """Return the number of rounds of an epoch."""
-        return -(-self.steps // self.steps_at_once)
+        return math.ceil(self.steps / self.steps_at_once)
 
     def __iter__(self) -> Iterator[Round]:  # type: ignore[override]  # what Lightning calls a batch
         """Yield the rounds of an epoch, from where it stands."""
