@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from seesawc.writing import outputs
 
@@ -30,6 +30,11 @@ class Part:
     # Other parts, with the packages that they lie in.
     parts: tuple[str, ...]
     distributions: frozenset[str]
+    digest: str = field(init=False)
+
+    @digest.default
+    def _digest(self) -> str:
+        return outputs.digest(self.text)
 
 
 @cache
@@ -101,7 +106,7 @@ def digest(parts: tuple[Part, ...]) -> str:
 
 def sums(parts: Iterable[Part]) -> str:
     """Return the list of digests that `sha256sum --check` takes."""
-    found = {part.file: outputs.digest(part.text) for part in parts}
+    found = {part.file: part.digest for part in parts}
     return "".join(f"{value}  {file}\n" for file, value in sorted(found.items()))
 
 
