@@ -1,6 +1,7 @@
 """Spec -> Experiment: nothing left open; and how each option is listed."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Literal
 
 from attrs import fields, frozen, has
@@ -111,16 +112,26 @@ def options(
     value: Any, key: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Yield every option of a resolved table with its key, in the order of declaration."""
-    if has(type(value)):
-        spelt = RESOLVED_SPELT.get(type(value), {})
-        for name in in_order(type(value)):
-            if name not in ("timestamp", "stage"):
-                yield from options(getattr(value, name), (*key, spelt.get(name, name)))
+    kind: Any = type(value)
+    spelt = _spelt(kind)
+    if spelt is not None:
+        for name, key_there in spelt.items():
+            yield from options(getattr(value, name), (*key, key_there))
     elif isinstance(value, tuple) and value and has(type(value[0])):
         for index, item in enumerate(value):
             yield from options(item, (*key, index))
     else:
         yield key, value
+
+
+@cache
+def _spelt(table: type) -> Mapping[str, str] | None:
+    """Return how the options of a resolved table are spelt, in order; None if it is no table."""
+    if not has(table):
+        return None
+    spelt = RESOLVED_SPELT.get(table, {})
+    names = (name for name in in_order(table) if name not in ("timestamp", "stage"))
+    return {name: spelt.get(name, name) for name in names}
 
 
 def numbers(experiment: Experiment) -> Iterator[tuple[str, str]]:
@@ -139,7 +150,8 @@ def numbers(experiment: Experiment) -> Iterator[tuple[str, str]]:
             yield ".".join(map(str, key)), repr(plain)
 
 
-def in_order(table: type) -> list[str]:
+@cache
+def in_order(table: type) -> tuple[str, ...]:
     """Return the options of a resolved table as its written class orders them.
 
     One that only the resolved class has stands before the next that it declares.
@@ -150,4 +162,4 @@ def in_order(table: type) -> list[str]:
     places, place = {}, len(written)
     for name in reversed(names):
         place = places[name] = written.index(name) if name in written else place
-    return sorted(names, key=places.__getitem__)
+    return tuple(sorted(names, key=places.__getitem__))
