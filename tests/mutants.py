@@ -1358,9 +1358,19 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "metrics::test_average_precision_of_signed_weights_by_hand",
         ),
         (
-            "score, positive, weight = outputs.probability[:, 1], outputs.label == 1",
-            "score, positive, weight = outputs.probability[:, 0], outputs.label == 0",
+            "return self.ranking_of(1)",
+            "return self.ranking_of(0)",
             "wiring::test_the_cut_is_the_best_one_of_validation",
+        ),
+        (
+            "np.flatnonzero(self.score[1:] != self.score[:-1]) + 1",
+            "np.arange(1, len(self.score))",
+            "metrics::test_auc_of_signed_weights_and_ties_is_the_pairwise_probability",
+        ),
+        (
+            "np.full(len(ranked), np.nan) if unknown else weight[order]",
+            "weight[order]",
+            "metrics::test_a_score_that_is_nan_gives_nan",
         ),
     ],
     f"{PARTS}/models.py": [
@@ -1411,8 +1421,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "plots::test_the_plot_of_significance_marks_the_cut_that_was_used",
         ),
         (
-            "is_yield(yields.sum(), np.abs(yields).sum())",
-            "yields.sum() > 0",
+            "is_yield(total, size)",
+            "total > 0",
             "plots::test_weights_that_cancel_but_for_rounding_are_no_yield",
         ),
         (
@@ -1431,9 +1441,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "plots::test_confusion_shows_fractions_of_the_true_class_and_yields",
         ),
         (
-            "for power in (1, 2))\n    there",
-            "for power in (1, 1))\n    there",
+            "rows = (outputs.weight, outputs.weight**2)",
+            "rows = (outputs.weight, outputs.weight)",
             "plots::test_density_has_unit_area_and_errors_of_signed_weights",
+        ),
+        (
+            "    place -= score < edges[place]\n",
+            "",
+            "plots::test_scores_on_edges_are_counted_as_numpy_does",
         ),
     ],
     # Parts: how a run starts, goes on and ends.
