@@ -1663,6 +1663,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "deployments::test_without_a_file_the_network_lies_alone_and_a_line_says_so",
         ),
     ],
+    f"{MACHINERY}/drawings.py": [
+        (
+            "self.undrawn.keep(drawing.epoch, drawing.known, drawing.train, drawing.validation)",
+            "pass",
+            "trackers::test_a_checkpoint_waits_for_no_drawing_and_another_start_can_draw_it",
+        ),
+        (
+            "            self.undrawn.forget()\n",
+            "",
+            "trackers::test_a_checkpoint_waits_for_no_drawing_and_another_start_can_draw_it",
+        ),
+    ],
     f"{MACHINERY}/exits.py": [
         (
             "    if ASKED.status and not ASKED.together:",
@@ -2039,7 +2051,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "places::test_the_record_is_on_the_disk_before_a_checkpoint_counts_on_it",
         ),
         (
-            "lines = file.read(size).splitlines()",
+            "lines = file.read(size - self.read).splitlines()",
             "lines = file.read().splitlines()",
             "trackers::test_plots_show_what_was_known_when_they_were_due",
         ),
@@ -2179,14 +2191,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "interruptions::test_signals_within_an_epoch_at_its_end_and_within_the_next",
         ),
         (
-            "        self.settle()\n        self.checkpoints",
+            "        self.secure()\n        self.checkpoints",
             "        self.checkpoints",
-            "stops::test_a_checkpoint_is_saved_every_few_minutes_once_plots_are_there",
+            "stops::test_a_checkpoint_is_saved_every_few_minutes_once_plots_are_secured",
         ),
         (
             "> 60 * self.minutes",
             "> 3600 * self.minutes + 1",
-            "stops::test_a_checkpoint_is_saved_every_few_minutes_once_plots_are_there",
+            "stops::test_a_checkpoint_is_saved_every_few_minutes_once_plots_are_secured",
         ),
         ('reduce_op="max"', 'reduce_op="min"', "interruptions::test_two_processes_stop_together"),
     ],
@@ -2232,14 +2244,24 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "trackers::test_plots_show_what_was_known_when_they_were_due",
         ),
         (
-            "            self.redraw(module)\n",
+            "            self.redraw(module, trainer.global_step)\n",
             "            pass\n",
             "interruptions::test_a_run_that_is_struck_at_its_weakest_moments",
         ),
         (
-            "        self.settle()\n        losses, self.losses",
-            "        losses, self.losses",
+            "            self.drawings.secure()\n",
+            "            self.drawings.settle()\n",
+            "trackers::test_a_checkpoint_waits_for_no_drawing_and_another_start_can_draw_it",
+        ),
+        (
+            "            self.drawings.settle()\n        else:",
+            "            pass\n        else:",
             "trackers::test_plots_are_recorded_before_the_next_epoch_however_long_they_take",
+        ),
+        (
+            "        if step == trained:\n",
+            "        if True:\n",
+            "trackers::test_plots_of_weights_that_are_gone_are_said_to_be_lost",
         ),
         (
             "        if value - value != 0:",
@@ -2427,7 +2449,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_metrics_and_plots_never",
         ),
         (
-            "        self.tracker.settle()\n",
+            "        self.tracker.drawings.settle()\n",
             "",
             "tracking::test_two_starts_in_two_places_are_equal_bit_for_bit",
         ),
