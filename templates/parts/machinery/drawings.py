@@ -1,5 +1,6 @@
 """Sets of plots that are drawn behind the training's back, and recorded once they are there."""
 
+import gc
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -50,7 +51,14 @@ class Drawings:
 
     def begin(self, drawing: Drawing) -> None:
         """Have a set drawn after those that were begun before."""
-        self.begun.append((drawing, self.artist.submit(self.draw, drawing)))
+        self.begun.append((drawing, self.artist.submit(self.finish, drawing)))
+
+    def finish(self, drawing: Drawing) -> list[Path]:
+        """Draw a set, and let go of what it took."""
+        files = self.draw(drawing)
+        # Figures are full of circles: Python would let a hundred MB of them stand.
+        gc.collect()
+        return files
 
     def begin_kept(
         self, step: int, epoch: int, folder: Path, outputs: Callable[..., Any]
