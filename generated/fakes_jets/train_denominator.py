@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T145121Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T145832Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="6ec2b4268d5654c48baab841efafdbe7608d8e785bd384da3c582a9a5cf6f5a1",
+    parts="ae70980af0c94ece41a99d4cd9c839250adaf73df6d7a6b6aba2ddebe5dabfc3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

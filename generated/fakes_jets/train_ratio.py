@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T145121Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T145832Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T145121Z-numerator", "0f3bbe800719200b"),
-    "denominator": ("fakes_jets_MLP_20261128T145121Z-denominator", "56f74126b1017e84"),
+    "numerator": ("fakes_jets_MLP_20261128T145832Z-numerator", "4d4dbb9f8bef0ad4"),
+    "denominator": ("fakes_jets_MLP_20261128T145832Z-denominator", "00b65b839049dda8"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="929f97480fc21bf719449c6a97a419213f5998050baa8e73b3ee161b076d67ef",
+    parts="7d20a2a9f3b38e5cb4ccf09efdfe9cca8b40a40b78845f4f51ddad58a5186f41",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T145122Z-ratio", "e4a99b4a0a8a537a")
+RATIO = ("fakes_pt_MLP_20261128T145833Z-ratio", "ac10f2e2387167cc")
 
 # Dataset.
 EVENT_NUMBER = "event"

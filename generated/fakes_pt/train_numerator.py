@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T145122Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T145833Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -140,7 +140,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9fc031960e49af9bd62059f36f507f3555c35f8f0607c0bed92d637c5f2f0a2c",
+    parts="e509b9de021f152fda13fe16eb144531502626ed06013c1d18f0d454dc85af46",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T145122Z-combined"
+COMBINED = "h4l_ResNet_20261128T145833Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T145122Z-240b89d968", "4f366508c13be629"),
-    ("h4l_ResNet_20261128T145122Z-05e813b890", "3fb67bc136784ce7"),
-    ("h4l_ResNet_20261128T145122Z-2623f5482e", "baec8fea25975332"),
-    ("h4l_ResNet_20261128T145122Z-137351cf1e", "f936d5cc9a41041f"),
-    ("h4l_ResNet_20261128T145122Z-88f4baaecf", "bcaacf099f3e524f"),
+    ("h4l_ResNet_20261128T145833Z-240b89d968", "85b392cdf88d5bee"),
+    ("h4l_ResNet_20261128T145833Z-05e813b890", "66d6ee05b24c073a"),
+    ("h4l_ResNet_20261128T145833Z-2623f5482e", "89a81195bf4263df"),
+    ("h4l_ResNet_20261128T145833Z-137351cf1e", "e81f61b754e8ff06"),
+    ("h4l_ResNet_20261128T145833Z-88f4baaecf", "a5ebbe57479272e3"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T145122Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T145834Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -157,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f204f6ace9edc4ce9eda687b0fb4df70c437d7cf58b93ec92bf1f9e729f7dbf2",
+    parts="69fc077ebdd292270658cdc9cef92769af12913e74c744f1ba2c047846e3aad5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from parts.batches import Batches
 from parts.data_checks import find_data
 from parts.events import Events, read_splits
-from parts.metrics import auc
+from parts.metrics import Ranking
 from seesawc import pipeline
 from seesawc.data.datasets import read_dataset
 from seesawc.writing import scripts
@@ -88,7 +88,7 @@ def quality() -> None:
         # scikit-learn takes no negative weights; the trees are judged with them all the same.
         trees.fit(features(train), train.label.numpy(), train.loss_weight.abs().numpy())
         score = trees.predict_proba(features(test))[:, 1]
-        found = auc(score, test.label.numpy() == 1, test.weight.numpy())
+        found = Ranking.of(score, test.label.numpy() == 1, test.weight.numpy()).auc()
         say(f"weighted AUC, test: trees, {name}", f"{found:.4f}")
     with tempfile.TemporaryDirectory() as logs:
         places = {"ANALYSIS_ML_LOGS_DIR": logs, "ANALYSIS_ML_RESULTS_DIR": logs}

@@ -3,11 +3,13 @@
 import math
 import re
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
 from parts.metrics import (
@@ -15,17 +17,13 @@ from parts.metrics import (
     Floats,
     Ints,
     Outputs,
+    Ranking,
     accuracy,
     asimov_significance,
-    auc,
-    average_precision,
-    best_significance,
     binary_metrics,
     confusion_matrix,
     f1,
     multiclass_metrics,
-    roc_curve,
-    significance_scan,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -36,6 +34,18 @@ Events = tuple[Floats, Bools, Floats]
 def made(probability: Floats, label: Ints, weight: Floats) -> Outputs:
     """Outputs whose events weigh the same in the loss."""
     return Outputs(probability, label, weight, weight)
+
+
+def auc(*events: NDArray[Any]) -> float:
+    return Ranking.of(*events).auc()
+
+
+def average_precision(*events: NDArray[Any]) -> float:
+    return Ranking.of(*events).average_precision()
+
+
+def best_significance(*events: NDArray[Any]) -> tuple[float, float]:
+    return Ranking.of(*events).best_significance()
 
 
 def draw(seed: int, n: int = 200, *, signed: bool = False, ties: bool = True) -> Events:
@@ -86,7 +96,7 @@ def test_positive_weights_agree_with_scikit_learn(seed: int, ties: bool) -> None
     false_rate, true_rate, _ = sklearn_metrics.roc_curve(
         positive, score, sample_weight=weight, drop_intermediate=False
     )
-    ours = roc_curve(score, positive, weight)
+    ours = Ranking.of(score, positive, weight).roc_curve()
     theirs = np.append(false_rate, 1), np.append(true_rate, 1)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
 
@@ -236,7 +246,7 @@ def test_asimov_significance_is_smooth_where_its_two_forms_meet() -> None:
 
 def test_the_scan_counts_the_yields_above_each_cut() -> None:
     score, positive, weight = draw(1, n=3000, signed=True, ties=False)
-    cuts, significances = significance_scan(score, positive, weight, n_cuts=20)
+    cuts, significances = Ranking.of(score, positive, weight).significance_scan(n_cuts=20)
     assert cuts.shape == significances.shape == (20,)
     for cut, significance in zip(cuts, significances, strict=True):
         passed = score >= cut

@@ -20,13 +20,15 @@ from parts.metrics import Floats, Ints, Outputs, binary_metrics
 from parts.plots import (
     FINAL,
     binary_figures,
-    density,
+    densities,
     multiclass_figures,
     new_figure,
     plot_confusion,
     plot_scores,
     plot_significance,
     save_figures,
+    score_bins,
+    sums_by_bin,
 )
 from tests.figures import legends, png
 
@@ -203,7 +205,7 @@ def test_weights_that_cancel_but_for_rounding_are_no_yield() -> None:
     assert weight.sum() > 0
     score = np.array([0.2, 0.6, 0.9])
     outputs = made(np.stack([1 - score, score], 1), np.ones(3, np.int64), weight)
-    assert np.isnan(density(outputs, 1, 1, np.linspace(0, 1, 5))[0]).all()
+    assert np.isnan(densities(outputs, 1, np.linspace(0, 1, 5))[0]).all()
     matrix = np.array([[0.1 + 0.2, -0.3], [1.0, 1.0]])
     texts = plot_confusion(matrix, BINARY, CAPTION).get_axes()[0].texts
     assert [text.get_text()[:3] for text in texts] == ["no ", "no ", "50.", "50."]
@@ -215,9 +217,21 @@ def test_density_has_unit_area_and_errors_of_signed_weights() -> None:
     outputs = made(
         np.stack([1 - score, score], 1), np.array([1, 1, 1, 0]), np.array([2.0, -1.0, 3.0, 7.0])
     )
-    values, errors = density(outputs, 1, 1, edges)
-    np.testing.assert_allclose(values, [1 / 2, 3 / 2])
-    np.testing.assert_allclose(errors, [np.sqrt(5) / 2, 3 / 2])
+    values, errors = densities(outputs, 1, edges)
+    np.testing.assert_allclose(values[1], [1 / 2, 3 / 2])
+    np.testing.assert_allclose(errors[1], [np.sqrt(5) / 2, 3 / 2])
+    np.testing.assert_allclose(values[0], [0, 2])
+
+
+@pytest.mark.parametrize("bins", [20, 25])
+def test_scores_on_edges_are_counted_as_numpy_does(bins: int) -> None:
+    edges = np.linspace(0, 1, bins + 1)
+    near = [np.nextafter(edges, end) for end in (0.0, 1.0)]
+    score = np.concatenate([edges, *near, np.random.default_rng(1).random(500), [np.nan]])
+    weight: Floats = np.arange(1, len(score) + 1, dtype=np.float64)
+    (found,) = sums_by_bin(score_bins(score, edges), [weight], edges)
+    expected = np.histogram(score[:-1], edges, weights=weight[:-1])[0]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_chi2_per_ndf_of_equal_samples_is_one() -> None:

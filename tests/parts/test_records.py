@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parts.machinery.exits import RefusedError
-from parts.machinery.records import Record
+from parts.machinery.records import History, Record
 
 
 @pytest.fixture
@@ -102,8 +102,14 @@ def test_the_history_is_of_metrics_by_epoch(record: Record) -> None:
     record.write(15, 3, train_loss=0.3)
     known = {"train_loss": [(1, 0.5), (2, 0.4)], "val_auc": [(2, 0.9)]}
     # Whatever comes later.
-    assert record.history(size) == known
-    assert record.history(record.size()) == known | {"train_loss": [(1, 0.5), (2, 0.4), (3, 0.3)]}
+    history = History(record.path, lambda name: name in ("train_loss", "val_auc"))
+    assert history.until(size) == known
+    later = known | {"train_loss": [(1, 0.5), (2, 0.4), (3, 0.3)]}
+    assert history.until(record.size()) == later
+    assert history.until(record.size()) == later
+    # And what was known before.
+    assert history.until(size) == known
+    assert History(record.path, "val_auc".__eq__).until(size) == {"val_auc": [(2, 0.9)]}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +127,8 @@ def test_damaged_lines_are_said_and_left_out(
     assert f"{record.path} has 1 damaged lines; what they" in capsys.readouterr().out
     later.write(2, 2, train_loss=0.4)
     later.write(2, 2, artifact="x.png")
-    assert later.history(later.size()) == {"train_loss": [(1, 0.5), (2, 0.4)]}
+    history = History(later.path, lambda name: name == "train_loss")
+    assert history.until(later.size()) == {"train_loss": [(1, 0.5), (2, 0.4)]}
     assert later.artifacts() == [record.path.with_name("x.png")]
     assert later.epochs() == 2
 

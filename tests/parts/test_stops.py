@@ -64,14 +64,14 @@ class Sender(Callback):
 
 
 def nothing() -> None:
-    """Settle nothing."""
+    """Secure nothing."""
 
 
 def fit(
     folder: Path,
     *callbacks: Callback,
     minutes: float = 10,
-    settle: Callable[[], None] = nothing,
+    secure: Callable[[], None] = nothing,
     sanity: int = 0,
 ) -> None:
     listen()
@@ -80,7 +80,7 @@ def fit(
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=2,
-        callbacks=[*callbacks, best, last, SafeStop(last, minutes, settle)],
+        callbacks=[*callbacks, best, last, SafeStop(last, minutes, secure)],
         plugins=[AtomicCheckpointIO()],
         logger=False,
         enable_progress_bar=False,
@@ -210,25 +210,25 @@ class Saved(Callback):
         self.folder = folder
         self.events: list[str] = []
 
-    def settle(self) -> None:
-        """Note that plots were waited for."""
-        self.events.append("settled")
+    def secure(self) -> None:
+        """Note that what plots are drawn of is kept."""
+        self.events.append("secured")
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Note what is saved."""
         self.events.append(f"{trainer.global_step}: {pointer(self.folder).get('step', 0)}")
 
 
-def test_a_checkpoint_is_saved_every_few_minutes_once_plots_are_there(tmp_path: Path) -> None:
+def test_a_checkpoint_is_saved_every_few_minutes_once_plots_are_secured(tmp_path: Path) -> None:
     saved = Saved(tmp_path)
-    fit(tmp_path, saved, minutes=1e-9, settle=saved.settle)
+    fit(tmp_path, saved, minutes=1e-9, secure=saved.secure)
     # The last step of an epoch is saved by its end.
-    epoch = ["0: 0", "settled", "1: 1", "settled", "2: 2", "settled", "3: 3"]
+    epoch = ["0: 0", "secured", "1: 1", "secured", "2: 2", "secured", "3: 3"]
     later = [re.sub(r"\d", lambda n: str(int(n[0]) + N_BATCHES), text) for text in epoch]
     assert saved.events == epoch + later
     saved.events.clear()
     rarely = tmp_path / "rarely"
     rarely.mkdir()
     saved.folder = rarely
-    fit(rarely, saved, minutes=10, settle=saved.settle)
+    fit(rarely, saved, minutes=10, secure=saved.secure)
     assert saved.events == ["0: 0", "1: 0", "2: 0", "3: 0", "4: 4", "5: 4", "6: 4", "7: 4"]

@@ -161,7 +161,7 @@ def test_a_cadence_is_due_at_the_first_validation_at_or_after_its_epochs(
 def test_losses_metrics_and_plots_keep_their_own_cadences(tmp_path: Path) -> None:
     tracker = build(tmp_path, check_metrics_n_epoch=3, plot_metrics_n_epoch=5)
     fit(tracker, epochs=8, every=2)
-    tracker.settle()
+    tracker.drawings.settle()
     assert epochs_with(tracker, "train_loss") == [1, 2, 3, 4, 5, 6, 7, 8]
     assert epochs_with(tracker, "val_loss") == [2, 4, 6, 8]
     assert epochs_with(tracker, "val_auc") == [4, 6]
@@ -215,7 +215,7 @@ def failing(*_: Any, **__: Any) -> dict[str, Figure]:
 def test_plots_that_fail_only_warn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tracker = build(tmp_path, figures=failing, plot_metrics_n_epoch=1)
     fit(tracker, epochs=2)
-    tracker.settle()
+    tracker.drawings.settle()
     assert epochs_with(tracker, "val_auc") == [1, 2]
     printed = capsys.readouterr().out
     assert printed.count("warning: plots were not drawn: RuntimeError('no ink')") == 2
@@ -227,7 +227,7 @@ def test_drawing_changes_neither_random_states_nor_the_training(tmp_path: Path) 
     for tracker in (plain, plotted):
         np.random.seed(1)
         networks.append(fit(tracker, epochs=2).network.state_dict())
-        tracker.settle()
+        tracker.drawings.settle()
         states.append((torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()))  # type: ignore[index]
     assert states[0] == states[1]
     assert all(torch.equal(tensor, networks[1][name]) for name, tensor in networks[0].items())
@@ -258,7 +258,7 @@ def test_plots_show_what_was_known_when_they_were_due(tmp_path: Path) -> None:
         fit(tracker, epochs=2)
         tracker.record.write(12, 2, **later)
         written.set()
-        tracker.settle()
+        tracker.drawings.settle()
         pictures.append((tracker.folder / "epoch_0002" / "history.png").read_bytes())
     assert pictures[0] == pictures[1]
 
@@ -269,12 +269,88 @@ def test_plots_are_recorded_before_the_next_epoch_however_long_they_take(
 ) -> None:
     tracker = build(tmp_path, plot_metrics_n_epoch=1, figures=figures, log_every_n_steps=3)
     fit(tracker, epochs=3)
-    tracker.settle()
+    tracker.drawings.settle()
     kinds = ("train_loss_step", "train_loss", "artifact")
     written = [next(kind for kind in kinds if kind in entry) for entry in entries(tracker)]
     steps, drawn = ["train_loss_step"] * 2, ["artifact"] * 2
     epoch = [*steps, *drawn, "train_loss"]
     assert written == [*steps, "train_loss", *epoch, *epoch, *drawn]
+
+
+def shape(train: Outputs, validation: Outputs, **_: Any) -> dict[str, Figure]:
+    """Draw all that is to be drawn of."""
+    figure = Figure((2, 2))
+    axes = figure.subplots()
+    for split in (train, validation):
+        axes.plot(split.probability[:, 1], split.weight * split.loss_weight, "o", alpha=0.5)
+    return {"shape": figure}
+
+
+class Held:
+    """Figures that nothing draws before they are let go."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+
+    def __call__(self, *splits: Any, **shown: Any) -> dict[str, Figure]:
+        """Wait, and draw."""
+        assert self.free.wait(60)
+        return shape(*splits, **shown)
+
+
+def test_a_checkpoint_waits_for_no_drawing_and_another_start_can_draw_it(tmp_path: Path) -> None:
+    """Of the plots of the second epoch, at the end of the third, with its weights."""
+    straight, held = build(tmp_path / "a", plot_metrics_n_epoch=2, figures=shape), Held()
+    fit(straight, epochs=3)
+    straight.drawings.settle()
+    killed = build(tmp_path / "b", plot_metrics_n_epoch=2, figures=held)
+    classifier = fit(killed, epochs=3)
+    kept = tmp_path / "b" / "logs" / "toy" / "first" / "undrawn.npz"
+    content = kept.read_bytes()
+    state = json.loads(json.dumps(killed.state_dict()))
+    held.free.set()
+    killed.drawings.settle()
+    pictures = {path.name: path.read_bytes() for path in straight.record.artifacts()}
+    assert set(pictures) == {"shape.png", "history.png"}
+    assert {path.name: path.read_bytes() for path in killed.record.artifacts()} == pictures
+    assert not kept.exists()
+    # What a kill before that leaves.
+    kept.write_bytes(content)
+    for path in killed.record.artifacts():
+        path.unlink()
+    killed.record.cut(state["record"])
+    later = build(tmp_path / "b", plot_metrics_n_epoch=2, figures=shape)
+    resume_after_training(later, classifier, made(classifier, state, 18), torch.device("cpu"))
+    later.drawings.settle()
+    assert {path.name: path.read_bytes() for path in later.record.artifacts()} == pictures
+    assert {entry["epoch"] for entry in entries(later) if "artifact" in entry} == {2}
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no more", None])
+def test_plots_of_weights_that_are_gone_are_said_to_be_lost(
+    tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not drawn of later ones."""
+    tracker = build(tmp_path, figures=shape)
+    tracker.drawn, tracker.validated = [12, 2], 3
+    state, classifier = tracker.state_dict(), classify()
+    if content is not None:
+        tracker.undrawn.path.write_bytes(content)
+    resume_after_training(tracker, classifier, made(classifier, state, 18), torch.device("cpu"))
+    tracker.drawings.settle()
+    assert not tracker.record.artifacts()
+    printed = capsys.readouterr().out
+    assert "warning: the plots of epoch 2 are lost" in printed
+    assert ("undrawn.npz is damaged" in printed) is (content is not None)
+
+
+def test_what_is_kept_of_an_epoch_that_is_drawn_is_no_more(tmp_path: Path) -> None:
+    """Left by a start that was killed between the two."""
+    tracker = build(tmp_path)
+    tracker.undrawn.path.write_bytes(b"of an epoch that is trained anew")
+    fit(tracker, epochs=1)
+    assert not tracker.undrawn.path.exists()
 
 
 class StopAt(Callback):
@@ -389,11 +465,17 @@ def test_what_was_recorded_after_the_checkpoint_is_dropped(tmp_path: Path) -> No
     assert later.state_dict() == state
 
 
+def made(classifier: WarmedUpClassifier, state: dict[str, Any], step: int) -> dict[str, Any]:
+    """A checkpoint of a step."""
+    tensors = classifier.state_dict()
+    return {"state_dict": tensors, "callbacks": {"Tracker": state}, "global_step": step}
+
+
 def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path: Path) -> None:
     """The state is that of the end of the second epoch; another start has drawn the first."""
     first = build(tmp_path, plot_metrics_n_epoch=1, figures=empty)
     classifier = fit(first, epochs=2)
-    first.settle()
+    first.drawings.settle()
     state = json.loads(json.dumps(first.state_dict()))
     assert state["drawn"][1] == 2
     lines = first.record.path.read_text().splitlines(keepends=True)
@@ -404,12 +486,12 @@ def test_plots_that_a_killed_start_had_not_drawn_are_drawn_by_the_next(tmp_path:
     for _ in range(2):
         # Once drawn, they are not drawn again.
         later = build(tmp_path, figures=empty)
-        checkpoint = {"state_dict": classifier.state_dict(), "callbacks": {"Tracker": state}}
+        checkpoint = made(classifier, state, state["drawn"][0])
         ASKED.together = True
         resume_after_training(later, classifier, checkpoint, torch.device("cpu"))
         # The first task evaluates alone.
         assert not ASKED.together
-        later.settle()
+        later.drawings.settle()
         named = [line for line in later.record.artifacts() if line.parent.name == "epoch_0002"]
         assert len(named) == len(set(named)) == len(lines) - len(kept)
 

@@ -9,7 +9,14 @@ import pytest
 
 from parts.bands import roc, scan
 from parts.bootstrap import REPLICAS, replicate, spread
-from parts.metrics import Bools, Floats, Outputs, binary_metrics, multiclass_metrics
+from parts.metrics import (
+    Bools,
+    Floats,
+    Outputs,
+    Ranking,
+    binary_metrics,
+    multiclass_metrics,
+)
 from parts.uncertainties import binary_uncertainties, multiclass_uncertainties
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -113,7 +120,7 @@ def delong(score: Floats, positive: Bools) -> float:
 def test_the_analytic_error_of_an_area_is_that_of_delong(decimals: int) -> None:
     outputs = sample(4, 700)
     score, positive = np.round(outputs.probability[:, 1], decimals), outputs.label == 1
-    found = roc(score, positive, np.full(700, 3.0))
+    found = roc(Ranking.of(score, positive, np.full(700, 3.0)))
     assert found.area_error == pytest.approx(delong(score, positive), rel=1e-9)
 
 
@@ -121,10 +128,10 @@ def test_bands_are_how_curves_of_many_samples_differ() -> None:
     cuts, many = np.array([0.3, 0.6, 0.9]), []
     for seed in range(300):
         outputs = sample(seed, 2500)
-        score, positive = outputs.probability[:, 1], outputs.label == 1
-        curve = roc(score, positive, outputs.weight)
+        score = outputs.probability[:, 1]
+        curve = roc(outputs.ranking)
         place = np.searchsorted(-np.unique(score)[::-1], -cuts, side="right")
-        significances = scan(score, positive, outputs.weight)
+        significances = scan(outputs.ranking)
         at = np.searchsorted(significances.cuts, 0.4)
         rows = (curve.false_rate, curve.true_rate, curve.false_error, curve.true_error)
         many.append(

@@ -214,6 +214,8 @@ WEAKEST = (
     Strike("os.rename", "*/checkpoints/newest.json", 1, signal.SIGTERM),
     Strike("os.rename", "*/checkpoints/best-*", 1, signal.SIGKILL),
     Strike("open", "*/checkpoints/.last-*", 1, signal.SIGUSR2),
+    Strike("open", "*/.undrawn.npz.*", 1, signal.SIGKILL),
+    Strike("os.rename", "*/undrawn.npz", 1, signal.SIGKILL),
     Strike("open", "*/epoch_0003/roc.png", 1, signal.SIGKILL),
     Strike("open", "*/epoch_0003/history.png", 1, signal.SIGTERM),
     Strike("open", "*/checkpoints/best-*", 1, signal.SIGKILL),
@@ -222,7 +224,7 @@ WEAKEST = (
     Strike("os.rename", "*/deploy.unfinished/model.onnx", 1, signal.SIGTERM),
     Strike("os.rename", "*/deploy.unfinished", 1, signal.SIGKILL),
     Strike("open", "*/test/roc.png", 1, signal.SIGTERM),
-    Strike("open", "*/test/history.png", 1, signal.SIGKILL),
+    Strike("open", "*/test/confusion.png", 1, signal.SIGKILL),
     Strike("os.rename", "*/metrics.json", 1, signal.SIGKILL),
 )
 

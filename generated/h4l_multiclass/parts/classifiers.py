@@ -153,7 +153,9 @@ class Classifier(LightningModule):
         """Have all tasks judge by what the first one's checkpoints will hold."""
         if self.trainer.world_size > 1:
             for buffer in self.buffers():
-                dist.broadcast(buffer, 0)
+                # Counts and masks are the same everywhere.
+                if buffer.is_floating_point():
+                    dist.broadcast(buffer, 0)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint say what it knows, in plain values."""
