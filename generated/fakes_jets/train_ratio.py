@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T145832Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T150437Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T145832Z-numerator", "4d4dbb9f8bef0ad4"),
-    "denominator": ("fakes_jets_MLP_20261128T145832Z-denominator", "00b65b839049dda8"),
+    "numerator": ("fakes_jets_MLP_20261128T150437Z-numerator", "dd870fd83eaa0110"),
+    "denominator": ("fakes_jets_MLP_20261128T150437Z-denominator", "e32445102b30bff8"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7d20a2a9f3b38e5cb4ccf09efdfe9cca8b40a40b78845f4f51ddad58a5186f41",
+    parts="32c502062229dd0c179345c47701f1e66e84a071a314ca5ebcda26a56dad920d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T145833Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T150437Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -140,7 +140,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="e509b9de021f152fda13fe16eb144531502626ed06013c1d18f0d454dc85af46",
+    parts="eb3b8f8b5584759b0328d780b1aeb1aa797887909482c8b25768f3a8ccf96f1d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

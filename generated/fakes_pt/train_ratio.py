@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T145833Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T150437Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T145833Z-numerator", "80b1cf69d2fa6788"),
-    "denominator": ("fakes_pt_MLP_20261128T145833Z-denominator", "717946847d25b92e"),
+    "numerator": ("fakes_pt_MLP_20261128T150437Z-numerator", "ef252778813a1958"),
+    "denominator": ("fakes_pt_MLP_20261128T150437Z-denominator", "8362fb780ad3251d"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2f6cda83798bae94fb7cc34f966542ede8697564d4dbaf82f0baad70a8e3a675",
+    parts="273b0d6d006fe9fe402bb7ce417019d838c315f538055b77e7493121e8228117",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T145833Z"
+RUN_NAME = "h4l_ResNet_20261128T150438Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="8fc0540c216c7a522a7cdd6e31a4fb102fc7203dd4aad622b938864bdba61094",
+    parts="c614c484f21013b97165a4c167d5739c79095e2d7c578b7dd3c740fdcfd60547",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

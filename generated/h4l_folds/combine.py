@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T145833Z-combined"
+COMBINED = "h4l_ResNet_20261128T150438Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T145833Z-240b89d968", "85b392cdf88d5bee"),
-    ("h4l_ResNet_20261128T145833Z-05e813b890", "66d6ee05b24c073a"),
-    ("h4l_ResNet_20261128T145833Z-2623f5482e", "89a81195bf4263df"),
-    ("h4l_ResNet_20261128T145833Z-137351cf1e", "e81f61b754e8ff06"),
-    ("h4l_ResNet_20261128T145833Z-88f4baaecf", "a5ebbe57479272e3"),
+    ("h4l_ResNet_20261128T150438Z-240b89d968", "57a8f51f07491f1a"),
+    ("h4l_ResNet_20261128T150438Z-05e813b890", "4a4a44f6d32c804a"),
+    ("h4l_ResNet_20261128T150438Z-2623f5482e", "0b992e85948b40c0"),
+    ("h4l_ResNet_20261128T150438Z-137351cf1e", "4ea1bd307d0308de"),
+    ("h4l_ResNet_20261128T150438Z-88f4baaecf", "0cbc37ec7fa42111"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -137,9 +137,10 @@ def test_signals_within_an_epoch_at_its_end_and_within_the_next(
 ) -> None:
     variables, run = place(workshop, straight, "signals")
     stops = (
-        (5, signal.SIGTERM, 5),
-        # At its last step, an epoch is ended first.
-        (STEPS - 5, signal.SIGTERM, STEPS),
+        # A round of three steps is ended first,
+        (5, signal.SIGTERM, 6),
+        # and at its last step an epoch.
+        (STEPS - 6, signal.SIGTERM, STEPS),
         (9, signal.SIGUSR2, STEPS + 9),
         (2 * STEPS - 10, signal.SIGINT, 3 * STEPS - 1),
     )

@@ -325,8 +325,8 @@ def test_plots_at_the_end_alone(workshop: Workshop) -> None:
 
 
 def test_num_sanity_val_steps(never: tuple[Run, Ended], plain: tuple[Run, Ended]) -> None:
-    # 74 validation events in batches of 40.
-    assert "sanity check passed: 2 validation batches" in never[1].output
+    # 74 validation events are one batch.
+    assert "sanity check passed: 1 validation batches" in never[1].output
     assert "sanity" not in plain[1].output
     assert same(never[0].weights(), plain[0].weights())
 

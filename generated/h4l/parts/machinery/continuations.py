@@ -7,7 +7,6 @@ asks for: parameters of both, and of two schedules or optimizers a mixture, or a
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
@@ -34,7 +33,6 @@ class Continuation(Callback):
         # Of another run's checkpoint: what of it is replaced.
         self.is_other = False
         self.replaced: dict[str, Any] = {}
-        self.numbers: dict[Any, dict[str, torch.dtype]] = {}
 
     def begin(
         self, trainer: Trainer, classifier: Classifier, place: Path, content: dict[str, Any]
@@ -94,18 +92,6 @@ class Continuation(Callback):
                 elif isinstance(callback, EarlyStopping) and callback.state_key in states:
                     give_patience(states[callback.state_key], callback.patience)
             checkpoint |= self.replaced
-        self.numbers = numbers(checkpoint["optimizer_states"][0]["state"])
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Give single numbers of an optimizer their types back: torch gives them the weights'.
-
-        NAdam would multiply in 64 bits on where it had begun in 32.
-        """
-        if not self.numbers:
-            return
-        for index, state in trainer.optimizers[0].state_dict()["state"].items():
-            for name, dtype in self.numbers.get(index, {}).items():
-                state[name] = state[name].to(dtype)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep the metrics of trained weights.
@@ -151,18 +137,6 @@ def give_patience(state: dict[str, Any], patience: int) -> None:
     if state["wait_count"] >= state["patience"]:
         state["wait_count"] = 0
     state["patience"] = patience
-
-
-def numbers(states: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, torch.dtype]]:
-    """Return the types of the single numbers that an optimizer keeps for each of its weights."""
-    return {
-        index: {
-            name: value.dtype
-            for name, value in state.items()
-            if isinstance(value, torch.Tensor) and value.dim() == 0
-        }
-        for index, state in states.items()
-    }
 
 
 def tell(
