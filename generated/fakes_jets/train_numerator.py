@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T150437Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T150622Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="5fc2bca26aa0d9ea8b4397830e9871e28dc03ed59a0a09aece57eeb37969703d",
+    parts="23cd17993a9a95f4624b75aade10bfe25433f2f245b800a1144ead9a7f518f1a",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

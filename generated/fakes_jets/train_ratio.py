@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T150437Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T150622Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T150437Z-numerator", "dd870fd83eaa0110"),
-    "denominator": ("fakes_jets_MLP_20261128T150437Z-denominator", "e32445102b30bff8"),
+    "numerator": ("fakes_jets_MLP_20261128T150622Z-numerator", "36939fcf027ecd11"),
+    "denominator": ("fakes_jets_MLP_20261128T150622Z-denominator", "f0161ecc3dc0d674"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="32c502062229dd0c179345c47701f1e66e84a071a314ca5ebcda26a56dad920d",
+    parts="3fbe176b60627ebbbdfbf7732ac87c0e9e4cc514879726acd739421116dba139",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

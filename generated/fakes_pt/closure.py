@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T150437Z-ratio", "444d8e87855854b8")
+RATIO = ("fakes_pt_MLP_20261128T150622Z-ratio", "ddfe6bd75690c7be")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T150438Z-combined"
+COMBINED = "h4l_ResNet_20261128T150622Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T150438Z-240b89d968", "57a8f51f07491f1a"),
-    ("h4l_ResNet_20261128T150438Z-05e813b890", "4a4a44f6d32c804a"),
-    ("h4l_ResNet_20261128T150438Z-2623f5482e", "0b992e85948b40c0"),
-    ("h4l_ResNet_20261128T150438Z-137351cf1e", "4ea1bd307d0308de"),
-    ("h4l_ResNet_20261128T150438Z-88f4baaecf", "0cbc37ec7fa42111"),
+    ("h4l_ResNet_20261128T150622Z-240b89d968", "5db0105996799bf4"),
+    ("h4l_ResNet_20261128T150622Z-05e813b890", "f13798aa97c28c99"),
+    ("h4l_ResNet_20261128T150622Z-2623f5482e", "cd11211ce0955101"),
+    ("h4l_ResNet_20261128T150622Z-137351cf1e", "e2f480f7356fd8b5"),
+    ("h4l_ResNet_20261128T150622Z-88f4baaecf", "42450054cc61e398"),
 )
 
 # Dataset. The last of two classes is the signal.
