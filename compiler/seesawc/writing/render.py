@@ -38,6 +38,8 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            # Each is filled once or a few times: that takes less than to optimise it.
+            optimized=False,
         )
         environment.filters.update(
             py=pass_context(_py),
