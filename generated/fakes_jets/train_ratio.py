@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T140919Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T145628Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T140919Z-numerator", "61169bab14e220d4"),
-    "denominator": ("fakes_jets_MLP_20261128T140919Z-denominator", "e2e7593a3b569d4f"),
+    "numerator": ("fakes_jets_MLP_20261128T145628Z-numerator", "eaa76f4e0be11a96"),
+    "denominator": ("fakes_jets_MLP_20261128T145628Z-denominator", "58a45d3d40a4a595"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="beba8ec3ec6daaf82e73b4c49bd83765b876d9fe7f975125aa87de36bd306f17",
+    parts="5af685f5c640dbe7e67b9f58420f590f23921a0fcd8e4bbda67a6cea21ad412e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T140920Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T145630Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T140920Z-numerator", "537a440416577be3"),
-    "denominator": ("fakes_pt_MLP_20261128T140920Z-denominator", "898d26293d890392"),
+    "numerator": ("fakes_pt_MLP_20261128T145630Z-numerator", "71b7b94697485dcb"),
+    "denominator": ("fakes_pt_MLP_20261128T145630Z-denominator", "2e2c8fcb153fb6df"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f809f2c5fe9617e7e32a9c4291f0af15834cf84e206dfd6d93821332b6d3fb46",
+    parts="0cd0b389efa25921293c44e33fbaa2da5ba085496c8ca40c790cff8f1d92c2bd",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T140920Z-combined"
+COMBINED = "h4l_ResNet_20261128T145631Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T140920Z-240b89d968", "100f066c2ed48734"),
-    ("h4l_ResNet_20261128T140920Z-05e813b890", "f1f1935786433502"),
-    ("h4l_ResNet_20261128T140920Z-2623f5482e", "a5acc3f642222138"),
-    ("h4l_ResNet_20261128T140920Z-137351cf1e", "d9cc3e0eef472ef3"),
-    ("h4l_ResNet_20261128T140920Z-88f4baaecf", "d713d564354c9259"),
+    ("h4l_ResNet_20261128T145631Z-240b89d968", "bd02dce552f33d50"),
+    ("h4l_ResNet_20261128T145631Z-05e813b890", "a707b09e0bea3a54"),
+    ("h4l_ResNet_20261128T145631Z-2623f5482e", "a242ae54efcc5e03"),
+    ("h4l_ResNet_20261128T145631Z-137351cf1e", "b7c53cbdfb6cc102"),
+    ("h4l_ResNet_20261128T145631Z-88f4baaecf", "3d9b6b830fed2c01"),
 )
 
 # Dataset. The last of two classes is the signal.

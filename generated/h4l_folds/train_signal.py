@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "100f066c2ed48734"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "f1f1935786433502"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "a5acc3f642222138"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "d9cc3e0eef472ef3"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "d713d564354c9259"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "bd02dce552f33d50"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "a707b09e0bea3a54"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "a242ae54efcc5e03"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "b7c53cbdfb6cc102"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "3d9b6b830fed2c01"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T140920Z"
+SWEEP = "h4l_ResNet_20261128T145631Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -183,7 +183,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ed86a0dc81fa5089dc492a031de7af129215b5c5ed2b9208248b983101389115",
+    parts="71fde14b53242c800394ce98ed19e1e6e8efd16c96dec85977bbcd97200f8815",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
