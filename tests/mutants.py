@@ -1473,6 +1473,29 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{MACHINERY}/backends.py": [
         (
+            """        self.wait()\n        opened""",
+            """        opened""",
+            "backends::test_a_tracker_begins_with_what_the_run_measures",
+        ),
+        (
+            """ and time.time() - began < self.unmeasured:""",
+            """:""",
+            "backends::test_a_tracker_learns_of_a_run_that_takes_long_to_begin",
+        ),
+        (
+            """            if self.closing.wait(0.1):
+                return
+""",
+            """            time.sleep(0.1)
+""",
+            "backends::test_a_tracker_is_told_how_a_run_ended_that_has_measured_nothing",
+        ),
+        (
+            """"artifact" not in entry and entry.get("time", 0.0) >= began""",
+            """entry.get("time", 0.0) >= began""",
+            "backends::test_a_tracker_begins_with_what_the_run_measures",
+        ),
+        (
             "        if found:\n            return str(found[0].info.run_id)\n",
             "",
             "backends::test_an_entry_that_a_killed_start_had_begun_is_the_runs",

@@ -10,42 +10,41 @@ epoch from the end of the one before to its own.
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from parts.machinery.stores import initialised_store
 from seesawc import pipeline
 from seesawc.writing import outputs, scripts
-from tests.benchmarks.raw_loop import FEATURES
 from tests.benchmarks.results import say, section
+from tests.benchmarks.timing import (
+    FEATURES,
+    TRAINED,
+    Speed,
+    loop,
+    raw_speed,
+    script_speed,
+    write_events,
+)
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+DATA = Path("specs") / "data" / "events.parquet"
 SIZE = 1_000_000
-# The share of them that a script trains on, if its spec does not say.
-TRAINED = 0.6
 SHAPES = {"small": (2, 64), "big": (4, 256)}
 EPOCHS = {"small": 6, "big": 3}
 # Steps between two lines of the record: the first and the last of an epoch are near its ends.
-LOG = {1024: 50, 4096: 24, 16384: 6}
+LOG = {1024: 50, 4096: 24, 16384: 6, 65536: 3}
 # Events that Lightning with a DataLoader is timed with.
 FEW = 150_000
 THREADS = "2"
 SPEC = """
 task = "signal"
 [experiment_config]
-experiment_name = "bench"
+experiment_name = "{name}"
 run_name = "{name}"
 seed = 1
 accelerator = "{accelerator}"
@@ -68,15 +67,8 @@ signal = [1]
 {architecture}
 [training_config]
 max_epochs = {epochs}
+{more}
 """
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What a process is timed at, in seconds."""
-
-    step: float
-    epoch: float
 
 
 @dataclass(frozen=True)
@@ -90,6 +82,8 @@ class Case:
     log: int
     accelerator: str = "cpu"
     precision: str = "32-true"
+    # Further lines of the table of training.
+    more: str = ""
 
     def compile(self, place: Path) -> Path:
         """Compile the spec below `place`; returns the script."""
@@ -110,77 +104,18 @@ def case_of(network: str, batch: int, model: str = "MLP", batchnorm: bool = Fals
     return Case(name, batch, EPOCHS[network], architecture, LOG[batch])
 
 
-def write_events(path: Path, size: int) -> None:
-    """Write events of two classes that differ a little."""
-    random = np.random.default_rng(1)
-    label = random.integers(0, 2, size, dtype=np.int8)
-    shift = 0.1 * label.astype(np.float32)
-    columns = {name: random.standard_normal(size, np.float32) + shift for name in FEATURES}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({**columns, "label": label, "event": np.arange(size)}), path)
-
-
-def environment(place: Path, *paths: Path) -> dict[str, str]:
-    """Return the variables of all processes: the same threads, and where they write."""
+def variables(*paths: Path) -> dict[str, str]:
+    """Return the variables of all processes: the same threads, and what they import."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), THREADS)
-    logs = {f"ANALYSIS_ML_{name}_DIR": str(place / "logs") for name in ("LOGS", "RESULTS")}
-    return {**os.environ, **threads, **logs, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    return {**threads, "PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
-def script_speed(script: Path, case: Case, place: Path, label: str) -> Speed:
-    """Let a script train its epochs, and read its record; it is not evaluated."""
-    command = [sys.executable, "-u", str(script), "--again", label]
-    last = f"epoch {case.epochs}/{case.epochs}:"
-    with subprocess.Popen(
-        command,
-        env=environment(place),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdout is not None
-        said: list[str] = []
-        for line in process.stdout:
-            said.append(line)
-            if line.startswith(last):
-                break
-        else:
-            raise RuntimeError(f"{script} did not come to its last epoch:\n{''.join(said)}")
-        process.kill()
-    [record] = place.glob(f"logs/bench/{case.name}*{label}/metrics.jsonl")
-    return speed_of([json.loads(line) for line in record.read_text().splitlines()])
-
-
-def speed_of(lines: Sequence[dict[str, Any]]) -> Speed:
-    """Return what a record says of the time of a step and of an epoch, after the first one."""
-    ends = [line["time"] for line in lines if "train_loss" in line]
-    steps = []
-    for epoch in range(2, len(ends) + 1):
-        within = [line for line in lines if "train_loss_step" in line and line["epoch"] == epoch]
-        first, last = within[0], within[-1]
-        steps.append((last["time"] - first["time"]) / (last["step"] - first["step"]))
-    return Speed(median(steps), median(after - before for before, after in pairwise(ends)))
-
-
-def loop(
-    name: str, case: Case, network: str, place: Path, length: int
-) -> Iterator[dict[str, float]]:
-    """Run one of the loops beside this file; yields what it prints."""
-    numbers = (*SHAPES[network], case.batch, length)
-    data = place / "specs" / "data" / "events.parquet"
-    command = [sys.executable, str(HERE / name), str(data), *map(str, numbers)]
-    variables = environment(place, ROOT / "templates", ROOT)
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=variables)
-    for line in done.stdout.splitlines():
-        if line.startswith("{"):
-            yield json.loads(line)
-
-
-def raw_speed(case: Case, network: str, place: Path) -> Speed:
-    """Return the speed of the raw loop, after its first epoch."""
-    _, *epochs = loop("raw_loop.py", case, network, place, case.epochs)
-    step = median(epoch["train"] for epoch in epochs) * case.batch / (TRAINED * SIZE)
-    return Speed(step, median(epoch["epoch"] for epoch in epochs))
+def plain_step(case: Case, network: str, place: Path) -> float:
+    """Return the seconds of a step of Lightning with a DataLoader."""
+    numbers = map(str, (*SHAPES[network], case.batch, FEW // case.batch))
+    command = [str(HERE / "plain_lightning.py"), str(place / DATA), *numbers]
+    [said] = loop(command, variables(ROOT / "templates", ROOT))
+    return said["steps"]
 
 
 def against_loops(network: str, batch: int, place: Path, repetitions: int) -> None:
@@ -189,13 +124,13 @@ def against_loops(network: str, batch: int, place: Path, repetitions: int) -> No
     script = case.compile(place)
     steps, epochs, plain, raws = [], [], [], []
     for repetition in range(repetitions):
-        raw = raw_speed(case, network, place)
-        ours = script_speed(script, case, place, f"r{repetition}")
+        numbers = (*SHAPES[network], batch, case.epochs)
+        raw = raw_speed(place / DATA, numbers, TRAINED * SIZE, variables(ROOT / "templates"))
+        ours = script_speed(script, place / "logs", case.epochs, f"r{repetition}", variables())
         steps.append(raw.step / ours.step)
         epochs.append(raw.epoch / ours.epoch)
         raws.append(raw.step)
-        [each] = loop("plain_lightning.py", case, network, place, FEW // batch)
-        plain.append(each["steps"] / ours.step)
+        plain.append(plain_step(case, network, place) / ours.step)
     rate = batch / median(raws) / 1000
     say(f"{network}, batches of {batch}: raw loop with fused AdamW", f"{rate:.0f} k events/s")
     say("  steps of the script, of that speed", f"{median(steps):.2f}")
@@ -215,8 +150,10 @@ def others(place: Path, repetitions: int) -> None:
     times: dict[str, list[Speed]] = {name: [] for name in cases}
     for repetition in range(repetitions):
         for name, case in cases.items():
-            speed = script_speed(compiled[name], case, place, f"r{repetition}")
-            times[name].append(speed)
+            label = f"r{repetition}"
+            times[name].append(
+                script_speed(compiled[name], place / "logs", case.epochs, label, variables())
+            )
     own = times.pop("MLP")
     for name, speeds in times.items():
         pairs = list(zip(speeds, own, strict=True))
@@ -231,13 +168,13 @@ def others(place: Path, repetitions: int) -> None:
 def main() -> None:
     """Measure all of it, or what the command line names."""
     networks = sys.argv[1:2] or [*SHAPES, "others"]
-    sizes = [int(size) for size in sys.argv[2:3]] or list(LOG)
+    sizes = [int(size) for size in sys.argv[2:3]] or [1024, 4096, 16384]
     repetitions = int([*sys.argv[3:4], "3"][0])
     # What scripts say of it themselves.
     os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        write_events(place / "specs" / "data" / "events.parquet", SIZE)
+        write_events(place / DATA, SIZE)
         initialised_store(place / "logs" / "mlruns")
         title = "Training, one million events of 28 features, two threads"
         with section(title, kept=not sys.argv[1:]):

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -277,6 +278,48 @@ def test_a_finished_run_is_mirrored_once_its_tracker_has_all_and_knows_the_end(
     # It has gone on.
     record.write(2, 1, loss=0.4)
     assert not is_mirrored(folder)
+
+
+class Begun(Lines):
+    """A backend that says when it began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+    def load(self) -> None:
+        """Say so."""
+        self.begun.set()
+
+
+def test_a_tracker_begins_with_what_the_run_measures(folder: RunFolder) -> None:
+    record, kept = Record(folder.record), Begun()
+    # Of an earlier start, which this one may cut off.
+    record.write(1, 1, loss=0.5)
+    thread = Mirror(folder, kept, unmeasured=3600.0)
+    thread.start()
+    record.write(0, 0, artifact="code")
+    assert not kept.begun.wait(0.5)
+    record.write(2, 1, loss=0.4)
+    assert kept.begun.wait(60.0)
+    assert thread.finish("FINISHED")
+
+
+def test_a_tracker_learns_of_a_run_that_takes_long_to_begin(folder: RunFolder) -> None:
+    Record(folder.record)
+    kept = Begun()
+    thread = Mirror(folder, kept, unmeasured=0.2)
+    thread.start()
+    assert kept.begun.wait(60.0)
+    assert thread.finish("FINISHED")
+
+
+def test_a_tracker_is_told_how_a_run_ended_that_has_measured_nothing(folder: RunFolder) -> None:
+    Record(folder.record).write(0, 0, artifact="code")
+    thread = Mirror(folder, Lines(), unmeasured=3600.0)
+    thread.start()
+    assert thread.finish("FINISHED")
+    assert is_mirrored(folder)
 
 
 @pytest.mark.parametrize("regrown", [0, 1, 2, 3, 10])

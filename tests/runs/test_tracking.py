@@ -1,6 +1,7 @@
 """What a run leaves: record, MLflow's entry, marks and reports; and what a second start does."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from parts.machinery.reports import measurement
 from seesawc import package
 from seesawc.writing.parts import needed_by
 from tests.runs.experiments import EXPERIMENT, Run, Workshop, same, wait_for_step
-from tests.runs.starts import Ended
+from tests.runs.starts import Ended, isolated
 
 CHANGES: dict[str, Any] = {
     "experiment_config": {"plot_metrics_n_epoch": 2, "log_every_n_steps": 3},
@@ -243,3 +244,21 @@ def test_the_record_is_plain(finished: tuple[Run, Ended]) -> None:
     for line in text.splitlines():
         assert json.loads(line).keys() >= {"step", "epoch", "time"}
     assert run.path.parent.name == EXPERIMENT
+
+
+def test_a_run_goes_on_where_its_tracker_cannot_be_imported(workshop: Workshop) -> None:
+    lacking = workshop.folder / "lacking"
+    lacking.mkdir()
+    said = "No module named 'mlflow'"
+    (lacking / "mlflow.py").write_text(f'raise ModuleNotFoundError("{said}", name="mlflow")')
+    script = workshop.build("untracked", training_config={"max_epochs": 2})
+    paths = os.pathsep.join((isolated()["PYTHONPATH"], str(lacking)))
+    ended = workshop.run(script, cold=True, PYTHONPATH=paths)
+    assert ended.status == 0, ended
+    ended.quiet()
+    assert ended.output.count(said) == 1, ended
+    assert "the tracker lacks a part of the record; --sync sends it later" in ended.output
+    # Where it is installed later, it gets all.
+    workshop.run(script).done()
+    run = workshop.found("untracked")
+    assert run.logged() == run.recorded()

@@ -54,14 +54,22 @@ class Mirror(threading.Thread):
     """Copies the record to a backend, on a thread of its own: a lock or an outage costs nothing.
 
     How far it came is kept in the run's folder, so what could not be sent is sent by a later start.
-    At its end it has `patience` seconds.
+    At its end it has `patience` seconds. It begins with the first metrics, or after `unmeasured`
+    seconds without any.
     """
 
-    def __init__(self, folder: RunFolder, backend: Backend, patience: float = 30.0) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        backend: Backend,
+        patience: float = 30.0,
+        unmeasured: float = 0.0,
+    ) -> None:
         super().__init__(daemon=True)
         self.folder = folder
         self.backend = backend
         self.patience = patience
+        self.unmeasured = unmeasured
         said = progress(folder)
         self.offset, self.last = int(said["offset"]), str(said["last"])
         self.steps = dict[str, int](said["steps"])
@@ -74,6 +82,7 @@ class Mirror(threading.Thread):
 
     def run(self) -> None:
         """Send what is new, every few seconds, until closed."""
+        self.wait()
         opened = warned = False
         while True:
             closing = self.closing.is_set()
@@ -99,6 +108,23 @@ class Mirror(threading.Thread):
             if closing:
                 return
             self.closing.wait(2.0)
+
+    def wait(self) -> None:
+        """Wait until the run has measured something, has taken its time, or has ended.
+
+        A tracker's import holds Python's own lock for a second: whatever is read would wait for it.
+        """
+        began, known, newest = time.time(), 0, b""
+        while not self.is_measured(newest, began) and time.time() - began < self.unmeasured:
+            if self.closing.wait(0.1):
+                return
+            if (now := size(self.folder.record)) != known:
+                known, newest = now, (self.folder.record.read_bytes().splitlines() or [b""])[-1]
+
+    def is_measured(self, line: bytes, began: float) -> bool:
+        """Whether a line of the record has a metric, and none of an earlier start."""
+        entry = parsed(line)
+        return "artifact" not in entry and entry.get("time", 0.0) >= began
 
     def open(self) -> None:
         """Begin, or go on with, what the tracker has; a new entry has nothing."""

@@ -60,6 +60,9 @@ from parts.machinery.sweeps import train_all
 from parts.machinery.trained_events import SAME, described_events, events_of, with_earlier
 from parts.plot_labels import Label
 
+# Seconds after which the tracker learns of a run that still reads its data.
+UNMEASURED = 15.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
@@ -346,7 +349,7 @@ def identify(
 @contextmanager
 def mirrored(folder: RunFolder, backend: Backend) -> Iterator[None]:
     """Copy the record to the tracker meanwhile, and tell it how the run ended."""
-    mirror = Mirror(folder, backend)
+    mirror = Mirror(folder, backend, unmeasured=UNMEASURED)
     mirror.start()
     status = "FAILED"
     try:
