@@ -393,8 +393,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "wiring::test_the_scaling_is_that_of_the_training_events",
         ),
         (
-            "SCALING(present(train.numerical, MISSING))",
-            "SCALING(present(train.numerical, 999.0))",
+            "SCALING(present({{ scaled_events }}, MISSING))",
+            "SCALING(present({{ scaled_events }}, 999.0))",
             "wiring::test_the_scaling_is_that_of_the_training_events",
         ),
         (
@@ -694,7 +694,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "optimizations::test_a_schedule_that_ends_before_the_training_is_refused",
         ),
     ],
-    f"{PARTS}/memory.py": [
+    f"{PARTS}/free_memory.py": [
         (
             "int(limit) - int(used) + sum(map(int, given_up))",
             "int(limit) - int(used)",
@@ -1156,8 +1156,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/events.py": [
         (
-            "split.weight * share[split.label]",
-            "split.weight",
+            "torch.from_numpy(own * share[label])",
+            "torch.from_numpy(own)",
             "events::test_parquet_and_csv_are_read_into_the_asked_columns",
         ),
         (
@@ -2722,8 +2722,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "diagnostics::test_every_mistake_is_drawn_where_it_stands[experiment-comet-project]",
         ),
         (
-            'experiment_name == "mlruns"',
-            'experiment_name == "runs"',
+            '{"mlruns": ',
+            '{"runs": ',
             "diagnostics::test_every_mistake_is_drawn_where_it_stands[experiment-of-mlflows-folder]",
         ),
         (

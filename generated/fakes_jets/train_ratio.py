@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T140919Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T143400Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T140919Z-numerator", "61169bab14e220d4"),
-    "denominator": ("fakes_jets_MLP_20261128T140919Z-denominator", "e2e7593a3b569d4f"),
+    "numerator": ("fakes_jets_MLP_20261128T143400Z-numerator", "93af9f53cddfdd2c"),
+    "denominator": ("fakes_jets_MLP_20261128T143400Z-denominator", "91b9470411edab39"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="beba8ec3ec6daaf82e73b4c49bd83765b876d9fe7f975125aa87de36bd306f17",
+    parts="294c0b022425b002d7a30ba3dd40c64e90d53be27505ff6c328bed5b10e886f3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T140920Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T143400Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T140920Z-numerator", "537a440416577be3"),
-    "denominator": ("fakes_pt_MLP_20261128T140920Z-denominator", "898d26293d890392"),
+    "numerator": ("fakes_pt_MLP_20261128T143400Z-numerator", "531fe57ee47d903a"),
+    "denominator": ("fakes_pt_MLP_20261128T143400Z-denominator", "5e95ca706d6d0f67"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f809f2c5fe9617e7e32a9c4291f0af15834cf84e206dfd6d93821332b6d3fb46",
+    parts="ed65d209f1ab43c5cb05a1d3ca14699e5a8b000223d47692b0e8424a154e0f3d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T140920Z"
+RUN_NAME = "h4l_ResNet_20261128T143400Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ed86a0dc81fa5089dc492a031de7af129215b5c5ed2b9208248b983101389115",
+    parts="15debbc4a411a6df2aef87b78f0bc4eb52e0d27ba5cda7ac84221ba9dcf64993",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

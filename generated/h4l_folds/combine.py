@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T140920Z-combined"
+COMBINED = "h4l_ResNet_20261128T143400Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T140920Z-240b89d968", "100f066c2ed48734"),
-    ("h4l_ResNet_20261128T140920Z-05e813b890", "f1f1935786433502"),
-    ("h4l_ResNet_20261128T140920Z-2623f5482e", "a5acc3f642222138"),
-    ("h4l_ResNet_20261128T140920Z-137351cf1e", "d9cc3e0eef472ef3"),
-    ("h4l_ResNet_20261128T140920Z-88f4baaecf", "d713d564354c9259"),
+    ("h4l_ResNet_20261128T143400Z-240b89d968", "084f06c496baca3c"),
+    ("h4l_ResNet_20261128T143400Z-05e813b890", "ad507c1484e33855"),
+    ("h4l_ResNet_20261128T143400Z-2623f5482e", "a177393f4ef1c8fe"),
+    ("h4l_ResNet_20261128T143400Z-137351cf1e", "3f10f34d82af9982"),
+    ("h4l_ResNet_20261128T143400Z-88f4baaecf", "d08cb53dd28747a4"),
 )
 
 # Dataset. The last of two classes is the signal.

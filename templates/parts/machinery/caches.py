@@ -1,0 +1,172 @@
+"""Caches of events below `save_dir`: made once, by one process, and used by all that need them."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from parts.cached_arrays import CONTENTS, contents_of, write_arrays
+from parts.cached_events import CachedEvents, note_use, open_cached
+from parts.datasets import Dataset
+from parts.events import numpy_type
+from parts.files import digests_by_sample, fingerprints
+from parts.machinery.deployments import digests_of, needed_files
+from parts.machinery.exits import RefusedError, obey
+from parts.machinery.launches import Run
+from parts.machinery.locks import Lock
+from parts.machinery.places import sync_folder
+from parts.splits import Fold
+
+# Seconds after which a cache that nobody has used is removed, when another one is made.
+UNUSED = 30 * 86400.0
+# What a cache is called that is being made, or whose making was cut short.
+UNFINISHED = ".unfinished"
+# The folder that `parts` is in.
+HOME = Path(__file__).resolve().parents[2]
+
+
+def read_cached(
+    run: Run,
+    use_mc_weights: bool,
+    use_class_weights: bool,
+    dtype: torch.dtype,
+    logarithmic: Sequence[str] = (),
+    negative_weights: str = "keep",
+) -> tuple[CachedEvents, CachedEvents, CachedEvents]:
+    """Return the events of training, validation and test, which stay on a disk.
+
+    All tasks of a run, and all runs with the same events, use one cache. Raises `RefusedError`,
+    and `OSError` where there is no room for it.
+    """
+    dataset, numbers = run.script.dataset, numpy_type(dtype)
+    samples = run.samples or digests_by_sample(run.files, fingerprints(run.files))
+    # Beside the store of the tracker, for all experiments.
+    place = run.folder.store.with_name("cache") / cache_digest(dataset, samples, numbers)
+    make = partial(write_arrays, dataset=dataset, files=run.files, dtype=numbers)
+    provide(place, make)
+    return open_cached(
+        place,
+        dataset,
+        use_mc_weights,
+        use_class_weights,
+        dtype,
+        logarithmic,
+        negative_weights,
+    )
+
+
+def cache_digest(
+    dataset: Dataset, samples: Mapping[str, Sequence[str]], dtype: np.dtype[np.floating]
+) -> str:
+    """Return what identifies events: what files hold, what is read of that, and the parts that do.
+
+    Folds of one cross-validation are one, and where files lie does not count.
+    """
+    split = dataset.split
+    asked = replace(
+        dataset,
+        samples=tuple(replace(each, files=()) for each in dataset.samples),
+        split=Fold(0, split.folds) if isinstance(split, Fold) else split,
+        labels={},
+        class_labels={},
+        max_memory=None,
+    )
+    modules = {"parts.cached_arrays", *(type(each.reader).__module__ for each in dataset.samples)}
+    code: dict[str, str] = {}
+    for module in sorted(modules):
+        found = needed_files(HOME, f"{module.replace('.', '/')}.py")
+        code |= digests_of({name: content for name, content in found.items() if content})
+    said = [repr(asked), dict(samples), dtype.name, code]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def provide(place: Path, make: Callable[[Path], None]) -> None:
+    """Have a cache in its place, made here or by another process; raises what `make` does."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    said = False
+    while contents_of(place) is None:
+        try:
+            with kept_apart(place):
+                # Another process may just have made it.
+                if contents_of(place) is None:
+                    make_cache(place, make)
+        except BusyError as error:
+            if not said:
+                print(f"waiting for the events of {place}, which {error} writes", flush=True)
+            said = True
+            obey()
+            time.sleep(0.5)
+    note_use(place)
+    print(f"events: {place}")
+
+
+class BusyError(Exception):
+    """Another process makes the cache."""
+
+
+@contextmanager
+def kept_apart(place: Path) -> Iterator[None]:
+    """Keep others from making or removing a cache; raises `BusyError`."""
+    lock = Lock(place.with_name(f".{place.name}.lock"))
+    try:
+        lock.take()
+    except RefusedError as error:
+        raise BusyError(str(error)) from None
+    try:
+        lock.tidy()
+        yield
+    finally:
+        lock.release()
+
+
+def make_cache(place: Path, make: Callable[[Path], None]) -> None:
+    """Make a cache, which is there whole or not at all."""
+    remove_unused(place.parent)
+    if place.exists():
+        print(f"{place} is damaged, and is made anew")
+        shutil.rmtree(place)
+    new = place.with_name(f".{place.name}{UNFINISHED}")
+    # What a process has left that was killed.
+    shutil.rmtree(new, ignore_errors=True)
+    began = time.monotonic()
+    try:
+        new.mkdir()
+        print(f"writing events to {place}", flush=True)
+        make(new)
+        sync_folder(new)
+        new.rename(place)
+    except BaseException:
+        # What did not fit on a full disk must not keep it full.
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    sync_folder(place.parent)
+    size = sum(file.stat().st_size for file in place.iterdir())
+    print(f"{size / 1e6:.0f} MB written in {time.monotonic() - began:.0f} s")
+
+
+def remove_unused(root: Path) -> None:
+    """Remove caches that nobody has used for long, and what killed processes have left."""
+    for folder in (*root.glob("[!.]*"), *root.glob(f".*{UNFINISHED}")):
+        kept = folder.with_name(folder.name.removesuffix(UNFINISHED).removeprefix("."))
+        # Somebody may remove it, too, or be at work there.
+        with suppress(FileNotFoundError, BusyError):
+            if folder == kept and time.time() - last_use(folder) < UNUSED:
+                continue
+            with kept_apart(kept):
+                if folder == kept:
+                    print(f"removing {folder}: not used for {UNUSED / 86400:.0f} days or more")
+                shutil.rmtree(folder)
+
+
+def last_use(folder: Path) -> float:
+    """Return when a cache was last used, in seconds of the epoch."""
+    contents = folder / CONTENTS
+    return (contents if contents.exists() else folder).stat().st_mtime
