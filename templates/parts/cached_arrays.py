@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -117,6 +117,13 @@ def contents_of(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
     return said if whole else None
+
+
+def note_use(folder: Path) -> None:
+    """Have a folder known as one that is in use."""
+    # What has been removed meanwhile is in use here, and nowhere else.
+    with suppress(FileNotFoundError):
+        os.utime(folder / CONTENTS)
 
 
 @dataclass(frozen=True)

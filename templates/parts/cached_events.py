@@ -1,15 +1,13 @@
 """Events of a training that lie on a disk, where memory has no room for them."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from parts.cached_arrays import CONTENTS, contents_of, open_splits
+from parts.cached_arrays import contents_of, note_use, open_splits
 from parts.datasets import Dataset
 from parts.events import Events, numpy_type, weighted_splits
 from parts.free_memory import readable, size_of
@@ -18,9 +16,11 @@ from parts.windows import Windows
 
 # Of so many training events scaling is computed: they are the first of events that are mixed.
 EVENTS_SCALED = 2**20
-# Bytes of memory that a training takes beyond its imports, roughly: whatever its events are, for
-# each event of training, and for each that is predicted, in validation and test.
-ALWAYS, EACH_LEARNT, EACH_PREDICTED = 3 * 2**27, 32, 200
+# Bytes of memory that a training takes beyond its imports: whatever its events are; for each event
+# of training when weights are computed, and while it is learnt from; and for each of validation and
+# test, whose predictions are held and sorted, with what each class after the second adds.
+ALWAYS = 2**28
+EACH_WEIGHED, EACH_LEARNT, EACH_PREDICTED, EACH_CLASS = 40, 16, 200, 24
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,6 @@ class CachedEvents(Events):
         """Return all events in an order that the generator decides (event,)."""
         note_use(self.folder)
         return self.windows.shuffled(generator)
-
-
-def note_use(folder: Path) -> None:
-    """Have a folder of events known as one that is in use."""
-    # What has been removed meanwhile stays in use here, and nowhere else.
-    with suppress(FileNotFoundError):
-        os.utime(folder / CONTENTS)
 
 
 def open_cached(
@@ -87,7 +80,9 @@ def open_cached(
 def check_least(dataset: Dataset, train: int, validation: int, test: int) -> None:
     """Raise `RefusedError` if so many events ask for more memory than they may have."""
     assert dataset.max_memory is not None, "events lie on a disk where memory is bounded"
-    needed = ALWAYS + EACH_LEARNT * train + EACH_PREDICTED * (validation + test)
+    each_predicted = EACH_PREDICTED + EACH_CLASS * (len(dataset.classes) - 2)
+    trained = EACH_LEARNT * train + each_predicted * (validation + test)
+    needed = ALWAYS + max(EACH_WEIGHED * train, trained)
     if needed > size_of(dataset.max_memory):
         raise RefusedError(
             f'max_memory = "{dataset.max_memory}" is too little for {train} training events and'

@@ -61,7 +61,7 @@ class Windows:
     def shuffled(self, generator: torch.Generator) -> Tensor:
         """Return all events in an order that the generator decides (event,)."""
         blocks = torch.randperm(-(-self.size // BLOCK_EVENTS), generator=generator)
-        parts = torch.split(blocks, WINDOW_BLOCKS)
+        parts = torch.split(blocks, WINDOW_BLOCKS) if self.size else ()
         self.windows, self.asked = [part.tolist() for part in parts], 0
         self.of_block = torch.empty_like(blocks)
         order = torch.empty(self.size, dtype=torch.int32 if self.size < 2**31 else torch.int64)

@@ -137,12 +137,14 @@ def trained(script: Path, place: Path, name: str) -> Trained:
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", WATCHED, str(script)],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         env={**os.environ, **places},
     )
     seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(done.stderr)
     record = place / "logs" / "bench" / name / "metrics.jsonl"
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     steps = [line for line in lines if "train_loss_step" in line and line["epoch"] == 2]

@@ -1,91 +1,20 @@
 """Caches of events below `save_dir`: made once, by one process, and used by all that need them."""
 
-import hashlib
-import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from parts.cached_arrays import CONTENTS, contents_of, write_arrays
-from parts.cached_events import CachedEvents, note_use, open_cached
-from parts.datasets import Dataset
-from parts.events import numpy_type
-from parts.files import digests_by_sample, fingerprints
-from parts.machinery.deployments import digests_of, needed_files
+from parts.cached_arrays import CONTENTS, contents_of, note_use
 from parts.machinery.exits import RefusedError, obey
-from parts.machinery.launches import Run
 from parts.machinery.locks import Lock
 from parts.machinery.places import sync_folder
-from parts.splits import Fold
 
 # Seconds after which a cache that nobody has used is removed, when another one is made.
 UNUSED = 30 * 86400.0
 # What a cache is called that is being made, or whose making was cut short.
 UNFINISHED = ".unfinished"
-# The folder that `parts` is in.
-HOME = Path(__file__).resolve().parents[2]
-
-
-def read_cached(
-    run: Run,
-    use_mc_weights: bool,
-    use_class_weights: bool,
-    dtype: torch.dtype,
-    logarithmic: Sequence[str] = (),
-    negative_weights: str = "keep",
-) -> tuple[CachedEvents, CachedEvents, CachedEvents]:
-    """Return the events of training, validation and test, which stay on a disk.
-
-    All tasks of a run, and all runs with the same events, use one cache. Raises `RefusedError`,
-    and `OSError` where there is no room for it.
-    """
-    dataset, numbers = run.script.dataset, numpy_type(dtype)
-    samples = run.samples or digests_by_sample(run.files, fingerprints(run.files))
-    # Beside the store of the tracker, for all experiments.
-    place = run.folder.store.with_name("cache") / cache_digest(dataset, samples, numbers)
-    make = partial(write_arrays, dataset=dataset, files=run.files, dtype=numbers)
-    provide(place, make)
-    return open_cached(
-        place,
-        dataset,
-        use_mc_weights,
-        use_class_weights,
-        dtype,
-        logarithmic,
-        negative_weights,
-    )
-
-
-def cache_digest(
-    dataset: Dataset, samples: Mapping[str, Sequence[str]], dtype: np.dtype[np.floating]
-) -> str:
-    """Return what identifies events: what files hold, what is read of that, and the parts that do.
-
-    Folds of one cross-validation are one, and where files lie does not count.
-    """
-    split = dataset.split
-    asked = replace(
-        dataset,
-        samples=tuple(replace(each, files=()) for each in dataset.samples),
-        split=Fold(0, split.folds) if isinstance(split, Fold) else split,
-        labels={},
-        class_labels={},
-        max_memory=None,
-    )
-    modules = {"parts.cached_arrays", *(type(each.reader).__module__ for each in dataset.samples)}
-    code: dict[str, str] = {}
-    for module in sorted(modules):
-        found = needed_files(HOME, f"{module.replace('.', '/')}.py")
-        code |= digests_of({name: content for name, content in found.items() if content})
-    said = [repr(asked), dict(samples), dtype.name, code]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def provide(place: Path, make: Callable[[Path], None]) -> None:
