@@ -94,7 +94,7 @@ class Trained:
     """What a training took."""
 
     peak: int  # bytes
-    rate: float  # events a second, in the steps of the second epoch
+    rate: float  # events a second, in the steps of the last epoch
     seconds: float  # from the start of Python to its end
     said: str
 
@@ -147,8 +147,9 @@ def trained(script: Path, place: Path, name: str) -> Trained:
         raise SystemExit(done.stderr)
     record = place / "logs" / "bench" / name / "metrics.jsonl"
     lines = [json.loads(line) for line in record.read_text().splitlines()]
-    steps = [line for line in lines if "train_loss_step" in line and line["epoch"] == 2]
-    first, last = steps[0], steps[-1]
+    steps = [line for line in lines if "train_loss_step" in line]
+    steps = [line for line in steps if line["epoch"] == steps[-1]["epoch"]]
+    first, last = steps[len(steps) // 10], steps[-1]
     rate = 4096 * (last["step"] - first["step"]) / (last["time"] - first["time"])
     return Trained(int(done.stderr.split()[-1]), rate, seconds, done.stdout)
 

@@ -90,7 +90,7 @@ def test_an_epoch_of_batches_has_all_that_is_known_of_each_event(
     train, *_ = opened(tmp_path, dataset)
     order = train.shuffled(torch.Generator().manual_seed(1))
     assert len(order) > 2 * BLOCK_EVENTS
-    batches = [train.take(chosen) for chosen in order.split(1000)]
+    batches = [train.take(chosen) for chosen in torch.split(order, 1000)]
     together = tuple(torch.cat(each) for each in zip(*batches, strict=True))
     assert torch.equal(rows_of(together), rows_of(train.tensors()))
     for each, tensor in zip(batches[0], train.tensors(), strict=True):
