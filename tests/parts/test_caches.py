@@ -126,8 +126,9 @@ def test_only_what_nobody_has_used_for_long_is_removed(
     for name, seconds in zip(names, (UNUSED + 60, UNUSED - 3600), strict=True):
         used = time.time() - seconds
         os.utime(tmp_path / name / CONTENTS, (used, used))
+    (tmp_path / "mine").mkdir()
     provide(tmp_path / "used", never)
     assert (tmp_path / "old").exists()
     provide(tmp_path / "new", write)
-    assert {path.name for path in tmp_path.iterdir()} == {"used", "new"}
+    assert {path.name for path in tmp_path.iterdir()} == {"used", "new", "mine"}
     assert f"removing {tmp_path / 'old'}: not used for 30 days" in capsys.readouterr().out

@@ -83,19 +83,15 @@ def make_cache(place: Path, make: Callable[[Path], None]) -> None:
 
 def remove_unused(root: Path) -> None:
     """Remove caches that nobody has used for long, and what killed processes have left."""
-    for folder in (*root.glob("[!.]*"), *root.glob(f".*{UNFINISHED}")):
+    # Nothing else that somebody has put there.
+    caches = [path.parent for path in root.glob(f"[!.]*/{CONTENTS}")]
+    for folder in (*caches, *root.glob(f".*{UNFINISHED}")):
         kept = folder.with_name(folder.name.removesuffix(UNFINISHED).removeprefix("."))
         # Somebody may remove it, too, or be at work there.
         with suppress(FileNotFoundError, BusyError):
-            if folder == kept and time.time() - last_use(folder) < UNUSED:
+            if folder == kept and time.time() - (folder / CONTENTS).stat().st_mtime < UNUSED:
                 continue
             with kept_apart(kept):
                 if folder == kept:
                     print(f"removing {folder}: not used for {UNUSED / 86400:.0f} days or more")
                 shutil.rmtree(folder)
-
-
-def last_use(folder: Path) -> float:
-    """Return when a cache was last used, in seconds of the epoch."""
-    contents = folder / CONTENTS
-    return (contents if contents.exists() else folder).stat().st_mtime
