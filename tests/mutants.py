@@ -393,8 +393,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "wiring::test_the_scaling_is_that_of_the_training_events",
         ),
         (
-            "SCALING(present(train.numerical, MISSING))",
-            "SCALING(present(train.numerical, 999.0))",
+            "SCALING(present({{ scaled_events }}, MISSING))",
+            "SCALING(present({{ scaled_events }}, 999.0))",
             "wiring::test_the_scaling_is_that_of_the_training_events",
         ),
         (
@@ -694,7 +694,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "optimizations::test_a_schedule_that_ends_before_the_training_is_refused",
         ),
     ],
-    f"{PARTS}/memory.py": [
+    f"{PARTS}/free_memory.py": [
         (
             "int(limit) - int(used) + sum(map(int, given_up))",
             "int(limit) - int(used)",
@@ -1154,10 +1154,77 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "combinations::test_a_class_that_a_fold_lacks_is_refused_by_name",
         ),
     ],
+    f"{PARTS}/windows.py": [
+        (
+            "mixed = rows[torch.randperm(len(rows), generator=generator)]",
+            "mixed = rows",
+            "windows::test_batches_differ_from_epoch_to_epoch_as_if_by_chance",
+        ),
+        (
+            "torch.randperm(-(-self.size // BLOCK_EVENTS), generator=generator)",
+            "torch.arange(-(-self.size // BLOCK_EVENTS))",
+            "windows::test_batches_differ_from_epoch_to_epoch_as_if_by_chance",
+        ),
+        (
+            "min(window + 2, len(self.windows))",
+            "window + 1",
+            "windows::test_a_window_is_read_with_the_next_one_and_each_once",
+        ),
+    ],
+    f"{PARTS}/shuffled_records.py": [
+        (
+            'yield block[np.argsort(block[BY_HASH], kind="stable")]',
+            "yield block",
+            "windows::test_what_a_disk_has_mixed_does_not_depend_on_memory_or_chunks",
+        ),
+        (
+            "records[BY_HASH] = shares(numbers[:, np.newaxis])",
+            "records[BY_HASH] = numbers / 2**63",
+            "windows::test_batches_of_files_that_are_sorted_by_class_are_as_mixed_as_by_chance",
+        ),
+    ],
+    f"{PARTS}/cached_arrays.py": [
+        (
+            "((test + 2, test + split.folds), (test + 1, test + 2), (test, test + 1))",
+            "((test + 1, test + split.folds), (test + 1, test + 2), (test, test + 1))",
+            "cached_arrays::test_each_split_has_the_events_that_it_has_in_memory",
+        ),
+        (
+            "return said if whole else None",
+            "return said",
+            "cached_arrays::test_a_folder_that_is_not_whole_is_known",
+        ),
+    ],
+    f"{MACHINERY}/caches.py": [
+        (
+            "st_mtime < UNUSED",
+            "st_mtime < 0",
+            "caches::test_only_what_nobody_has_used_for_long_is_removed",
+        ),
+        (
+            "            with kept_apart(place):\n",
+            "            if True:\n",
+            "caches::test_of_two_processes_one_makes_it_and_the_other_waits",
+        ),
+    ],
+    f"{MACHINERY}/cached_data.py": [
+        (
+            "split=Fold(0, split.folds) if isinstance(split, Fold) else split,",
+            "split=split,",
+            "cached_data::test_all_folds_are_one_cache",
+        ),
+    ],
+    f"{PARTS}/cached_events.py": [
+        (
+            "        note_use(self.folder)\n",
+            "",
+            "cached_events::test_each_epoch_shows_that_a_folder_is_in_use",
+        ),
+    ],
     f"{PARTS}/events.py": [
         (
-            "split.weight * share[split.label]",
-            "split.weight",
+            "torch.from_numpy(own * share[label])",
+            "torch.from_numpy(own)",
             "events::test_parquet_and_csv_are_read_into_the_asked_columns",
         ),
         (
@@ -2156,7 +2223,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "                if not self.is_done:\n",
-            "                if True:\n",
+            "            if True:\n",
             "tracking::test_another_script_under_the_name_of_a_run_is_refused",
         ),
         (
@@ -2804,8 +2871,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "diagnostics::test_every_mistake_is_drawn_where_it_stands[experiment-comet-project]",
         ),
         (
-            'experiment_name == "mlruns"',
-            'experiment_name == "runs"',
+            '{"mlruns": ',
+            '{"runs": ',
             "diagnostics::test_every_mistake_is_drawn_where_it_stands[experiment-of-mlflows-folder]",
         ),
         (

@@ -19,6 +19,9 @@ from parts.sample_yields import SampleYields
 from parts.separations import deciding
 from parts.splits import SPLITS, Split, parts_of_all
 
+# Events at a time while they are given their weights.
+WEIGHED_AT_ONCE = 2**16
+
 
 @dataclass(frozen=True)
 class Events:
@@ -65,10 +68,31 @@ def read_splits(
 
     What is done with `negative_weights` is done in training, and only in the weights of the loss.
     """
-    classes = dataset.classes
     of_samples = SampleYields(dataset)
     splits = read_arrays(dataset, files, numpy_type(dtype), yields=of_samples)
     print(*of_samples.lines(), sep="\n")
+    return weighted_splits(
+        splits,
+        dataset,
+        use_mc_weights,
+        use_class_weights,
+        dtype,
+        logarithmic,
+        negative_weights,
+    )
+
+
+def weighted_splits(
+    splits: Sequence[Arrays],
+    dataset: Dataset,
+    use_mc_weights: bool,
+    use_class_weights: bool,
+    dtype: torch.dtype,
+    logarithmic: Sequence[str],
+    negative_weights: str,
+) -> tuple[Events, Events, Events]:
+    """Return training, validation and test, checked, and with the weights of the loss."""
+    classes = dataset.classes
     check_splits(splits, dataset.split, classes)
     say_deciding(splits[0], dataset)
     # Where nothing is trained, all events may be there to test.
@@ -116,13 +140,19 @@ def in_tensors(
     dtype: torch.dtype,
 ) -> Events:
     """Return a split whose features are not copied; `share` and `factors` are (class,)."""
-    loss_weight = (split.weight if use_mc_weights else 1.0) * factors[split.label]
+    weight, loss_weight = (torch.empty(len(split.label), dtype=dtype) for _ in range(2))
+    # In double precision, of which there may be no memory for all events at once.
+    for first in range(0, len(split.label), WEIGHED_AT_ONCE):
+        block = slice(first, first + WEIGHED_AT_ONCE)
+        own, label = split.weight[block], split.label[block]
+        weight[block] = torch.from_numpy(own * share[label])
+        loss_weight[block] = torch.from_numpy((own if use_mc_weights else 1.0) * factors[label])
     return Events(
         torch.from_numpy(split.numerical),
         torch.from_numpy(split.categorical),
         torch.from_numpy(split.label),
-        torch.from_numpy(split.weight * share[split.label]).to(dtype),
-        torch.from_numpy(loss_weight).to(dtype),
+        weight,
+        loss_weight,
     )
 
 

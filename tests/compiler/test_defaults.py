@@ -66,6 +66,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "logarithmic": (),
         "scaling": "standard",
         "batch_size": 1024,
+        "max_memory": None,
         "use_mc_weights": True,
         "use_class_weights": True,
         "labels": {},

@@ -199,6 +199,7 @@ add(
     dataset__fingerprint='fingerprints = { "data/h4l.parquet" = "12ab" }',
     dataset__scaling='scaling = "standart"',
     dataset__batch_size="batch_size = 0",
+    dataset__max_memory='max_memory = "4 GB"',
     dataset__share="split = { train = 1.5 }",
     dataset__class_values_of_two_kinds='class_values = { background = [0, "qqZZ"], signal = [1] }',
     dataset__no_class_values="class_values = { background = [], signal = [1] }",
@@ -413,6 +414,7 @@ CASES["optimizer-for-a-gpu"] = (
     (PARAMS, "{ lr = 1e-3, capturable = true }"),
 )
 CASES["experiment-of-mlflows-folder"] = (('"h4l"', '"mlruns"'),)
+CASES["experiment-of-the-caches-folder"] = (('"h4l"', '"cache"'),)
 CASES["layers-that-fill-no-block"] = ((MODEL, 'model = "ResNet"\nn_layers = 3\n'),)
 CASES["column-too-long"] = (('["lep1_pt", "lep1_eta"]', f'["{"x" * 101}"]'),)
 CASES["batchnorm-of-one"] = (

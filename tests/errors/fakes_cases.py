@@ -58,6 +58,7 @@ CASES: dict[str, Edits] = {
     ),
     "negative-weights": behind(JETS, 'negative_weights = "absolute"'),
     "folds": behind(JETS, "folds = 5"),
+    "max-memory": behind(JETS, 'max_memory = "4G"'),
     "fold": behind(JETS, "folds = 5\nfold = 1"),
     "class-balance": behind(JETS, "use_class_weights = true"),
     "no-weights": behind(JETS, "use_mc_weights = false"),

@@ -67,6 +67,7 @@ def test_good_files_are_found_by_sample(tmp_path: Path) -> None:
         {f"s{i}": [tmp_path / name] for i, name in enumerate(("a.parquet", "b.root", "c.parquet"))},
         (),
         (),
+        {f"s{i}": 4 for i in range(3)},
     )
 
 

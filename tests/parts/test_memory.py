@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from parts import memory
+from parts import free_memory as amounts
 from parts.batches import Batches
 from parts.events import Events
+from parts.free_memory import free_memory, left_in, left_in_groups, readable
 from parts.inputs import Embedded, Inputs, Numerical
 from parts.machinery.exits import RefusedError
-from parts.memory import check_network, check_step, free_memory, left_in, left_in_groups, readable
+from parts.memory import check_network, check_step
 from parts.models import MLP, ResNet
 
 CPU = torch.device("cpu")
@@ -30,7 +31,7 @@ def test_free_memory_is_no_more_than_the_machine_has() -> None:
 
 
 def test_the_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "left_in_groups", lambda: [2**20, None, 2**21])
+    monkeypatch.setattr(amounts, "left_in_groups", lambda: [2**20, None, 2**21])
     assert free_memory() == 2**20
     with pytest.raises(RefusedError, match=r"needs 3\.819 MiB of memory, and 1 MiB are there"):
         check_network(10**6, 1, "n_hidden")
@@ -53,9 +54,9 @@ def test_all_groups_that_a_process_is_in_are_asked(
 ) -> None:
     lines = Path("/proc/self/cgroup").read_text().splitlines()
     (own,) = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(amounts, "GROUPS", tmp_path)
     asked: list[Path] = []
-    monkeypatch.setattr(memory, "left_in", asked.append)
+    monkeypatch.setattr(amounts, "left_in", asked.append)
     left_in_groups()
     assert (asked[0], asked[-1]) == (tmp_path / own, tmp_path)
     assert len(asked) == len((tmp_path / own).relative_to(tmp_path).parts) + 1
@@ -92,7 +93,7 @@ def test_a_step_of_more_events_than_memory_holds_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = MLP(inputs(), 1, 2, 100, nn.ReLU, 0.0, nn.Identity)
-    monkeypatch.setattr(memory, "available", lambda: 10**8)
+    monkeypatch.setattr(amounts, "available", lambda: 10**8)
     check_step(network, 100_000, CPU)
     with pytest.raises(RefusedError, match=r"step of 200000 events .* a smaller batch_size"):
         check_step(network, 200_000, CPU)

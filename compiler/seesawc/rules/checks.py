@@ -31,6 +31,8 @@ from seesawc.tables.values import PLACE
 
 SIGNAL_LOSSES = ("bce", "cross_entropy", "focal", "mse")
 BINARY_METRICS = ("auc", "average_precision", "accuracy", "significance")
+# What lies below save_dir, besides experiments.
+TAKEN_FOLDERS = {"mlruns": "MLflow's store lies", "cache": "the events of max_memory lie"}
 ALL_TESTED = "all events are tested, for the checkpoint was trained on none of them"
 
 
@@ -80,10 +82,10 @@ def _trackers(spec: Spec, _: Experiment) -> Faults:
 
 
 def _names(spec: Spec, _: Experiment) -> Faults:
-    if spec.experiment_config.experiment_name == "mlruns":
-        yield Fault(
-            (EXPERIMENT, "experiment_name"), "MLflow's store lies in that folder", "another name"
-        )
+    name = spec.experiment_config.experiment_name
+    if name in TAKEN_FOLDERS:
+        message = f"{TAKEN_FOLDERS[name]} in that folder"
+        yield Fault((EXPERIMENT, "experiment_name"), message, "another name")
 
 
 def _hardware(_: Spec, experiment: Experiment) -> Faults:

@@ -62,6 +62,9 @@ def requirements(spec: Spec, _: Experiment) -> Faults:
             "the density of fakes is a difference: of weights, the sign is the method",
             'negative_weights = "keep"',
         )
+    if spec.dataset_config.max_memory is not None:
+        message = "the trainings of fakes have all leptons in memory"
+        yield Fault((DATASET, "max_memory"), message, "leave it out", "key")
     for name in ("folds", "fold"):
         if getattr(spec.dataset_config, name) is not None:
             message = "fakes are not cross-validated: closure is tested on leptons that none of the"

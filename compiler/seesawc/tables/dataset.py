@@ -9,6 +9,7 @@ from attrs import frozen
 from parts.grammar import with_origins
 from seesawc.tables import expressions
 from seesawc.tables.values import (
+    Amount,
     Column,
     Count,
     DataPath,
@@ -167,6 +168,10 @@ class DatasetTable:
     )
     scaling: Scaling = option("How numerical features are scaled, on training events.", "standard")
     batch_size: Count = option("Events of a training step, on each device.", 1024)
+    max_memory: Amount | None = option(
+        "signal: memory that a training may take beyond its imports, such as 4G; events lie on a"
+        " disk, below save_dir. Left out: all events are in memory."
+    )
     use_mc_weights: bool = option("Event weights, with their sign, enter the loss.", True)
     negative_weights: Literal["keep", "drop", "absolute"] = option(
         "signal: what negative weights do in training: keep their sign, drop out of it, or enter"

@@ -7,12 +7,14 @@ from attrs import evolve, frozen
 
 from seesawc.tables.values import (
     NAME,
+    Amount,
     Count,
     PathText,
     Rule,
     Whole,
     WrongValue,
     between,
+    check_amount,
     distinct,
     nonempty,
     option,
@@ -60,13 +62,8 @@ def _time(value: str) -> None:
         raise WrongValue(f"{value!a} is shorter than a minute or longer than a year", hint)
 
 
-def _memory(value: str) -> None:
-    if re.fullmatch(r"[1-9]\d{0,6}[KMGT]", value) is None:
-        raise WrongValue(f"{value!a} is not an amount of memory", 'such as "16G" (K, M, G or T)')
-
-
 def _memory_of_node(value: str) -> None:
-    _memory(value)
+    check_amount(value)
     if kilobytes(value) < LEAST_MEMORY:
         raise WrongValue(f"{value!a} is too little to import torch in", 'such as "16G"')
 
@@ -149,9 +146,7 @@ class SlurmTable:
     gpu_type: SlurmName | None = option("Type of the GPUs, such as a100. Left out: any.")
     cpus: Count = option("CPUs of a task.", 1)
     memory: Annotated[str, Rule(_memory_of_node)] | None = option("Memory of a node, such as 16G.")
-    memory_per_cpu: Annotated[str, Rule(_memory)] | None = option(
-        "Memory of a CPU, in the place of memory."
-    )
+    memory_per_cpu: Amount | None = option("Memory of a CPU, in the place of memory.")
     memory_per_gpu: Annotated[str, Rule(_memory_of_node)] | None = option(
         "Memory of a GPU, in the place of memory."
     )

@@ -171,6 +171,12 @@ def _data_path(value: str) -> None:
     _path(value)
 
 
+def check_amount(value: str) -> None:
+    """Raise `WrongValue` if a text is no amount of memory, as SLURM takes them."""
+    if re.fullmatch(r"[1-9]\d{0,6}[KMGT]", value) is None:
+        raise WrongValue(f"{value!a} is not an amount of memory", 'such as "16G" (K, M, G or T)')
+
+
 def _plain(value: str) -> None:
     if not value or value != value.strip():
         raise WrongValue("an empty text, or one with white space at an end", "text without it")
@@ -192,3 +198,4 @@ PathText = Annotated[str, Rule(_path)]
 DataPath = Annotated[str, Rule(_data_path)]
 Text = Annotated[str, Rule(_plain), Rule(check_literal)]
 Label = Annotated[str, Rule(_label)]
+Amount = Annotated[str, Rule(check_amount)]

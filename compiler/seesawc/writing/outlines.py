@@ -84,6 +84,7 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "derived": used_derived(data, fakes_columns(experiment)),
         "further": Verbatim(_further(experiment)),
         "scaling": data.scaling if scaled else None,
+        "scaled_events": Verbatim(_scaled_events(data)),
         "inputs_rest": Verbatim(", scaled as the training events ask for" if scaled else ""),
         "dtype": DTYPES.get(settings.precision, "float32"),
         "optimizer": Verbatim(_optimizer(training)),
@@ -94,6 +95,12 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "learnt": Verbatim("train"),
         "parents": [],
     }
+
+
+def _scaled_events(data: Dataset) -> str:
+    """Return the events whose features scaling is computed of."""
+    cached = data.max_memory is not None
+    return "train.numerical[:EVENTS_SCALED]" if cached else "train.numerical"
 
 
 def _labels_plots(settings: ExperimentSettings) -> bool:

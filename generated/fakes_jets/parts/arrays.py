@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parts.columns import Chunk
 from parts.datasets import Dataset, Sample, Selected, selected
+from parts.event_memory import check_left
 from parts.expressions import ExpressionError
 from parts.machinery.exits import RefusedError
 from parts.overlaps import Overlaps
@@ -20,6 +21,8 @@ from parts.readers import quoted
 from parts.sample_yields import SampleYields
 from parts.splits import SPLITS, assign, fold_numbers
 
+# Events that are added before it is asked whether there is memory for more.
+EVENTS_UNCHECKED = 2**18
 # What is wrong with a value.
 ABSENT = "values that do not exist (null, or behind the end of a list)"
 
@@ -93,10 +96,19 @@ class Marker(Protocol):
         """Raise `RefusedError` for what a sample must not have; all its events were seen."""
 
 
+class Group(Protocol):
+    """Takes the events of a split, or of a fold, in the order of the files."""
+
+    def add(self, columns: Mapping[str, NDArray[Any]], chosen: NDArray[np.intp]) -> None:
+        """Take the chosen of some events, whose columns have the names of `Arrays`."""
+
+
 class Growing:
     """The arrays of a split while events are added."""
 
     def __init__(self, dataset: Dataset, dtype: np.dtype[Any], n_keys: int) -> None:
+        self.dataset = dataset
+        self.size = self.checked = 0
         self.rows = {
             "numerical": Rows(dtype, len(dataset.numerical)),
             "categorical": Rows(np.int64, len(dataset.categorical)),
@@ -105,6 +117,15 @@ class Growing:
             "mark": Rows(np.bool_),
             "keys": Rows(np.uint64, n_keys),
         }
+
+    def add(self, columns: Mapping[str, NDArray[Any]], chosen: NDArray[np.intp]) -> None:
+        """Add the chosen of some events; raises `RefusedError` where memory comes to its end."""
+        for name, rows in self.rows.items():
+            rows.add(columns[name], chosen)
+        self.size += len(chosen)
+        if self.size - self.checked >= EVENTS_UNCHECKED:
+            check_left(self.dataset, self.size)
+            self.checked = self.size
 
     def whole(self) -> Arrays:
         """Return them; nothing is added after that."""
@@ -123,16 +144,10 @@ def read_arrays(
     Numerical features are of `dtype`. With a `marker`, events are known by their keys, too.
     `yields` are told what each sample brings.
     """
-    one, two, three = read_groups(
-        dataset,
-        files,
-        dtype,
-        [Growing(dataset, dtype, key_columns(dataset, marker)) for _ in SPLITS],
-        partial(assign, split=dataset.split),
-        marker,
-        yields,
-    )
-    return one, two, three
+    one, two, three = (Growing(dataset, dtype, key_columns(dataset, marker)) for _ in SPLITS)
+    chosen_for = partial(assign, split=dataset.split)
+    read_groups(dataset, files, dtype, (one, two, three), chosen_for, marker, yields)
+    return one.whole(), two.whole(), three.whole()
 
 
 def read_folds(
@@ -145,7 +160,8 @@ def read_folds(
     """
     groups = [Growing(dataset, np.dtype(np.float32), key_columns(dataset)) for _ in range(folds)]
     chosen_for = partial(fold_numbers, folds=folds)
-    return read_groups(dataset, files, np.dtype(np.float32), groups, chosen_for)
+    read_groups(dataset, files, np.dtype(np.float32), groups, chosen_for)
+    return tuple(each.whole() for each in groups)
 
 
 def key_columns(dataset: Dataset, marker: Callable[[Sample], Marker] | None = None) -> int:
@@ -159,12 +175,12 @@ def read_groups(
     dataset: Dataset,
     files: Mapping[str, Sequence[Path]],
     dtype: np.dtype[Any],
-    groups: Sequence[Growing],
+    groups: Sequence[Group],
     chosen_for: Callable[[NDArray[np.uint64]], NDArray[np.int64]],
     marker: Callable[[Sample], Marker] | None = None,
     yields: SampleYields | None = None,
-) -> tuple[Arrays, ...]:
-    """Return the events of each group, which they are `chosen_for` by their keys (event, key)."""
+) -> None:
+    """Add all events to groups, which they are `chosen_for` by their keys (event, key)."""
     overlaps = Overlaps(dataset, files)
     for index, sample in enumerate(dataset.samples):
         faults = Faults(dataset, sample.name)
@@ -179,15 +195,12 @@ def read_groups(
             if yields is not None:
                 yields.add(sample, events, found.kept)
             group = chosen_for(events.keys)
-            for number, growing in enumerate(groups):
-                chosen = np.flatnonzero((group == number) & found.kept)
-                for name, rows in growing.rows.items():
-                    rows.add(found.columns[name], chosen)
+            for number, taking in enumerate(groups):
+                taking.add(found.columns, np.flatnonzero((group == number) & found.kept))
         faults.refuse()
         if mark is not None:
             mark.finish()
     overlaps.check()
-    return tuple(growing.whole() for growing in groups)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class Dataset:
     # What plots call features and classes, if not by their names.
     labels: Mapping[str, str] = field(default_factory=dict)
     class_labels: Mapping[str, str] = field(default_factory=dict)
+    # Such as "4G", where events lie on a disk; None: all are in memory.
+    max_memory: str | None = None
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -50,8 +50,13 @@ def extremes(numerical: Tensor, missing: float | None) -> tuple[Tensor, Tensor, 
 
 def categories_seen(categorical: Tensor, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Return all values of each feature, rising."""
-    found: dict[str, tuple[int, ...]] = {}
-    for name, column in zip(names, categorical.T, strict=True):
+    return dict(zip(names, map(tuple, categories_of(categorical)), strict=True))
+
+
+def categories_of(categorical: Tensor) -> list[list[int]]:
+    """Return all values of each column (event, feature), rising."""
+    found = []
+    for column in categorical.T:
         each = [np.unique(chunk.numpy()) for chunk in torch.split(column, SEEN_AT_ONCE)]
-        found[name] = tuple(np.unique(np.concatenate(each)).tolist())
+        found.append(np.unique(np.concatenate(each)).tolist())
     return found

@@ -14,6 +14,7 @@ from parts.columns import (
     underived,
 )
 from parts.datasets import Dataset, Sample, class_labels
+from parts.event_memory import check_events
 from parts.expressions import ExpressionError
 from parts.files import find_all
 from parts.grammar import with_origins
@@ -53,10 +54,15 @@ class Data:
     problems: tuple[Problem, ...]
     # How names were understood that may mean two things.
     notes: tuple[str, ...]
+    # How many a sample's files have, whatever is selected of them.
+    events: dict[str, int]
 
 
 def find_data(dataset: Dataset, base: Path) -> Data:
-    """Return each sample's files; raises `RefusedError` with all that is wrong with any of them."""
+    """Return each sample's files; raises `RefusedError` with all that is wrong with any of them.
+
+    Or if memory cannot hold their events.
+    """
     found = look(dataset, base)
     if found.problems:
         lines = dict.fromkeys(map(str, found.problems))
@@ -64,6 +70,7 @@ def find_data(dataset: Dataset, base: Path) -> Data:
             f"in {quoted(each.path)} {each.there}" for each in found.problems if each.there
         )
         raise RefusedError("\n  ".join(["the data cannot be used:", *lines, *there]))
+    check_events(dataset, found.events)
     return found
 
 
@@ -72,6 +79,7 @@ def look(dataset: Dataset, base: Path) -> Data:
     files: dict[str, list[Path]] = {}
     problems: list[Problem] = []
     notes: dict[str, None] = {}
+    events: dict[str, int] = {}
     # Samples may have a file in common.
     known: dict[tuple[str, Path], Schema] = {}
     for index, sample in enumerate(dataset.samples):
@@ -81,6 +89,7 @@ def look(dataset: Dataset, base: Path) -> Data:
             for place, text in lacking
         ]
         first: dict[str, tuple[str, Path]] = {}
+        events[sample.name] = 0
         for path in files[sample.name]:
             obey()
             try:
@@ -95,10 +104,11 @@ def look(dataset: Dataset, base: Path) -> Data:
             except RefusedError as error:
                 problems.append(Problem(("samples", index, "files"), sample.name, str(error), path))
                 continue
+            events[sample.name] += schema.n_events
             problems += check_schema(dataset, index, schema, path)
             problems += check_kinds(dataset, index, schema, path, first)
             notes |= dict.fromkeys(elements(dataset, sample, schema))
-    return Data(files, tuple(once(problems)), tuple(notes))
+    return Data(files, tuple(once(problems)), tuple(notes), events)
 
 
 def once(problems: Sequence[Problem]) -> Iterator[Problem]:

@@ -9,6 +9,8 @@ from parts.machinery.exits import RefusedError
 from parts.memory import check_network
 
 QUANTILES = 201
+# Events at a time while values are looked for.
+LOOKED_AT_ONCE = 65_536
 
 
 class Affine(nn.Module):
@@ -25,7 +27,7 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale (event, feature)."""
-        return (x - self.center).div_(self.width)
+        return (x - self.center) / self.width
 
 
 class Quantiles(nn.Module):
@@ -89,13 +91,14 @@ def check_positive(
     numerical: Tensor, names: Sequence[str], positive: Sequence[str], missing: float | None
 ) -> None:
     """Raise `RefusedError` for a feature whose logarithm is asked for and does not exist."""
-    counts = {}
-    for name in positive:
-        column = numerical[:, names.index(name)]
-        wrong = column <= 0
-        if missing is not None:
-            wrong &= ~is_missing(column, missing)
-        counts[name] = int(wrong.sum())
+    places = [names.index(name) for name in positive]
+    counts = dict.fromkeys(positive, 0)
+    for block in torch.split(numerical, LOOKED_AT_ONCE) if places else ():
+        for name, place in zip(positive, places, strict=True):
+            wrong = block[:, place] <= 0
+            if missing is not None:
+                wrong &= ~is_missing(block[:, place], missing)
+            counts[name] += int(wrong.sum())
     bad = ", ".join(f"{name} ({count} events)" for name, count in counts.items() if count)
     if bad:
         raise RefusedError(f"values that have no logarithm, 0 or less, in {bad}")
@@ -197,8 +200,7 @@ class Inputs(nn.Module):
 
     def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
         """Return (event, input)."""
-        parts = [block(numerical, categorical) for block in self.blocks]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        return torch.cat([block(numerical, categorical) for block in self.blocks], dim=1)
 
 
 def is_missing(values: Tensor, missing: float) -> Tensor:

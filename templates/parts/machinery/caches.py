@@ -1,0 +1,97 @@
+"""Caches of events below `save_dir`: made once, by one process, and used by all that need them."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from parts.cached_arrays import CONTENTS, contents_of, note_use
+from parts.machinery.exits import RefusedError, obey
+from parts.machinery.locks import Lock
+from parts.machinery.places import sync_folder
+
+# Seconds after which a cache that nobody has used is removed, when another one is made.
+UNUSED = 30 * 86400.0
+# What a cache is called that is being made, or whose making was cut short.
+UNFINISHED = ".unfinished"
+
+
+def provide(place: Path, make: Callable[[Path], None]) -> None:
+    """Have a cache in its place, made here or by another process; raises what `make` does."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    said = False
+    while contents_of(place) is None:
+        try:
+            with kept_apart(place):
+                # Another process may just have made it.
+                if contents_of(place) is None:
+                    make_cache(place, make)
+        except BusyError as error:
+            if not said:
+                print(f"waiting for the events of {place}, which {error} writes", flush=True)
+            said = True
+            obey()
+            time.sleep(0.5)
+    note_use(place)
+    print(f"events: {place}")
+
+
+class BusyError(Exception):
+    """Another process makes the cache."""
+
+
+@contextmanager
+def kept_apart(place: Path) -> Iterator[None]:
+    """Keep others from making or removing a cache; raises `BusyError`."""
+    lock = Lock(place.with_name(f".{place.name}.lock"))
+    try:
+        lock.take()
+    except RefusedError as error:
+        raise BusyError(str(error)) from None
+    try:
+        lock.tidy()
+        yield
+    finally:
+        lock.release()
+
+
+def make_cache(place: Path, make: Callable[[Path], None]) -> None:
+    """Make a cache, which is there whole or not at all."""
+    remove_unused(place.parent)
+    if place.exists():
+        print(f"{place} is damaged, and is made anew")
+        shutil.rmtree(place)
+    new = place.with_name(f".{place.name}{UNFINISHED}")
+    # What a process has left that was killed.
+    shutil.rmtree(new, ignore_errors=True)
+    began = time.monotonic()
+    try:
+        new.mkdir()
+        print(f"writing events to {place}", flush=True)
+        make(new)
+        sync_folder(new)
+        new.rename(place)
+    except BaseException:
+        # What did not fit on a full disk must not keep it full.
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    sync_folder(place.parent)
+    size = sum(file.stat().st_size for file in place.iterdir())
+    print(f"{size / 1e6:.0f} MB written in {time.monotonic() - began:.0f} s")
+
+
+def remove_unused(root: Path) -> None:
+    """Remove caches that nobody has used for long, and what killed processes have left."""
+    # Nothing else that somebody has put there.
+    caches = [path.parent for path in root.glob(f"[!.]*/{CONTENTS}")]
+    for folder in (*caches, *root.glob(f".*{UNFINISHED}")):
+        kept = folder.with_name(folder.name.removesuffix(UNFINISHED).removeprefix("."))
+        # Somebody may remove it, too, or be at work there.
+        with suppress(FileNotFoundError, BusyError):
+            if folder == kept and time.time() - (folder / CONTENTS).stat().st_mtime < UNUSED:
+                continue
+            with kept_apart(kept):
+                if folder == kept:
+                    print(f"removing {folder}: not used for {UNUSED / 86400:.0f} days or more")
+                shutil.rmtree(folder)
