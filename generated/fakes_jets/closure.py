@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T150622Z-ratio", "7e87289fc9c34be1")
+RATIO = ("fakes_jets_MLP_20261128T150740Z-ratio", "9bc627b5ed763fbb")
 
 # Dataset.
 EVENT_NUMBER = "event"

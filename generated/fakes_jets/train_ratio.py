@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T150622Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T150740Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T150622Z-numerator", "36939fcf027ecd11"),
-    "denominator": ("fakes_jets_MLP_20261128T150622Z-denominator", "f0161ecc3dc0d674"),
+    "numerator": ("fakes_jets_MLP_20261128T150740Z-numerator", "91be2e8c7662b57c"),
+    "denominator": ("fakes_jets_MLP_20261128T150740Z-denominator", "185f9ed91ab07353"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3fbe176b60627ebbbdfbf7732ac87c0e9e4cc514879726acd739421116dba139",
+    parts="576dac45bc36027f62a433331e1c9b485ec91843831b9d22758035cb6d7507a1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T150622Z-ratio", "ddfe6bd75690c7be")
+RATIO = ("fakes_pt_MLP_20261128T150741Z-ratio", "85c420794ba921af")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T150622Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T150741Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T150622Z-numerator", "8e2e77d65a55b196"),
-    "denominator": ("fakes_pt_MLP_20261128T150622Z-denominator", "bd39ba6503b2a7e6"),
+    "numerator": ("fakes_pt_MLP_20261128T150741Z-numerator", "27120690af4fd902"),
+    "denominator": ("fakes_pt_MLP_20261128T150741Z-denominator", "ab7e66e35dafdf2c"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="958bc3efed95ea4745d1848cf3a8c1f5be900bd72af93f3707f555e3ba0b312d",
+    parts="84d9f4d172c18948096d822b65342477bb89391784065788cc9462af63b3be16",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T150622Z"
+RUN_NAME = "h4l_ResNet_20261128T150741Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="707c6d1b0ffe7f4c8bf23e7f19e7e24fe109ed0a1ec6ff47fc86af97ba09fafb",
+    parts="9f4d6d2a29cb19e8471ea326b31419c06d02fd258c1b77b27f984b1ce24ab14b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

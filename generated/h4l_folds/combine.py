@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T150622Z-combined"
+COMBINED = "h4l_ResNet_20261128T150741Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T150622Z-240b89d968", "5db0105996799bf4"),
-    ("h4l_ResNet_20261128T150622Z-05e813b890", "f13798aa97c28c99"),
-    ("h4l_ResNet_20261128T150622Z-2623f5482e", "cd11211ce0955101"),
-    ("h4l_ResNet_20261128T150622Z-137351cf1e", "e2f480f7356fd8b5"),
-    ("h4l_ResNet_20261128T150622Z-88f4baaecf", "42450054cc61e398"),
+    ("h4l_ResNet_20261128T150741Z-240b89d968", "f3f21cdd9dcc8c05"),
+    ("h4l_ResNet_20261128T150741Z-05e813b890", "3642668b9ced9506"),
+    ("h4l_ResNet_20261128T150741Z-2623f5482e", "4b7f9a5381cd3c36"),
+    ("h4l_ResNet_20261128T150741Z-137351cf1e", "3555728f31d7adb5"),
+    ("h4l_ResNet_20261128T150741Z-88f4baaecf", "4fe3bd590d0766e2"),
 )
 
 # Dataset. The last of two classes is the signal.

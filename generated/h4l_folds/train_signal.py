@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "5db0105996799bf4"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "f13798aa97c28c99"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "cd11211ce0955101"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "e2f480f7356fd8b5"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "42450054cc61e398"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "f3f21cdd9dcc8c05"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "3642668b9ced9506"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "4b7f9a5381cd3c36"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "3555728f31d7adb5"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "4fe3bd590d0766e2"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T150622Z"
+SWEEP = "h4l_ResNet_20261128T150741Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -184,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="707c6d1b0ffe7f4c8bf23e7f19e7e24fe109ed0a1ec6ff47fc86af97ba09fafb",
+    parts="9f4d6d2a29cb19e8471ea326b31419c06d02fd258c1b77b27f984b1ce24ab14b",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -14,7 +14,7 @@ import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 from torch.utils.data import DataLoader, TensorDataset
 
-from parts.batches import Batches
+from parts.batches import Rounds
 from parts.data_checks import find_data
 from parts.events import Events, read_splits
 from parts.metrics import Ranking
@@ -62,7 +62,8 @@ def loader() -> None:
         torch.ones(size),
         torch.ones(size),
     )
-    ours = Batches(events, batch_size, seed=1, rank=0, world_size=1)
+    rounds = Rounds(events, batch_size, seed=1, rank=0, world_size=1)
+    ours = (batch for batches in rounds for batch in batches)
     stock = DataLoader(TensorDataset(*events.tensors()), batch_size, shuffle=True)
     fast, slow = seconds(lambda: drain(ours)), seconds(lambda: drain(stock))
     say("loader: times the speed of DataLoader(TensorDataset)", f"{slow / fast:.1f}")

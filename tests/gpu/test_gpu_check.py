@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 def prepared(folder: Path, accelerator: str) -> Path:
     """Prepare the check in a folder; returns its command."""
     variables = {**os.environ, "ACCELERATOR": accelerator, "PYTHON": sys.executable}
-    command = [HERE / "check.sh", "prepare", folder]
+    command = [str(HERE / "check.sh"), "prepare", str(folder)]
     subprocess.run(command, check=True, capture_output=True, env=variables)
     return folder / "tests" / "gpu" / "check.sh"
 

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -139,6 +139,8 @@ class Run:
     under_srun: bool
     # Of all trainings up to this one, as its checkpoints will say; the first task knows them.
     events: Sequence[Any] = ()
+    # The digests of each sample's files; the first task knows them.
+    samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def place(self, path: str) -> Path:
         """Return where a place of the spec lies."""
@@ -249,7 +251,8 @@ def start(
         ThreadPoolExecutor(max_workers=1) as artist,
     ):
         folder.keep(record, code)
-        train(run(record=record, artist=artist, events=identity["events"]))
+        events, samples = identity["events"], identity["samples"]
+        train(run(record=record, artist=artist, events=events, samples=samples))
     return DONE
 
 
