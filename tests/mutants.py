@@ -45,6 +45,7 @@ FILES = {
     "batch": "tests/slurm/test_batch_files.py",
     "environments": "tests/slurm/test_environments.py",
     "early_stopping": "tests/runs/test_early_stopping.py",
+    "plateaus": "tests/runs/test_plateaus.py",
     "agreement": "tests/test_agreement.py",
     "apply": "tests/test_apply.py",
     "applied_files": "tests/test_applied_files.py",
@@ -100,6 +101,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     "templates/train_signal.py.jinja": [
+        (
+            "gradient_clip_val=GRADIENT_CLIP_VAL,",
+            "",
+            "wiring::test_gradients_are_clipped_to_their_norm",
+        ),
         (
             "deploy(run, classifier, PRECISION, train, test)",
             "deploy(run, classifier, PRECISION, test, train)",
@@ -450,11 +456,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "patience=EARLY_STOP_PATIENCE + 1, check_finite=False",
             "wiring::test_which_epoch_is_best_and_where_training_stops_follow_from_the_monitor[val_loss]",
         ),
-        (
-            "gradient_clip_val=GRADIENT_CLIP_VAL,",
-            "",
-            "wiring::test_gradients_are_clipped_to_their_norm",
-        ),
         ("check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,", "", "options::test_check_eval_n_epoch"),
         (
             "num_sanity_val_steps=NUM_SANITY_VAL_STEPS,",
@@ -465,11 +466,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "validation_batches(validation, BATCH_SIZE, *tasks)",
             "validation_batches(train, BATCH_SIZE, *tasks)",
             "wiring::test_losses_weigh_events_as_the_flags_say",
-        ),
-        (
-            "gradient_clip_val=GRADIENT_CLIP_VAL,",
-            "gradient_clip_val=GRADIENT_CLIP_VAL and 1.0,",
-            "wiring::test_gradients_are_clipped_to_their_norm",
         ),
         (
             "monitor_mode=MONITOR_MODE,",
@@ -755,8 +751,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_each_epoch_has_an_order_of_its_own",
         ),
         (
-            "share = len(chosen) * self.world_size / len(everybodys)",
-            "share = 1.0",
+            "*= last * self.world_size / everybodys",
+            "*= 1.0",
             "batches::test_the_mean_over_ranks_is_the_mean_over_events",
         ),
         (
@@ -768,6 +764,21 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "start, self.position = self.position, 0",
             "start, self.position = 0, 0",
             "batches::test_an_epoch_goes_on_exactly_where_it_was_left",
+        ),
+        (
+            "self.position = stop % self.steps",
+            "self.position = stop",
+            "batches::test_the_state_is_plain_and_stands_at_the_start_after_a_whole_epoch",
+        ),
+        (
+            "min(self.steps_at_once, int(MOST_OPERATIONS // operations))",
+            "self.steps_at_once",
+            "batches::test_rounds_have_many_steps_where_there_are_many_and_they_are_short",
+        ),
+        (
+            "Batches(events, max(batch_size, least)",
+            "Batches(events, min(batch_size, least)",
+            "batches::test_validation_is_in_large_batches",
         ),
     ],
     f"{PARTS}/binnings.py": [
@@ -789,9 +800,14 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{PARTS}/classifiers.py": [
         (
-            "        if metric is None:\n",
-            "        if metric is not None:\n            scheduler.step(metric)\n        else:\n",
-            "going_on::test_two_tasks_lose_no_step_of_a_plateau",
+            "            self.schedule.judge(",
+            "            0 and self.schedule.judge(",
+            "plateaus::test_a_plateau_is_one_of_the_monitored_metric",
+        ),
+        (
+            "            self.schedule.end_epoch()\n",
+            "            pass\n",
+            "wiring::test_a_schedule_is_as_long_as_the_training",
         ),
         (
             "return (self.loss(logits, label) * weight).mean()",
@@ -811,11 +827,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "return (1 - math.cos(math.pi * progress)) / 2",
             "return progress",
-            "wiring::test_the_learning_rate_rises_as_the_shape_of_the_warm_up_says",
-        ),
-        (
-            '            group["lr"] = rate\n',
-            "            pass\n",
             "wiring::test_the_learning_rate_rises_as_the_shape_of_the_warm_up_says",
         ),
         (
@@ -1097,6 +1108,33 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "cuts = np.unique(combined.cut_of_events())",
             "cuts = combined.cut_of_events()[:1]",
             "combined_plots::test_the_cuts_of_the_folds_and_what_is_above_them_are_marked",
+        ),
+    ],
+    f"{PARTS}/steps.py": [
+        (
+            '            group["lr"] = own\n',
+            "            pass\n",
+            "steps::test_a_step_takes_its_share_of_the_rate_and_leaves_the_rate_as_it_was",
+        ),
+        (
+            "        self.scaler.unscale_(self.optimizer)\n",
+            "",
+            "steps::test_a_step_follows_the_gradient_no_further_than_its_norm_may_be",
+        ),
+        (
+            "if self.judges and epoch % self.frequency == 0",
+            "if self.judges",
+            "steps::test_a_schedule_that_judges_moves_in_its_epochs_only",
+        ),
+        (
+            "            self.clip()\n            return loss\n",
+            "            return loss\n",
+            "steps::test_a_step_follows_the_gradient_no_further_than_its_norm_may_be",
+        ),
+        (
+            'if self.interval == "step" and not self.judges',
+            "if not self.judges",
+            "steps::test_a_schedule_moves_with_every_step_or_with_every_epoch",
         ),
     ],
     f"{MACHINERY}/fold_runs.py": [
@@ -2324,8 +2362,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "trackers::test_a_cadence_is_due_at_the_first_validation_at_or_after_its_epochs",
         ),
         (
-            "trainer.global_step % self.log_every_n_steps == 0",
-            "(trainer.global_step - 1) % self.log_every_n_steps == 0",
+            "step % self.log_every_n_steps == 0",
+            "(step - 1) % self.log_every_n_steps == 0",
             "options::test_log_every_n_steps",
         ),
         (
@@ -2404,11 +2442,6 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "            checkpoint |= self.replaced\n",
             "",
             "continuations::test_another_optimizer_begins_anew",
-        ),
-        (
-            "state[name] = state[name].to(dtype)",
-            "pass",
-            "exact_ends::test_an_optimizer_keeps_the_types_of_its_numbers",
         ),
         (
             "    check_cycle(",
@@ -2504,8 +2537,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ('            "logger": False,\n', "", "tracking::test_nothing_is_left_behind"),
         (
-            "(trainer.max_epochs or 0) * len(batches)",
-            "len(batches)",
+            "(trainer.max_epochs or 0) * rounds.steps",
+            "rounds.steps",
             "wiring::test_a_schedule_is_as_long_as_the_training[step]",
         ),
         (
