@@ -2463,7 +2463,7 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         (
             "        widen(classifier, self.tracker.train)\n",
             "",
-            "exact_ends::test_an_optimizer_keeps_the_types_of_its_numbers",
+            "exact_ends::test_numbers_of_an_optimizer_are_as_precise_as_the_weights",
         ),
         (
             "checkpoint or best_checkpoint(run.folder.checkpoints)",
