@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T140919Z-ratio", "d97957ccaaa15459")
+RATIO = ("fakes_jets_MLP_20261128T150826Z-ratio", "e780f7289a395c71")
 
 # Dataset.
 EVENT_NUMBER = "event"

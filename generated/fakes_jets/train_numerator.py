@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T140919Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T150826Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -138,7 +138,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="2e0e7f4dbd1a6e0bbf65e679be1d82785a4eb2541d96ab2301d641cc521ee191",
+    parts="9a1f39e22415d3a38a886f9feac022f689e74cbdb15d36a6d3e799048c363bc5",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

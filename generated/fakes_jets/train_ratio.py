@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T140919Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T150826Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -116,8 +116,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T140919Z-numerator", "61169bab14e220d4"),
-    "denominator": ("fakes_jets_MLP_20261128T140919Z-denominator", "e2e7593a3b569d4f"),
+    "numerator": ("fakes_jets_MLP_20261128T150826Z-numerator", "cd96643c32c3bcf3"),
+    "denominator": ("fakes_jets_MLP_20261128T150826Z-denominator", "3c8eef4868c108de"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="beba8ec3ec6daaf82e73b4c49bd83765b876d9fe7f975125aa87de36bd306f17",
+    parts="fb7c6d327175a00f237b9ee1c156b1e7829a6076af810a16fdf90dcc2c77af98",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T140920Z-ratio", "d59010d550bcda0d")
+RATIO = ("fakes_pt_MLP_20261128T150830Z-ratio", "db5d5b8bfcc38aa9")
 
 # Dataset.
 EVENT_NUMBER = "event"

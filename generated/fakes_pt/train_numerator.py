@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T140920Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T150830Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="83b9c426b3366e61cf8308f932160bf23090c9878de629a0cb6ccc3d130399c7",
+    parts="15725511646af0f8ca2ab23ac78ccc4aff8a74f057e582bccc885998136b68a6",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T140920Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T150830Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -118,8 +118,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T140920Z-numerator", "537a440416577be3"),
-    "denominator": ("fakes_pt_MLP_20261128T140920Z-denominator", "898d26293d890392"),
+    "numerator": ("fakes_pt_MLP_20261128T150830Z-numerator", "d66b1adaf8e9c513"),
+    "denominator": ("fakes_pt_MLP_20261128T150830Z-denominator", "f19adf2dcafd40bd"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="f809f2c5fe9617e7e32a9c4291f0af15834cf84e206dfd6d93821332b6d3fb46",
+    parts="7025a206875eeec6f66e408cb131d8d7bb3ed960b39eada0c330113f6826e502",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

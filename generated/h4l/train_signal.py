@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T140920Z"
+RUN_NAME = "h4l_ResNet_20261128T150830Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -163,7 +163,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ed86a0dc81fa5089dc492a031de7af129215b5c5ed2b9208248b983101389115",
+    parts="a237a1d9f0e69ab8c6c3b6b6e8647dd2dbe54fde90087dd122b5e57c26c32984",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

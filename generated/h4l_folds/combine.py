@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T140920Z-combined"
+COMBINED = "h4l_ResNet_20261128T150831Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T140920Z-240b89d968", "100f066c2ed48734"),
-    ("h4l_ResNet_20261128T140920Z-05e813b890", "f1f1935786433502"),
-    ("h4l_ResNet_20261128T140920Z-2623f5482e", "a5acc3f642222138"),
-    ("h4l_ResNet_20261128T140920Z-137351cf1e", "d9cc3e0eef472ef3"),
-    ("h4l_ResNet_20261128T140920Z-88f4baaecf", "d713d564354c9259"),
+    ("h4l_ResNet_20261128T150831Z-240b89d968", "b2112f98ab3a5d07"),
+    ("h4l_ResNet_20261128T150831Z-05e813b890", "1cc9eac515e713c7"),
+    ("h4l_ResNet_20261128T150831Z-2623f5482e", "39d360fe426ab877"),
+    ("h4l_ResNet_20261128T150831Z-137351cf1e", "8134bd4c26ed498c"),
+    ("h4l_ResNet_20261128T150831Z-88f4baaecf", "ca8ff4871063fe54"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "100f066c2ed48734"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "f1f1935786433502"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "a5acc3f642222138"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "d9cc3e0eef472ef3"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "d713d564354c9259"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "b2112f98ab3a5d07"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "1cc9eac515e713c7"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "39d360fe426ab877"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "8134bd4c26ed498c"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "ca8ff4871063fe54"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T140920Z"
+SWEEP = "h4l_ResNet_20261128T150831Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -183,7 +183,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ed86a0dc81fa5089dc492a031de7af129215b5c5ed2b9208248b983101389115",
+    parts="a237a1d9f0e69ab8c6c3b6b6e8647dd2dbe54fde90087dd122b5e57c26c32984",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T140920Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T150831Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -156,7 +156,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9d38b1b6d487b3c677ad2451261edc7c16b5085358d2128ec48aa4ab208bdbd7",
+    parts="932054ea48496fa492076e9cef62efeaad18441d38979a0e80942858c5ecf035",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -4,15 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parts.metrics import (
-    Bools,
-    Floats,
-    all_cuts,
-    asimov_significance,
-    roc_curve,
-    significance_scan,
-    sums_above,
-)
+from parts.metrics import Floats, Ints, Ranking, asimov_significance
 
 
 @dataclass(frozen=True)
@@ -26,11 +18,9 @@ class Roc:
     area: float
     area_error: float
 
-    def thinned(self, points: int = 800) -> "Roc":
+    def thinned(self, points: int) -> "Roc":
         """Return the curve at fewer cuts, closer to each other where few events are left."""
-        last = len(self.false_rate) - 1
-        even, few = np.linspace(0, last, points), np.geomspace(1, max(last, 1), points // 3)
-        chosen = np.unique(np.clip(np.concatenate([even, few]), 0, last).astype(np.int64))
+        chosen = some_cuts(len(self.false_rate), points)
         return replace(
             self,
             false_rate=self.false_rate[chosen],
@@ -63,6 +53,13 @@ class Roc:
         return false_rate, true_rate
 
 
+def some_cuts(size: int, points: int) -> Ints:
+    """Return places among so many cuts, closer to each other at the highest."""
+    last = size - 1
+    even, few = np.linspace(0, last, points), np.geomspace(1, max(last, 1), points // 3)
+    return np.unique(np.clip(np.concatenate([even, few]), 0, last).astype(np.int64))
+
+
 def within(rates: Floats) -> Floats:
     """Return rates between 0 and 1, where an error leads no further."""
     return np.asarray(np.clip(rates, 0, 1))
@@ -76,25 +73,26 @@ def slope(row: Floats, step: int) -> Floats:
     )
 
 
-def roc(score: Floats, positive: Bools, weight: Floats) -> Roc:
-    """Return the ROC curve over all distinct cuts, with errors, and its area with DeLong's error.
+def roc(ranking: Ranking, points: int | None = None) -> Roc:
+    """Return the ROC curve, with errors, and its area over all cuts, with DeLong's error.
 
-    DeLong et al., Biometrics 44 (1988) 837, each event with its signed weight.
+    The curve has all distinct cuts, or about so many `points`. DeLong et al., Biometrics 44 (1988)
+    837, each event with its signed weight.
     """
-    rates = np.array(roc_curve(score, positive, weight))
-    rows = np.array([weight * ~positive, weight * positive])
-    squares = sums_above(score, rows**2, all_cuts(score))
+    rates, squares = np.array(ranking.roc_curve()), ranking.squares[:, ranking.places]
     # Where it is no yield, rates are NaN.
-    total = rows.sum(axis=1, keepdims=True)
-    failed = squares[:, -1:] - squares
-    errors = np.sqrt((1 - rates) ** 2 * squares + rates**2 * failed) / total
+    total = ranking.sums[:, -1:]
     area = float(np.trapezoid(rates[1], rates[0]))
     # How often an event is on the right side of those of the other class.
     false_rate, true_rate = (rates[:, 1:] + rates[:, :-1]) / 2
     right = np.array([true_rate, 1 - false_rate])
     variance = np.sum(np.diff(squares) * (right - area) ** 2 / total**2)
-    (false_error, true_error), error = errors, float(np.sqrt(variance))
-    return Roc(rates[0], rates[1], false_error, true_error, area, error)
+    every = squares[:, -1:]
+    if points is not None:
+        chosen = some_cuts(rates.shape[1], points)
+        rates, squares = rates[:, chosen], squares[:, chosen]
+    errors = np.sqrt((1 - rates) ** 2 * squares + rates**2 * (every - squares)) / total
+    return Roc(rates[0], rates[1], errors[0], errors[1], area, float(np.sqrt(variance)))
 
 
 @dataclass(frozen=True)
@@ -106,11 +104,11 @@ class Scan:
     errors: Floats
 
 
-def scan(score: Floats, positive: Bools, weight: Floats) -> Scan:
-    """Return the scan of `significance_scan` with errors, from those of the yields s and b."""
-    cuts, significances = significance_scan(score, positive, weight)
-    rows = np.array([weight * positive, weight * ~positive])
-    s, b, s2, b2 = sums_above(score, np.concatenate([rows, rows**2]), cuts)
+def scan(ranking: Ranking) -> Scan:
+    """Return the scan of a ranking with errors, from those of the yields s and b."""
+    cuts, significances = ranking.significance_scan()
+    places = ranking.above(cuts)
+    (b, s), (b2, s2) = ranking.sums[:, places], ranking.squares[:, places]
     known = significances > 0
     s, b, z = (np.where(known, row, np.nan) for row in (s, b, asimov_significance(s, b)))
     of_s = np.log1p(s / b) / z

@@ -13,7 +13,8 @@ from parts.metrics import Floats, Outputs, confusion_matrix
 from parts.plots import (
     CLASSES_WITHIN,
     COLORS,
-    density,
+    CUTS_DRAWN,
+    densities,
     dress,
     elided,
     key_below,
@@ -67,14 +68,14 @@ def plot_roc_of_folds(combined: Combined, shown: Mapping[int, str], caption: str
     """ROC curves of all events with bands of one standard error, and thin ones of each fold."""
 
     def curve(events: Outputs, label: int) -> Roc:
-        return roc(events.probability[:, label], events.label == label, events.weight)
+        return roc(events.ranking_of(label), CUTS_DRAWN)
 
     curves = {words: curve(combined.outputs, label) for label, words in shown.items()}
     figure = plot_roc(curves, "binary" if len(shown) == 1 else "multiclass", caption)
     panel, rejection = figure.axes
     for label, color in zip(shown, palette(len(shown)), strict=True):
         for fold in combined.folds:
-            drawn = curve(fold, label).thinned()
+            drawn = curve(fold, label)
             positive = np.where(drawn.false_rate > 0, drawn.false_rate, np.nan)
             panel.plot(drawn.false_rate, drawn.true_rate, color=color, **BEHIND)
             rejection.plot(drawn.true_rate, 1 / positive, color=color, **BEHIND)
@@ -101,14 +102,15 @@ def plot_scores_of_folds(
         ratios.sharex(scores)
         ratios.axhline(1, color="0.5", linewidth=0.8)
         drawn = []
-        for index, (name, color) in enumerate(zip(classes, colors, strict=True)):
-            points, error = density(combined.outputs, index, output, edges)
+        every = zip(*densities(combined.outputs, output, edges), strict=True)
+        folds = [densities(fold, output, edges)[0] for fold in combined.folds]
+        for index, (name, color, shape) in enumerate(zip(classes, colors, every, strict=True)):
+            points, error = shape
             look = {"fmt": "o", "markersize": 4, "color": color}
             scores.errorbar(centers, points, error, **look, label=f"{elided(name)} (true)")
-            for fold in combined.folds:
-                line, _ = density(fold, index, output, edges)
-                scores.stairs(line, edges, color=color, **BEHIND)
-                ratios.stairs(over(line, points), edges, color=color, **BEHIND)
+            for fold in folds:
+                scores.stairs(fold[index], edges, color=color, **BEHIND)
+                ratios.stairs(over(fold[index], points), edges, color=color, **BEHIND)
             drawn.append(points)
         scale_y(scores, np.array(drawn), 0.1 + 0.08 * len(classes) if within else 0.05)
         ratios.set_ylim(0.5, 1.5)
@@ -131,7 +133,7 @@ def plot_cuts_of_folds(combined: Combined, signal: str, caption: str) -> Figure:
     Its best cut is not marked: it is one that these events have chosen for themselves.
     """
     events = combined.outputs
-    found = scan(events.probability[:, 1], events.label == 1, events.weight)
+    found = scan(events.ranking)
     figure = new_figure(6.5, 5.3, caption)
     axes = figure.subplots()
     low, high = found.significances - found.errors, found.significances + found.errors

@@ -1,6 +1,6 @@
 """Figures of a trained classifier, on matplotlib's objects alone: no pyplot, no rcParams."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from parts.metric_remarks import NO_CUT, NO_CUT_CHOSEN
 from parts.metrics import (
     Bools,
     Floats,
+    Ints,
     Outputs,
     confusion_matrix,
     is_yield,
@@ -29,6 +30,8 @@ DRAFT = (".png",)
 FINAL = (".png", ".pdf")
 # Of more classes, legends stand below the figure, and without numbers.
 CLASSES_WITHIN = 5
+# Of more cuts, a curve has about so many.
+CUTS_DRAWN = 800
 # False and true positive rate, and the inverse of the former, in words.
 ROC_AXES = {
     "binary": (
@@ -149,12 +152,11 @@ def plot_roc(
         area = f"{curve.area:.4f}"
         if np.isfinite(curve.area_error):
             area = rf"{curve.area:.4f} $\pm$ {curve.area_error:.4f}"
-        drawn = curve.thinned()
         text = f"{name}, AUC = {area}"
-        panel.plot(drawn.false_rate, drawn.true_rate, color=color, linewidth=1.2, label=text)
-        positive = np.where(drawn.false_rate > 0, drawn.false_rate, np.nan)
-        rejection.plot(drawn.true_rate, 1 / positive, color=color, linewidth=1.2)
-        false_band, true_band = drawn.thinned(200).band()
+        panel.plot(curve.false_rate, curve.true_rate, color=color, linewidth=1.2, label=text)
+        positive = np.where(curve.false_rate > 0, curve.false_rate, np.nan)
+        rejection.plot(curve.true_rate, 1 / positive, color=color, linewidth=1.2)
+        false_band, true_band = curve.thinned(200).band()
         band: dict[str, Any] = {"color": color, "alpha": 0.25, "linewidth": 0}
         if np.isfinite(false_band).all() and np.isfinite(positive).any():
             panel.fill(false_band, true_band, **band)
@@ -173,13 +175,35 @@ def plot_roc(
     return figure
 
 
-def density(outputs: Outputs, label: int, output: int, edges: Floats) -> tuple[Floats, Floats]:
-    """Unit-area score density of a true class, and sqrt(sum w^2); NaN without positive yield."""
-    true = outputs.label == label
-    score, weight = outputs.probability[true, output], outputs.weight[true]
-    yields, squares = (np.histogram(score, edges, weights=weight**power)[0] for power in (1, 2))
-    there = is_yield(yields.sum(), np.abs(yields).sum())
-    area = yields.sum() * np.diff(edges) if there else np.nan
+def score_bins(score: Floats, edges: Floats) -> Ints:
+    """Return the bin (event,) of each score, in even bins from 0 to 1; of NaN, one beyond them."""
+    bins = len(edges) - 1
+    place = np.minimum((np.nan_to_num(score) * bins).astype(np.int64), bins - 1)
+    # What lies on an edge may have been rounded to the wrong side.
+    place -= score < edges[place]
+    place += (score >= edges[place + 1]) & (place < bins - 1)
+    place[np.isnan(score)] = bins
+    return place
+
+
+def sums_by_bin(place: Ints, rows: Iterable[Floats], edges: Floats, groups: int = 1) -> Floats:
+    """Sum rows of weights by the bin, or by group and bin: (row, bin) or (row, group, bin)."""
+    size = len(edges)
+    sums = [np.bincount(place, row, groups * size).reshape(groups, size) for row in rows]
+    found = np.array(sums, np.float64)[:, :, :-1]
+    return found if groups > 1 else found[:, 0]
+
+
+def densities(outputs: Outputs, output: int, edges: Floats) -> tuple[Floats, Floats]:
+    """Unit-area score densities (true class, bin), and sqrt(sum w^2); NaN without positive yield.
+
+    The bins are even ones from 0 to 1.
+    """
+    place = score_bins(outputs.probability[:, output], edges) + outputs.label * len(edges)
+    rows = (outputs.weight, outputs.weight**2)
+    yields, squares = sums_by_bin(place, rows, edges, outputs.probability.shape[1])
+    total, size = (each.sum(axis=1, keepdims=True) for each in (yields, np.abs(yields)))
+    area = np.where(is_yield(total, size), total, np.nan) * np.diff(edges)
     return yields / area, np.sqrt(squares) / area
 
 
@@ -203,9 +227,12 @@ def plot_scores(
         pulls.sharex(scores)
         pulls.axhspan(-1, 1, color="0.9")
         drawn = []
-        for index, (name, color) in enumerate(zip(classes, colors, strict=True)):
-            line, line_error = density(train, index, output, edges)
-            points, error = density(validation, index, output, edges)
+        # Of each class, the line with its error and the points with theirs.
+        shapes = zip(
+            *densities(train, output, edges), *densities(validation, output, edges), strict=True
+        )
+        for index, (name, color, shape) in enumerate(zip(classes, colors, shapes, strict=True)):
+            line, line_error, points, error = shape
             filled = (line_error > 0) & (error > 0)
             pull = (points - line) / np.where(filled, np.hypot(line_error, error), np.nan)
             fit = fit_text(np.nansum(pull**2), filled.sum() - 1) if within else ""
@@ -239,7 +266,7 @@ def plot_calibration(
     for (name, (score, positive)), color in zip(cases.items(), palette(len(cases)), strict=True):
         true, false = weight * positive, weight * ~positive
         rows = (true, false, true**2, false**2, weight * score, np.abs(weight))
-        s, b, s2, b2, moment, size = (np.histogram(score, edges, weights=row)[0] for row in rows)
+        s, b, s2, b2, moment, size = sums_by_bin(score_bins(score, edges), rows, edges)
         total = np.where(is_yield(s + b, size), s + b, np.nan)
         error = np.sqrt(b**2 * s2 + s**2 * b2) / total**2
         mean = np.clip(moment / total, edges[:-1], edges[1:])
@@ -314,16 +341,15 @@ def plot_confusion(matrix: Floats, classes: tuple[str, ...], caption: str) -> Fi
 def classifier_figures(
     train: Outputs,
     validation: Outputs,
-    shown: Mapping[int, str],
+    curves: Mapping[str, Roc],
+    shown: Sequence[int],
     classes: tuple[str, ...],
     caption: str,
 ) -> dict[str, Figure]:
-    """Figures by name; each class `shown`, in words, is the positive one against the rest."""
+    """Figures by name; each class `shown` is the positive one against the rest in its curve."""
     probability, label, weight = validation.probability, validation.label, validation.weight
-    cases = {k: (probability[:, k], label == k) for k in shown}
-    curves = {shown[k]: roc(*case, weight) for k, case in cases.items()}
     matrix = confusion_matrix(probability.argmax(axis=1), label, weight, len(classes))
-    named = {classes[k]: case for k, case in cases.items()}
+    named = {classes[k]: (probability[:, k], label == k) for k in shown}
     return {
         "roc": plot_roc(curves, "binary" if len(shown) == 1 else "multiclass", caption),
         "scores": plot_scores(train, validation, list(shown), classes, caption),
@@ -344,12 +370,12 @@ def binary_figures(
 
     `cut` is that of other events which is used for these; without one, their best is shown.
     """
+    background, signal = classes
     case = validation.probability[:, 1], validation.label == 1, validation.weight
     used = None if cut is None else (cut, significance_above(*case, cut))
-    significance = plot_significance(scan(*case), classes[1], caption, used)
-    background, signal = classes
-    words = {1: f"{elided(signal)} against {elided(background)}"}
-    figures = classifier_figures(train, validation, words, classes, caption)
+    significance = plot_significance(scan(validation.ranking), signal, caption, used)
+    curves = {f"{elided(signal)} against {elided(background)}": roc(validation.ranking, CUTS_DRAWN)}
+    figures = classifier_figures(train, validation, curves, [1], classes, caption)
     return figures | {"significance": significance}
 
 
@@ -357,5 +383,9 @@ def multiclass_figures(
     train: Outputs, validation: Outputs, classes: tuple[str, ...], caption: str
 ) -> dict[str, Figure]:
     """Figures by name, each class against the rest."""
-    words = {k: f"{elided(name)} against the rest" for k, name in enumerate(classes)}
-    return classifier_figures(train, validation, words, classes, caption)
+    curves = {
+        f"{elided(name)} against the rest": roc(validation.ranking_of(index), CUTS_DRAWN)
+        for index, name in enumerate(classes)
+    }
+    shown = range(len(classes))
+    return classifier_figures(train, validation, curves, shown, classes, caption)

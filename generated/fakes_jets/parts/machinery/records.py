@@ -94,17 +94,33 @@ class Record:
             return path.relative_to(self.plots).as_posix()
         return Path(os.path.relpath(path, self.path.parent)).as_posix()
 
-    def history(self, size: int) -> dict[str, list[tuple[int, float]]]:
-        """Return (epoch, value) of every metric, in order, of the first `size` bytes."""
-        series: dict[str, list[tuple[int, float]]] = {}
+
+class History:
+    """Reads metrics of a record by epoch: each line once, however often it is asked.
+
+    `is_wanted` says of a name whether its metric is read.
+    """
+
+    def __init__(self, path: Path, is_wanted: Callable[[str], bool]) -> None:
+        self.path = path
+        self.is_wanted = is_wanted
+        self.read = 0
+        self.series: dict[str, list[tuple[int, float]]] = {}
+
+    def until(self, size: int) -> dict[str, list[tuple[int, float]]]:
+        """Return (epoch, value) of each metric, in order, of the first `size` bytes."""
+        if size < self.read:
+            self.read, self.series = 0, {}
         with self.path.open("rb") as file:
-            lines = file.read(size).splitlines()
+            file.seek(self.read)
+            lines = file.read(size - self.read).splitlines()
+        self.read = size
         for line in lines:
             entry = parsed(line)
             for name, value in entry.items():
-                if name not in ("step", "epoch", "time") and isinstance(value, float):
-                    series.setdefault(name, []).append((entry["epoch"], value))
-        return series
+                if self.is_wanted(name) and isinstance(value, float):
+                    self.series.setdefault(name, []).append((entry["epoch"], value))
+        return {name: list(points) for name, points in self.series.items()}
 
 
 def parsed(line: bytes) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,12 @@ from parts.events import Events
 from parts.histories import plot_history
 from parts.input_plots import input_figures
 from parts.machinery.code import KEPT
+from parts.machinery.drawings import Drawing, Drawings
 from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, obey
 from parts.machinery.launches import Run
+from parts.machinery.records import History
 from parts.machinery.tasks import of_all_tasks
+from parts.machinery.undrawn import Undrawn
 from parts.metric_remarks import remark
 from parts.plot_labels import write_above
 from parts.plots import DRAFT, FINAL, labelled, save_figures
@@ -66,9 +68,10 @@ class Tracker(Callback):
         self.check_metrics_n_epoch = check_metrics_n_epoch
         self.plot_metrics_n_epoch = plot_metrics_n_epoch
         self.log_every_n_steps = log_every_n_steps
+        self.undrawn = Undrawn(run.folder.path)
         # matplotlib's text drawing is not thread-safe: its one thread draws, and nothing else does.
-        self.artist = run.artist
-        self.drawings: list[tuple[int, int, Future[list[Path]]]] = []
+        self.drawings = Drawings(run.record, self.undrawn, run.artist, self.draw)
+        self.history = History(run.record.path, is_curve)
         self.batches: list[dict[str, Tensor]] = []
         self.losses: list[Tensor] = []
         self.validation: Any = None
@@ -102,7 +105,7 @@ class Tracker(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Draw what an earlier start was killed before it had drawn."""
         if trainer.is_global_zero:
-            self.redraw(module)
+            self.redraw(module, trainer.global_step)
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the epoch's clock."""
@@ -174,8 +177,14 @@ class Tracker(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Record the epoch, print it, and have its plots drawn where they are due."""
         epoch = trainer.current_epoch + 1
-        # The checkpoint of this epoch promises that the plots of those before are there.
-        self.settle()
+        validated = self.validation is not None
+        due_here = trainer.is_global_zero and self.is_due(self.plot_metrics_n_epoch, epoch)
+        if drawn := validated and due_here:
+            # No second set is begun while one is being drawn.
+            self.drawings.settle()
+        else:
+            # The checkpoint of this epoch promises the plots of those before.
+            self.drawings.secure()
         losses, self.losses = self.losses, []
         values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
         # An epoch in which no step was due has its last step's.
@@ -187,9 +196,9 @@ class Tracker(Callback):
             text = ", ".join(with_remark(name, values) for name in values)
             seconds = time.monotonic() - self.began
             print(f"epoch {epoch}/{trainer.max_epochs}: {text} ({seconds:.1f} s)", flush=True)
-        if self.validation is not None:
-            if trainer.is_global_zero and self.is_due(self.plot_metrics_n_epoch, epoch):
-                self.plot(module, trainer.global_step, epoch, self.validation)
+        if drawn:
+            self.plot(module, trainer.global_step, epoch, self.validation)
+        if validated:
             self.validated = epoch
         self.values, self.validation = {}, None
 
@@ -217,8 +226,8 @@ class Tracker(Callback):
         # What is drawn is what is known now, not what the training adds meanwhile.
         known = self.record.size()
         best = epoch if name else None
-        drawing = self.artist.submit(self.draw, train, validation, known, folder, best, shown)
-        self.drawings.append((step, epoch, drawing))
+        drawing = Drawing(step, epoch, known, train, validation, folder, best, shown)
+        self.drawings.begin(drawing)
         if not name:
             self.drawn = [step, epoch]
 
@@ -226,34 +235,38 @@ class Tracker(Callback):
         """Return what the module says of a split, as metrics and figures take it."""
         return self.outputs(**predict(module, events, most))
 
-    def redraw(self, module: Any) -> None:
-        """Draw the plots of the last epoch if the record lacks them; nothing else about it does."""
+    def redraw(self, module: Any, trained: int) -> None:
+        """Draw the plots of the last epoch if the record lacks them; nothing else about it does.
+
+        The module has had so many steps: later weights than the epoch's cannot say what those said.
+        """
         step, epoch = self.drawn
+        folder = self.folder / f"epoch_{epoch:04d}"
         names = [path.parent.name for path in self.record.artifacts()]
-        if epoch and f"epoch_{epoch:04d}" not in names:
+        if not epoch or folder.name in names:
+            self.undrawn.forget()
+            return
+        if self.drawings.begin_kept(step, epoch, folder, self.outputs):
+            return
+        if step == trained:
             with self.precision():
                 validation = compute_outputs(
                     module, (batch for share in self.shares for batch in share)
                 )
             self.plot(module, step, epoch, self.outputs(**validation))
+        else:
+            print(f"warning: the plots of epoch {epoch} are lost, and its weights are gone")
 
-    def draw(
-        self,
-        train: Any,
-        validation: Any,
-        known: int,
-        folder: Path,
-        best: int | None,
-        shown: dict[str, float],
-    ) -> list[Path]:
-        """Draw one set of plots; `known` bytes of the record make the history.
+    def draw(self, drawing: Drawing) -> list[Path]:
+        """Draw one set of plots.
 
-        PDFs take more time than PNGs, and are for what is shown to others: once, of the `best`.
+        PDFs take more time than PNGs, and are for what is shown to others: once, of the best epoch.
         """
+        folder, best = drawing.folder, drawing.best
         caption = f"{self.folder.name}, {folder.name.replace('_', ' ')}"
-        figures = self.figures(train, validation, caption=caption, **shown)
-        history = self.record.history(known)
-        curves = {n: c for n, c in history.items() if n == "train_loss" or n.startswith("val_")}
+        figures = self.figures(drawing.train, drawing.validation, caption=caption, **drawing.shown)
+        # That of validation has the same history.
+        curves = {} if folder.name == "test" else self.history.until(drawing.known)
         if curves:
             figures["history"] = plot_history(curves, caption, best)
         if folder.name == "test" and self.dataset.classes and len(self.train.label):
@@ -267,22 +280,7 @@ class Tracker(Callback):
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
         """Have plots that were begun finished."""
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait for the plots that were begun, and record them; one that failed costs nothing else.
-
-        So they stand where they stand in every run of the script, however long they took.
-        """
-        drawings, self.drawings = self.drawings, []
-        for step, epoch, drawing in drawings:
-            if error := drawing.exception():
-                print(f"warning: plots were not drawn: {error!r}")
-            else:
-                # All or none: a start that is killed here draws them again.
-                paths = drawing.result()
-                named = [{"artifact": self.record.named(path)} for path in paths]
-                self.record.write_all(step, epoch, named)
+        self.drawings.settle()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run that goes on must know: plain values only."""
@@ -312,6 +310,11 @@ class Tracker(Callback):
         return path.parent.name.startswith("epoch_") and int(entry["epoch"]) <= self.validated
 
 
+def is_curve(name: str) -> bool:
+    """Whether the plot of the history shows a metric of the record."""
+    return name == "train_loss" or name.startswith("val_")
+
+
 def with_remark(name: str, values: dict[str, float]) -> str:
     """Write a value for the line of an epoch, and what is odd about it."""
     metrics = {n.removeprefix("val_"): value for n, value in values.items()}
@@ -329,7 +332,7 @@ def resume_after_training(
     ASKED.together = False
     module.load_state_dict(checkpoint["state_dict"])
     tracker.load_state_dict(checkpoint["callbacks"][tracker.state_key])
-    tracker.redraw(module.to(device))
+    tracker.redraw(module.to(device), checkpoint["global_step"])
     module.cpu()
 
 

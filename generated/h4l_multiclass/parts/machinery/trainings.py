@@ -79,7 +79,7 @@ class Training:
             every_n_epochs=1 if monitor is None else every_n_epochs,
         )
         last = LastCheckpoints(run.folder.checkpoints, best)
-        stop = SafeStop(last, save_every_n_minutes, tracker.settle)
+        stop = SafeStop(last, save_every_n_minutes, tracker.drawings.secure)
         self.continuation = Continuation(tracker, monitor, monitor_mode)
         keeping = [RandomStates(), self.continuation, TrainedEvents(run.events)]
         self.callbacks: list[Callback] = [tracker, *keeping, best, last, stop]
@@ -195,15 +195,16 @@ class Evaluation:
         `metrics` are by split and name, `places` what the run leaves besides, if it does.
         `validated` is None where all events are there to test.
         """
+        if self.tracker.plot_metrics_n_epoch is not None:
+            # Meanwhile the uncertainties are computed.
+            self.draw(validated, tested, metrics["test"])
         errors = {
             split: uncertainties(outputs, metrics[split], self.run.seed.number)
             for split, outputs in (("validation", validated), ("test", tested))
             if outputs is not None
         }
         self.record(metrics, errors)
-        if self.tracker.plot_metrics_n_epoch is not None:
-            self.draw(validated, tested, metrics["test"])
-        self.tracker.settle()
+        self.tracker.drawings.settle()
         # The last place to stop at: from here on the run ends, whatever signals come.
         obey()
         self.end(metrics, errors, {name: path for name, path in places.items() if path})

@@ -23,11 +23,11 @@ class SafeStop(Callback):
     """
 
     def __init__(
-        self, checkpoints: LastCheckpoints, minutes: float, settle: Callable[[], None]
+        self, checkpoints: LastCheckpoints, minutes: float, secure: Callable[[], None]
     ) -> None:
         self.checkpoints = checkpoints
         self.minutes = minutes
-        self.settle = settle
+        self.secure = secure
         self.saved = 0.0
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
@@ -74,8 +74,8 @@ class SafeStop(Callback):
         agreed = largest(trainer, ASKED.status or due)
         if not agreed or batch_idx + 1 == trainer.num_training_batches:
             return
-        # Every checkpoint promises that the plots of the epochs before are there.
-        self.settle()
+        # Every checkpoint promises that the plots of the epochs before will be there.
+        self.secure()
         self.checkpoints.save(trainer)
         self.saved = time.monotonic()
         if agreed > SAVE:
