@@ -43,10 +43,13 @@ mutants: .venv/test
 regenerate: .venv/test
 	$(BIN)/seesawc build --force specs/*.toml
 
+# Each keeps its section of tests/benchmarks/RESULTS.md.
+BENCHMARKS := benchmarks training starting applying fakes
+
 bench: .venv/test
-	PYTHONPATH=compiler:templates $(BIN)/python tests/benchmarks/benchmarks.py
-	PYTHONPATH=compiler:templates $(BIN)/python tests/benchmarks/applying.py
-	PYTHONPATH=compiler:templates:. $(BIN)/python tests/benchmarks/fakes.py
+	for each in $(BENCHMARKS); do \
+		PYTHONPATH=compiler:templates:. $(BIN)/python tests/benchmarks/$$each.py || exit; \
+	done
 
 .venv/train: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -462,8 +462,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_num_sanity_val_steps",
         ),
         (
-            "Batches(validation, BATCH_SIZE, None, *tasks)",
-            "Batches(train, BATCH_SIZE, None, *tasks)",
+            "validation_batches(validation, BATCH_SIZE, *tasks)",
+            "validation_batches(train, BATCH_SIZE, *tasks)",
             "wiring::test_losses_weigh_events_as_the_flags_say",
         ),
         (
@@ -488,8 +488,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("        precision=PRECISION,\n", "", "options::test_precision_64"),
         (
-            "Batches({{ learnt }}, BATCH_SIZE",
-            "Batches(train, BATCH_SIZE",
+            "Rounds({{ learnt }}, BATCH_SIZE",
+            "Rounds(train, BATCH_SIZE",
             "fakes_wiring::test_the_losses_of_densities_weigh_leptons_as_their_options_say[clipped]",
         ),
         (
@@ -2660,6 +2660,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     ],
     f"{COMPILER}/writing/parts.py": [
         (
+            'r"^[ ]*from (parts',
+            'r"^from (parts',
+            "parts::test_what_is_read_off_a_part_is_what_python_finds_in_it",
+        ),
+        (
             "            left += known[module].parts\n",
             "",
             "parts::test_a_closure_is_all_that_is_imported_and_nothing_else",
@@ -2668,6 +2673,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             'f"{value}  {file}\\n" for file',
             'f"{value} {file}\\n" for file',
             "parts::test_a_script_finds_the_digest_of_parts_that_it_was_given",
+        ),
+    ],
+    f"{COMPILER}/writing/renamed.py": [
+        (
+            "            if not spec.exists():\n",
+            "            if True:\n",
+            "submission::test_a_spec_that_was_renamed_is_told_what_it_leaves_behind",
+        ),
+        (
+            '        if other.build.get("numbers") == numbers:',
+            "        if True:",
+            "submission::test_of_several_new_specs_each_that_was_renamed_is_told",
         ),
     ],
     f"{COMPILER}/writing/timestamps.py": [
@@ -2894,6 +2911,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{COMPILER}/cli/commands.py": [
+        (
+            "            if not outputs.differing(folder, found.files):\n",
+            "            if True:\n",
+            "cli::test_a_build_leaves_alone_what_is_right_and_writes_the_rest",
+        ),
         (
             "                process.send_signal(number)",
             "                pass",

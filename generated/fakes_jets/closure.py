@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T143400Z-ratio", "3cffb947f638048c")
+RATIO = ("fakes_jets_MLP_20261128T150643Z-ratio", "a09da69c7fc94cff")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -34,7 +34,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from parts.activations import Activated, Softabs
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.binnings import density_metrics
 from parts.datasets import Dataset, Sample
 from parts.densities import density_events, varied
@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T143400Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T150643Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -106,6 +106,7 @@ MONITOR_MODE = "min"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = 0.002
 WEIGHT_DECAY = 0.0001
 SCHEDULER_INTERVAL = "epoch"
@@ -138,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="602eaff695a92cabe7df5b7361c6a04312788d71c0ff6a0c99bbca31586a63c1",
+    parts="7d807a973b3e0d74b8b4e3c5091f4812a593e8a92f1e3ac5bfc7ec3d168a913d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -183,7 +184,7 @@ def build_numerator(train: Leptons, categories: list[list[int]]) -> nn.Module:
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer and its schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters, fused=FUSED, lr=LR, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=MAX_EPOCHS)
     return {
         "optimizer": optimizer,
@@ -199,6 +200,7 @@ def build_density_ratio(train: Leptons, categories: list[list[int]]) -> DensityR
         loss=LOSS,
         link=direct_link,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows=known(NUMERICAL, CATEGORICAL, LOGARITHMIC, categories, STAGE, network),
     )
 
@@ -253,17 +255,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=training.callbacks,
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(learnt, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(learnt, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

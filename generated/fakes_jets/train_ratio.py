@@ -37,7 +37,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from parts.activations import Activated, Softabs
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.binnings import ratio_metrics
 from parts.datasets import Dataset, Sample
 from parts.densities import ratio_events, subtraction_weights, varied
@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T143400Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T150643Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -110,14 +110,15 @@ MONITOR_MODE = "min"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = 0.002
 WEIGHT_DECAY = 0.0001
 SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T143400Z-numerator", "93af9f53cddfdd2c"),
-    "denominator": ("fakes_jets_MLP_20261128T143400Z-denominator", "91b9470411edab39"),
+    "numerator": ("fakes_jets_MLP_20261128T150643Z-numerator", "f95119d53ec74c96"),
+    "denominator": ("fakes_jets_MLP_20261128T150643Z-denominator", "ec9e12afe77abb80"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -164,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="294c0b022425b002d7a30ba3dd40c64e90d53be27505ff6c328bed5b10e886f3",
+    parts="873c38b0905f006f69431fe7adbe5e211e4a0427c005b5b53f5e52ba6929c3ee",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -229,7 +230,7 @@ def build_denominator(train: Leptons, categories: list[list[int]]) -> nn.Module:
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer and its schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters, fused=FUSED, lr=LR, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=MAX_EPOCHS)
     return {
         "optimizer": optimizer,
@@ -245,6 +246,7 @@ def build_density_ratio(train: Leptons, categories: list[list[int]]) -> DensityR
         loss=LOSS,
         link=direct_link,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows=known(NUMERICAL, CATEGORICAL, LOGARITHMIC, categories, STAGE, network),
     )
 
@@ -304,17 +306,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=training.callbacks,
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(learnt, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(learnt, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T143400Z-ratio", "00b99517899dc389")
+RATIO = ("fakes_pt_MLP_20261128T150643Z-ratio", "da4dc84a8315c948")
 
 # Dataset.
 EVENT_NUMBER = "event"

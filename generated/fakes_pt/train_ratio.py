@@ -37,7 +37,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from parts.activations import Activated, Softabs
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.binnings import ratio_metrics
 from parts.datasets import Dataset, Sample
 from parts.densities import clipped, ratio_events, subtraction_weights
@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T143400Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T150643Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -112,14 +112,15 @@ MONITOR_MODE = "min"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = 0.002
 WEIGHT_DECAY = 1e-05
 SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T143400Z-numerator", "531fe57ee47d903a"),
-    "denominator": ("fakes_pt_MLP_20261128T143400Z-denominator", "5e95ca706d6d0f67"),
+    "numerator": ("fakes_pt_MLP_20261128T150643Z-numerator", "9ed8805ba2b61720"),
+    "denominator": ("fakes_pt_MLP_20261128T150643Z-denominator", "12fea981545984a2"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ed65d209f1ab43c5cb05a1d3ca14699e5a8b000223d47692b0e8424a154e0f3d",
+    parts="2cea2bc1f8552d244b07de30e841c496aa19548ca29463e813af2421ade1ca27",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -218,7 +219,7 @@ def build_denominator(train: Leptons, categories: list[list[int]]) -> nn.Module:
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer and its schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters, fused=FUSED, lr=LR, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=MAX_EPOCHS)
     return {
         "optimizer": optimizer,
@@ -234,6 +235,7 @@ def build_density_ratio(train: Leptons, categories: list[list[int]]) -> DensityR
         loss=LOSS,
         link=direct_link,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows=known(NUMERICAL, CATEGORICAL, LOGARITHMIC, categories, STAGE, network),
     )
 
@@ -288,17 +290,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=training.callbacks,
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(learnt, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(learnt, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

@@ -37,7 +37,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.classifiers import Classifier
 from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T143400Z"
+RUN_NAME = "h4l_ResNet_20261128T150643Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -122,6 +122,7 @@ MONITOR_MODE = "max"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = 0.001
 WEIGHT_DECAY = 0.01
 SCHEDULER_INTERVAL = "epoch"
@@ -163,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="15debbc4a411a6df2aef87b78f0bc4eb52e0d27ba5cda7ac84221ba9dcf64993",
+    parts="49bf1c802889b18c989dc1ba179d4fea03e4d346d40d83bf28d613ae66a21000",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -202,7 +203,7 @@ def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer and its schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters, fused=FUSED, lr=LR, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=MAX_EPOCHS)
     return {
         "optimizer": optimizer,
@@ -217,6 +218,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
         loss=LOSS,
         link=binary_probability,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows={
             "classes": list(CLASSES),
             "numerical": list(NUMERICAL),
@@ -270,17 +272,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=[*training.callbacks, stopping],
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(train, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(train, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T143400Z-combined"
+COMBINED = "h4l_ResNet_20261128T150643Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T143400Z-240b89d968", "084f06c496baca3c"),
-    ("h4l_ResNet_20261128T143400Z-05e813b890", "ad507c1484e33855"),
-    ("h4l_ResNet_20261128T143400Z-2623f5482e", "a177393f4ef1c8fe"),
-    ("h4l_ResNet_20261128T143400Z-137351cf1e", "3f10f34d82af9982"),
-    ("h4l_ResNet_20261128T143400Z-88f4baaecf", "d08cb53dd28747a4"),
+    ("h4l_ResNet_20261128T150643Z-240b89d968", "76fbd5cf2fc0067d"),
+    ("h4l_ResNet_20261128T150643Z-05e813b890", "4faccd5aa9a1fa38"),
+    ("h4l_ResNet_20261128T150643Z-2623f5482e", "563766ea6c79db06"),
+    ("h4l_ResNet_20261128T150643Z-137351cf1e", "8cfa01a9de5cfcea"),
+    ("h4l_ResNet_20261128T150643Z-88f4baaecf", "1b11d22dc6f01451"),
 )
 
 # Dataset. The last of two classes is the signal.

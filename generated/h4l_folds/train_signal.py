@@ -42,7 +42,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.classifiers import Classifier
 from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "084f06c496baca3c"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "ad507c1484e33855"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "a177393f4ef1c8fe"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "3f10f34d82af9982"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "d08cb53dd28747a4"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "76fbd5cf2fc0067d"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "4faccd5aa9a1fa38"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "563766ea6c79db06"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "8cfa01a9de5cfcea"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "1b11d22dc6f01451"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T143400Z"
+SWEEP = "h4l_ResNet_20261128T150643Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -142,6 +142,7 @@ MONITOR_MODE = "max"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = 0.001
 WEIGHT_DECAY = 0.01
 SCHEDULER_INTERVAL = "epoch"
@@ -183,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="15debbc4a411a6df2aef87b78f0bc4eb52e0d27ba5cda7ac84221ba9dcf64993",
+    parts="49bf1c802889b18c989dc1ba179d4fea03e4d346d40d83bf28d613ae66a21000",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -224,7 +225,7 @@ def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer and its schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters, fused=FUSED, lr=LR, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=MAX_EPOCHS)
     return {
         "optimizer": optimizer,
@@ -239,6 +240,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
         loss=LOSS,
         link=binary_probability,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows={
             "classes": list(CLASSES),
             "numerical": list(NUMERICAL),
@@ -292,17 +294,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=[*training.callbacks, stopping],
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(train, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(train, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

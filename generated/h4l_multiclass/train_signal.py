@@ -35,7 +35,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.classifiers import Classifier, WarmedUpClassifier, cosine_warmup
 from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T143401Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T150643Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -125,6 +125,7 @@ SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
 LOSS_LABEL_SMOOTHING = 0.02
+FUSED = True
 LR = 0.001
 SCHEDULER_FACTOR = 0.5
 SCHEDULER_PATIENCE = 3
@@ -156,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7d1149823f735d91179bbe23d65cce9ba1f23fae9a76b17bfa993ebc52695881",
+    parts="2e3a0bcc9dd5b990b416f883dce8b53ea069a17bb0bb5e70845aceae462804e8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -194,7 +195,7 @@ def build_network(train: Events, categories: list[list[int]]) -> nn.Module:
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer and its schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=LR)
+    optimizer = torch.optim.AdamW(parameters, fused=FUSED, lr=LR)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=SCHEDULER_FACTOR, patience=SCHEDULER_PATIENCE
     )
@@ -216,6 +217,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
         loss=partial(LOSS, label_smoothing=LOSS_LABEL_SMOOTHING),
         link=class_probability,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows={
             "classes": list(CLASSES),
             "numerical": list(NUMERICAL),
@@ -271,17 +273,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=[*training.callbacks, stopping],
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(train, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(train, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

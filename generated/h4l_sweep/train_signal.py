@@ -36,7 +36,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Rounds, validation_batches
 from parts.classifiers import Classifier
 from parts.datasets import Dataset, Sample
 from parts.events import Events, read_splits
@@ -63,7 +63,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "d71ba71c0a151c54",
+        "script": "a60e629479059a8d",
     },
     "f457ed3abb": {
         "point": "lr=0.001, model=MLP, seed=2",
@@ -72,7 +72,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.001,
         "build_network": 1,
-        "script": "054dde684e564745",
+        "script": "2baa213f147334e9",
     },
     "9ef1fab774": {
         "point": "lr=0.001, model=ResNet, seed=1",
@@ -82,7 +82,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "56c2db97f221e29c",
+        "script": "387ee04f0d92d34a",
     },
     "79b6cbce3b": {
         "point": "lr=0.001, model=ResNet, seed=2",
@@ -92,7 +92,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.001,
         "build_network": 2,
-        "script": "aa1cdf50be557bc5",
+        "script": "b5ee02c8856ba7ba",
     },
     "f4ddef4653": {
         "point": "lr=0.0003, model=MLP, seed=1",
@@ -101,7 +101,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "361334a282a0f184",
+        "script": "cd69ed931032e06f",
     },
     "f8da41c353": {
         "point": "lr=0.0003, model=MLP, seed=2",
@@ -110,7 +110,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "n_layers": 3,
         "lr": 0.0003,
         "build_network": 1,
-        "script": "5ff19fad9e5db66a",
+        "script": "dd5be6886d607130",
     },
     "b7af768d39": {
         "point": "lr=0.0003, model=ResNet, seed=1",
@@ -120,7 +120,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "f1c28bafde66d842",
+        "script": "5850394c82af311b",
     },
     "a5cd19ca07": {
         "point": "lr=0.0003, model=ResNet, seed=2",
@@ -130,7 +130,7 @@ POINTS: dict[str, dict[str, Any]] = {
         "block_size": 2,
         "lr": 0.0003,
         "build_network": 2,
-        "script": "21ad6923f6a85436",
+        "script": "47720e94397192fa",
     },
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
@@ -138,7 +138,7 @@ POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_sweep_20261128T143401Z"
+SWEEP = "h4l_sweep_20261128T150643Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -185,6 +185,7 @@ MONITOR_MODE = "max"
 SAVE_TOP_K = 1
 SAVE_EVERY_N_MINUTES = 10.0
 GRADIENT_CLIP_VAL = None
+FUSED = True
 LR = POINT["lr"]
 
 DATASET = Dataset(
@@ -216,7 +217,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7d1149823f735d91179bbe23d65cce9ba1f23fae9a76b17bfa993ebc52695881",
+    parts="2e3a0bcc9dd5b990b416f883dce8b53ea069a17bb0bb5e70845aceae462804e8",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -274,7 +275,7 @@ build_network = {1: build_network_1, 2: build_network_2}[POINT["build_network"]]
 
 def configure(parameters: Iterable[nn.Parameter], steps: int) -> OptimizerLRScheduler:
     """Return the optimizer."""
-    return torch.optim.AdamW(parameters, lr=LR)
+    return torch.optim.AdamW(parameters, fused=FUSED, lr=LR)
 
 
 def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
@@ -284,6 +285,7 @@ def build_classifier(train: Events, categories: list[list[int]]) -> Classifier:
         loss=LOSS,
         link=binary_probability,
         configure=configure,
+        gradient_clip_val=GRADIENT_CLIP_VAL,
         knows={
             "classes": list(CLASSES),
             "numerical": list(NUMERICAL),
@@ -333,17 +335,16 @@ def main(run: Run) -> None:
         max_epochs=MAX_EPOCHS,
         check_val_every_n_epoch=CHECK_EVAL_N_EPOCH,
         num_sanity_val_steps=NUM_SANITY_VAL_STEPS,
-        gradient_clip_val=GRADIENT_CLIP_VAL,
         callbacks=training.callbacks,
         **training.options,
     )
-    tasks = trainer.global_rank, trainer.world_size
-    batches = Batches(train, BATCH_SIZE, run.seed.number, *tasks)
-    if training.is_due(trainer, classifier, batches, PRECISION):
+    tasks = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+    rounds = Rounds(train, BATCH_SIZE, run.seed.number, *tasks)
+    if training.is_due(trainer, classifier, rounds, PRECISION):
         trainer.fit(
             classifier,
-            batches,
-            Batches(validation, BATCH_SIZE, None, *tasks),
+            rounds,
+            validation_batches(validation, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

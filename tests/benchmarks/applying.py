@@ -31,6 +31,7 @@ from parts.inputs import Inputs, Numerical
 from parts.models import MLP, binary_probability
 from seesawc import pipeline
 from seesawc.writing import outputs
+from tests.benchmarks.results import say, section
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, BLOCK, TRAINED = 2_000_000, 100_000, 20_000
@@ -80,11 +81,6 @@ atexit.register(lambda: print(peak(), file=sys.stderr))
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-
-
-def say(name: str, value: str) -> None:
-    """Print one figure."""
-    print(f"{name:66}{value}", flush=True)
 
 
 def block(first: int, size: int) -> dict[str, NDArray[Any]]:
@@ -278,7 +274,8 @@ def folds(place: Path) -> None:
 
 def main() -> None:
     """Measure all of it."""
-    with tempfile.TemporaryDirectory() as name:
+    title = "Scoring, and a cross-validation, one thread"
+    with section(title), tempfile.TemporaryDirectory() as name:
         place = Path(name)
         deployed = trained(place)
         network(deployed / "model.onnx")

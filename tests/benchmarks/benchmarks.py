@@ -1,4 +1,4 @@
-"""Figures of merit, measured side by side in one run: `make bench` prints them as a table."""
+"""Figures of merit, measured side by side in one run: `make bench` prints and keeps them."""
 
 import json
 import os
@@ -21,6 +21,7 @@ from parts.metrics import auc
 from seesawc import pipeline
 from seesawc.data.datasets import read_dataset
 from seesawc.writing import scripts
+from tests.benchmarks.results import say, section
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "specs" / "h4l.toml"
@@ -28,11 +29,6 @@ FORMATS = ("TTree", "RNTuple", "HDF5", "Parquet", "Parquet-long", "CSV")
 
 # The peak of this process alone: what `getrusage` says includes its parent's, from before exec.
 PEAK = "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-
-
-def say(name: str, value: str) -> None:
-    """Print one figure."""
-    print(f"{name:58}{value}", flush=True)
 
 
 def build() -> None:
@@ -149,8 +145,9 @@ def drain(batches: Iterable[object]) -> None:
 
 
 if __name__ == "__main__":
-    build()
-    loader()
-    reading()
-    quality()
-    lines()
+    with section("Compiling, batches, reading, quality"):
+        build()
+        loader()
+        reading()
+        quality()
+        lines()

@@ -20,6 +20,7 @@ from parts.splits import assign
 from seesawc import pipeline
 from seesawc.writing import outputs
 from specs.data import make_toys
+from tests.benchmarks.results import say, section
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("train_numerator.py", "train_denominator.py", "train_ratio.py", "closure.py")
@@ -68,6 +69,12 @@ def closure(place: Path) -> str:
     return f"{neural['fakes_ratio']:.4f} +- {neural['fakes_ratio_error']:.4f}"
 
 
+def say_yields(ratio: float, place: Path, wall: float) -> None:
+    """Print the ratio of yields, what `closure.json` says, and how long it all took."""
+    say("  yield of fakes / true yield; closure", f"{ratio:.4f}; {closure(place)}")
+    say("  three trainings and closure, wall", f"{wall:.0f} s")
+
+
 def pt(seed: int) -> None:
     """Print F over the true one at given pt, and the yields."""
     with tempfile.TemporaryDirectory() as name:
@@ -78,11 +85,10 @@ def pt(seed: int) -> None:
         loose = loose_leptons("pt", place)
         fakes = loose["signed"] @ module.fake_factor(loose)
         true = loose["signed"] @ make_toys.true_fake_factor(loose["pt"].to_numpy())
-        print(f"pt, seed {seed}: F / true " + " ".join(f"{r:.3f}" for r in ratio))
+        say(f"pt, seed {seed}: F / true", " ".join(f"{r:.3f}" for r in ratio))
         core, wide = np.abs(ratio[1:9] - 1).max(), np.abs(ratio[[0, 9]] - 1).max()
-        print(f"  12 to 200 GeV within {core:.1%}, 10 and 400 GeV within {wide:.1%}")
-        print(f"  yield of fakes / true yield {fakes / true:.4f}; closure {closure(place)}")
-        print(f"  three trainings and closure, wall {wall:.0f} s", flush=True)
+        say("  12 to 200 GeV within; 10 and 400 GeV within", f"{core:.1%}; {wide:.1%}")
+        say_yields(fakes / true, place, wall)
 
 
 def jets(seed: int) -> None:
@@ -96,19 +102,19 @@ def jets(seed: int) -> None:
         factor, spread = module.fake_factor(loose), module.spread(loose)
         data = (loose["data_type"] == make_toys.DATA).to_numpy()
         ratio = (factor / true)[data]
-        print(f"jets, seed {seed}: F / true: mean {ratio.mean():.3f}, deviation {ratio.std():.3f}")
+        name = f"jets, seed {seed}: F / true, mean; deviation"
+        say(name, f"{ratio.mean():.3f}; {ratio.std():.3f}")
         pull = ((factor - true) / spread)[data].std()
         relative = (spread / factor)[data].mean()
-        print(
-            f"  members spread by {relative:.1%} of F; deviation of (F - true) / spread {pull:.2f}"
-        )
+        say("  members spread by, of F", f"{relative:.1%}")
+        say("  deviation of (F - true) / spread", f"{pull:.2f}")
         fakes = (loose["signed"] @ factor) / (loose["signed"] @ true)
-        print(f"  yield of fakes / true yield {fakes:.4f}; closure {closure(place)}")
-        print(f"  three trainings and closure, wall {wall:.0f} s", flush=True)
+        say_yields(fakes, place, wall)
 
 
 if __name__ == "__main__":
-    print("F / true at pt " + " ".join(map(str, PT)) + " GeV")
-    for seed in (1, 2, 3):
-        pt(seed)
-    jets(1)
+    with section("Fake factors of the toys"):
+        say("pt at which F is compared, in GeV", " ".join(map(str, PT)))
+        for seed in (1, 2, 3):
+            pt(seed)
+        jets(1)

@@ -87,6 +87,29 @@ def test_build_writes_the_folder_and_says_where_and_which_run() -> None:
     assert good("build", str(SPEC)).startswith(f"unchanged: {FOLDER} (run h4l_MLP_")
 
 
+def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
+    """When each of the files and folders was written, and which one it is."""
+    paths = (folder, *folder.rglob("*"))
+    return {path: (path.lstat().st_mtime_ns, path.lstat().st_ino) for path in paths}
+
+
+def test_a_build_leaves_alone_what_is_right_and_writes_the_rest() -> None:
+    other = SPEC.with_name("other.toml")
+    other.write_text(BASE)
+    specs = [str(SPEC), str(other)]
+    good("build", *specs)
+    before = stamps(Path("generated"))
+    assert [line.split(":")[0] for line in good("build", *specs).splitlines()] == ["unchanged"] * 2
+    good("build", "--force", *specs)
+    good("build", "--check", *specs)
+    assert stamps(Path("generated")) == before
+    kept, written = stamps(FOLDER), held(FOLDER.with_name("other"))
+    (FOLDER.with_name("other") / "parts" / "losses.py").unlink()
+    assert good("build", *specs).splitlines()[1].startswith("wrote generated/other (run h4l_MLP_")
+    assert held(FOLDER.with_name("other")) == written
+    assert stamps(FOLDER) == kept
+
+
 def test_without_a_batch_table_there_is_no_batch_file() -> None:
     good("build", str(SPEC))
     change('\n[slurm_config]\ntime = "04:00:00"\n', "")

@@ -88,6 +88,23 @@ def test_a_part_keeps_its_contract(module: str) -> None:
         assert {homes.get(alias.name) for alias in node.names} == {node.module}
 
 
+@pytest.mark.parametrize("module", sorted(LIBRARY))
+def test_what_is_read_off_a_part_is_what_python_finds_in_it(module: str) -> None:
+    tree = ast.parse(LIBRARY[module].text)
+    names = []
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.append(name)
+            case ast.Assign([ast.Name(name)]) | ast.AnnAssign(ast.Name(name)):
+                names.append(name)
+    assert list(LIBRARY[module].names) == names
+    froms = [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    used = {name for name in froms if f"{name}.".startswith("parts.")}
+    packages = {".".join(name.split(".")[:end]) for name in used for end in (1, 2)}
+    assert set(LIBRARY[module].parts) == used | packages
+
+
 def test_parts_import_each_other_in_no_circle() -> None:
     for module, part in LIBRARY.items():
         behind = parts.closure(templates(), frozenset(part.parts))

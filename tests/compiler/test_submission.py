@@ -579,6 +579,15 @@ def test_a_spec_that_was_renamed_is_told_what_it_leaves_behind() -> None:
     assert seesawc("build", "specs/copy.toml").stderr == ""
 
 
+def test_of_several_new_specs_each_that_was_renamed_is_told() -> None:
+    SPEC.rename("specs/higgs.toml")
+    Path("specs/new.toml").write_text(edited(BASE, "seed = 1", "seed = 2"))
+    built = seesawc("build", "specs/new.toml", "specs/higgs.toml")
+    assert built.exit_code == 0
+    assert built.stderr.count("its spec is gone") == 1
+    assert "and generated/higgs trains anew" in built.stderr
+
+
 SIDES = "<<<<<<< HEAD\n{}=======\n{}>>>>>>> one\n"
 
 

@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Batches, Rounds
 from parts.classifiers import Classifier, WarmedUpClassifier, linear_warmup
 from parts.events import Events
 from parts.inputs import Inputs, Numerical
@@ -130,12 +130,12 @@ class Bench:
             callbacks=[*training.callbacks, *stopping, *others],
             **training.options,
         )
-        classifier, batches = classify(configure, warmup), Batches(events(24), 8, 3, 0, 1)
+        classifier, batches = classify(configure, warmup), Rounds(events(24), 8, 3, 0, 1)
         if training.is_due(trainer, classifier, batches, "32-true"):
             trainer.fit(
                 classifier,
                 batches,
-                Batches(events(14), 8, None, 0, 1),
+                Batches(events(14), 8, 0, 1),
                 ckpt_path=training.resume,
                 weights_only=True,
             )
@@ -182,9 +182,9 @@ def test_another_optimizer_begins_anew(
     expected = classify(optimizer(name))
     expected.load_state_dict(load(start)["state_dict"])
     own = expected.configure_optimizers()
-    batches = Batches(events(24), 8, 3, 0, 1)
+    batches = Rounds(events(24), 8, 3, 0, 1)
     batches.set_epoch(1)
-    for x, c, label, _, weight in batches:
+    for x, c, label, _, weight in (batch for each in batches for batch in each):
 
         def closure(x: Any = x, c: Any = c, label: Any = label, weight: Any = weight) -> Any:
             own.zero_grad()  # type: ignore[union-attr]

@@ -106,7 +106,7 @@ def test_a_step_of_more_events_than_memory_holds_is_refused(
 def test_the_largest_batch_is_known(size: int, batch_size: int, tasks: int, wanted: int) -> None:
     column = torch.zeros(size)
     events = Events(column[:, None], torch.empty(size, 0).long(), column.long(), column, column)
-    batches = [Batches(events, batch_size, None, rank, tasks) for rank in range(tasks)]
+    batches = [Batches(events, batch_size, rank, tasks) for rank in range(tasks)]
     sizes = [len(label) for each in batches for _, _, label, _, _ in each]
     assert max(sizes) == wanted
     assert {each.largest for each in batches} == {wanted}

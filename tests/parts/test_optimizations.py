@@ -9,7 +9,8 @@ from torch.optim import lr_scheduler
 
 from parts.classifiers import Classifier
 from parts.machinery.exits import NotFiniteError, RefusedError
-from parts.optimizations import check_optimization, check_rate
+from parts.optimizations import check_optimization
+from parts.steps import checked_rate
 
 
 def weights() -> list[nn.Parameter]:
@@ -64,7 +65,7 @@ def test_a_module_asks_before_it_trains() -> None:
 @pytest.mark.parametrize("rate", [1e39, float("inf"), float("nan")])
 def test_a_rate_that_weights_cannot_be_multiplied_with_ends_the_training(rate: float) -> None:
     optimizer = torch.optim.SGD(weights(), lr=0.1)
-    check_rate(optimizer, 1)
+    assert checked_rate(optimizer, 1) == 0.1
     optimizer.param_groups[0]["lr"] = rate
     with pytest.raises(NotFiniteError, match=r"the learning rate .* at step 3"):
-        check_rate(optimizer, 3)
+        checked_rate(optimizer, 3)

@@ -18,13 +18,14 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from matplotlib.figure import Figure
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Batches, Rounds
 from parts.classifiers import WarmedUpClassifier, linear_warmup
 from parts.events import Events
 from parts.inputs import Inputs, Numerical
 from parts.losses import bce
 from parts.machinery import trackers
 from parts.machinery.checkpoints import AtomicCheckpointIO, LastCheckpoints, newest
+from parts.machinery.epoch_losses import EpochLosses
 from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, StoppedError
 from parts.machinery.records import Record
 from parts.machinery.states import RandomStates
@@ -104,6 +105,7 @@ def fit(
     dropout: float = 0.2,
     others: Sequence[Callback] = (),
     resume: Path | None = None,
+    data: Events | None = None,
 ) -> WarmedUpClassifier:
     classifier = classify(dropout)
     trainer = Trainer(
@@ -124,8 +126,8 @@ def fit(
     rank, size = trainer.global_rank, 16 // devices
     trainer.fit(
         classifier,
-        Batches(events(96, 1), size, 3, rank, devices),
-        Batches(events(53, 2), size, None, rank, devices),
+        Rounds(data or events(96, 1), size, 3, rank, devices),
+        Batches(events(53, 2), size, rank, devices),
         ckpt_path=resume,
         weights_only=True,
     )
@@ -316,22 +318,30 @@ def test_a_run_that_was_stopped_ends_as_a_straight_one(
 def test_each_epoch_of_a_training_has_an_order_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    orders = []
-    iterate = Batches.__iter__
+    orders: list[list[float]] = []
+    gathered = Rounds.gathered
 
-    def watched(self: Batches) -> Iterator[tuple[torch.Tensor, ...]]:
-        seen = []
-        for batch in iterate(self):
-            seen.append(batch[0])
-            if self.seed is not None and len(seen) == len(self):
-                orders.append(torch.cat(seen).tolist())
-            yield batch
+    def watched(self: Rounds, order: torch.Tensor, *ends: int) -> Iterator[Any]:
+        if ends[0] == 0:
+            orders.append(order.tolist())
+        return gathered(self, order, *ends)
 
-    monkeypatch.setattr(Batches, "__iter__", watched)
+    monkeypatch.setattr(Rounds, "gathered", watched)
     fit(build(tmp_path), epochs=3)
     assert len(orders) == 3
     assert orders[0] != orders[1] != orders[2] != orders[0]
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
+
+
+def test_a_loss_that_is_not_finite_ends_the_epoch_that_has_it_and_is_named(tmp_path: Path) -> None:
+    tracker = build(tmp_path, log_every_n_steps=1000)
+    data = events(96, 1)
+    data.numerical[7] = torch.nan
+    order = data.shuffled(torch.Generator().manual_seed(3 * 1_000_003))
+    batch = order.tolist().index(7) // 16
+    with pytest.raises(NotFiniteError, match=f"loss nan at step {batch}, batch {batch}"):
+        fit(tracker, epochs=2, data=data)
+    assert entries(tracker) == []
 
 
 def test_predicting_leaves_the_mode_and_takes_events_evenly() -> None:
@@ -359,14 +369,14 @@ def test_a_validation_loss_that_is_not_finite_stops_before_anything_is_recorded(
         accelerator="cpu", logger=False, enable_progress_bar=False, callbacks=[tracker]
     )
     with pytest.raises(NotFiniteError, match="validation loss nan after epoch 1"):
-        trainer.validate(classifier, Batches(data, 16, None, 0, 1), verbose=False)
+        trainer.validate(classifier, Batches(data, 16, 0, 1), verbose=False)
     assert not entries(tracker)
 
 
 def test_what_was_recorded_after_the_checkpoint_is_dropped(tmp_path: Path) -> None:
     tracker = build(tmp_path)
     tracker.record.write(4, 1, train_loss=0.5)
-    tracker.validated, tracker.losses = 1, [torch.tensor(0.25)]
+    tracker.validated, tracker.losses = 1, EpochLosses([0.25])
     state = json.loads(json.dumps(tracker.state_dict()))
     tracker.record.write(8, 2, train_loss=0.4)
     later = build(tmp_path)
@@ -375,7 +385,7 @@ def test_what_was_recorded_after_the_checkpoint_is_dropped(tmp_path: Path) -> No
     assert later.validated == 1
     # Drawn at no epoch yet, and the plots that are drawn are kept.
     assert later.drawn == [0, 0]
-    assert later.losses == [torch.tensor(0.25)]
+    assert later.losses.values().tolist() == [0.25]
     assert later.state_dict() == state
 
 

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressB
 from matplotlib.figure import Figure
 from torch import nn
 
-from parts.batches import Batches
+from parts.batches import Batches, Rounds
 from parts.classifiers import Classifier
 from parts.events import Events
 from parts.inputs import Inputs, Numerical
@@ -131,14 +131,14 @@ class StopAt(Callback):
 
 def fit(training: Training, *others: Callback, **changed: Any) -> Classifier | None:
     """Train as a script does; returns nothing if nothing was due."""
-    classifier, batches = classify(), Batches(events(), 8, 3, 0, 1)
+    classifier, batches = classify(), Rounds(events(), 8, 3, 0, 1)
     trainer = trainer_of(training, *others, **changed)
     if not training.is_due(trainer, classifier, batches, PRECISION):
         return None
     trainer.fit(
         classifier,
         batches,
-        Batches(events(14), 8, None, 0, 1),
+        Batches(events(14), 8, 0, 1),
         ckpt_path=training.resume,
         weights_only=True,
     )
@@ -147,7 +147,7 @@ def fit(training: Training, *others: Callback, **changed: Any) -> Classifier | N
 
 def is_due(training: Training, **changed: Any) -> bool:
     trainer = trainer_of(training, **changed)
-    return training.is_due(trainer, classify(), Batches(events(), 8, 3, 0, 1), PRECISION)
+    return training.is_due(trainer, classify(), Rounds(events(), 8, 3, 0, 1), PRECISION)
 
 
 def entries(run: Run) -> list[dict[str, Any]]:
@@ -229,7 +229,7 @@ def test_a_fresh_run_begins_with_an_empty_record(begins: Callable[..., Run]) -> 
     run.record.write(3, 1, train_loss=0.5)
     training = prepare(run)
     classifier = classify()
-    batches = Batches(events(), 8, 3, 0, 1)
+    batches = Rounds(events(), 8, 3, 0, 1)
     assert training.is_due(trainer_of(training), classifier, batches, PRECISION)
     assert training.resume is None
     assert classifier.steps == EPOCHS * STEPS
@@ -279,7 +279,7 @@ def test_a_run_that_was_stopped_goes_on_and_one_that_is_trained_is_not_trained_a
     third_run.record.write(9, 9, train_loss=0.5)
     third = prepare(third_run)
     classifier = classify()
-    batches = Batches(events(), 8, 3, 0, 1)
+    batches = Rounds(events(), 8, 3, 0, 1)
     ASKED.together = True
     assert not third.is_due(trainer_of(third), classifier, batches, PRECISION)
     assert third.resume == newest(run.folder.checkpoints)

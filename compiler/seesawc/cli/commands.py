@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -27,7 +27,7 @@ from seesawc.reading import options, source
 from seesawc.rules.trainings import Checked
 from seesawc.tables.fakes import STAGES
 from seesawc.writing import outputs
-from seesawc.writing.renamed import renamed
+from seesawc.writing.renamed import Left, left_beside, renamed
 from seesawc.writing.runs import PlannedRun
 from seesawc.writing.scripts import CLOSURE, COMBINE, SCRIPT, stage_script
 from seesawc.writing.starting_spec import starting_spec
@@ -37,6 +37,8 @@ SPEC = click.Path(path_type=Path, readable=False)
 NOT_SUBMITTED = "nothing was submitted"
 # Exit statuses of scripts that signals have ended.
 SIGNALS: dict[int, int] = {signal.SIGTERM: 143, signal.SIGUSR2: 75, signal.SIGINT: 130}
+# The spec of each folder, and what it compiles to.
+Built = dict[Path, tuple[Path, pipeline.Compiled]]
 FORMAT = click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", help="How to report."
 )
@@ -132,8 +134,8 @@ def build(
     With --test-only, exit status 1 also says that sbatch would refuse a job, or is not there to
     be asked; what was built stays.
     """
-    lines = []
-    compiled: dict[Path, tuple[Path, pipeline.Compiled]] = {}
+    lines: list[str] = []
+    compiled: Built = {}
     with _faults(style) as faults:
         for path in dict.fromkeys(specs):
             with faults:
@@ -144,17 +146,10 @@ def build(
                 found = pipeline.compile_spec(path, folder, new_run=new_run)
                 compiled[folder] = path, found
                 faults.warnings += found.warnings
-        for folder, (path, _) in () if compare else tuple(compiled.items()):
-            with faults:
-                if not force:
-                    outputs.check_merged(folder, path)
-                outputs.refuse_loss(folder, force=force)
-        # A mistake in one spec, and none is written.
-        for folder, (path, found) in compiled.items() if compare or not faults.found else ():
-            with faults:
-                lines.append(
-                    _compare(path, folder, found) if compare else _write(folder, found, force)
-                )
+        if compare:
+            lines += _compare_all(compiled, faults)
+        else:
+            lines += _write_all(compiled, faults, force)
         if not faults.found:
             for line in lines:
                 _say(style, line)
@@ -164,24 +159,64 @@ def build(
                     _estimate(style, submission.locate(path, folder, found), found.runs)
 
 
+def _compare_all(compiled: Built, faults: "_Faults") -> Iterator[str]:
+    """Compare what specs compile to with what is there; yields what to say of each."""
+    for folder, (path, found) in compiled.items():
+        with faults:
+            yield _compare(path, folder, found)
+
+
+def _write_all(compiled: Built, faults: "_Faults", force: bool) -> Iterator[str]:
+    """Write what specs compile to, where it is not there; yields what to say of each."""
+    right: set[Path] = set()
+    left: dict[Path, tuple[Left, ...]] = {}
+    for folder, (path, found) in compiled.items():
+        with faults:
+            if not outputs.differing(folder, found.files):
+                right.add(folder)
+                continue
+            if not force:
+                outputs.check_merged(folder, path)
+            outputs.refuse_loss(folder, force=force)
+    with faults:
+        left = left_beside(compiled)
+    # A mistake in one spec, and none is written.
+    for folder, (_, found) in () if faults.found else compiled.items():
+        with faults:
+            if folder in right:
+                outputs.tell_git(folder.parent)
+                yield _outcome("unchanged:", folder, found)
+            else:
+                yield _write(folder, found, force, left)
+
+
 def _compare(path: Path, folder: Path, compiled: pipeline.Compiled) -> str:
     """Compare what one spec compiles to with what is there; returns what to say."""
-    outputs.check_merged(folder, path)
     if names := outputs.differing(folder, compiled.files):
+        outputs.check_merged(folder, path)
         message = f"{folder} is not what {path} compiles to: {', '.join(names)}"
         raise CompileError(Diagnostic(message, hint=f"seesawc build {path}"))
     return f"{folder} is what {path} compiles to"
 
 
-def _write(folder: Path, compiled: pipeline.Compiled, force: bool) -> str:
-    """Write what one spec compiles to; returns what to say."""
-    left = renamed(folder, compiled.files[outputs.RECORD])
+def _write(
+    folder: Path,
+    compiled: pipeline.Compiled,
+    force: bool,
+    left: Mapping[Path, Iterable[Left]],
+) -> str:
+    """Write what one spec compiles to, beside what is `left` of others; returns what to say."""
+    note = renamed(folder, compiled.files[outputs.RECORD], left)
     changed = outputs.write(folder, compiled.files, force=force)
-    if changed and left:
-        _warn(left)
+    if changed and note:
+        _warn(note)
+    return _outcome("wrote" if changed else "unchanged:", folder, compiled)
+
+
+def _outcome(word: str, folder: Path, compiled: pipeline.Compiled) -> str:
     run_name = compiled.experiment.experiment_config.run_name
     sweep = f"{len(compiled.runs)} points, " if compiled.experiment.has_points else ""
-    return f"{'wrote' if changed else 'unchanged:'} {folder} ({sweep}run {run_name})"
+    return f"{word} {folder} ({sweep}run {run_name})"
 
 
 @main.command()
@@ -545,7 +580,7 @@ def _built(spec: Path, task: str) -> tuple[Path, pipeline.Compiled]:
             message = f'{spec} is of task "{found}"'
             raise CompileError(Diagnostic(message, hint=f"train_{found} {spec}"))
         outputs.check_merged(folder, spec)
-        click.echo(_write(folder, compiled, force=False))
+        click.echo(_write(folder, compiled, False, left_beside([folder])))
     _need("lightning")
     return folder, compiled
 

@@ -12,23 +12,12 @@ LAYER = 4096
 
 
 def precision(spec: Spec, experiment: Experiment) -> Faults:
-    """Refuse optimizers that mixed precision, or clipping under it, is not for."""
-    mode, table = experiment.experiment_config.precision, spec.training_config
-    optimizer = table.optimizer
+    """Refuse optimizers that mixed precision is not for."""
+    mode, optimizer = experiment.experiment_config.precision, spec.training_config.optimizer
     key = (TRAINING, "optimizer")
     if mode == "16-mixed" and optimizer.optimizer_name == "LBFGS":
         hint = "bf16-mixed, or 32-true"
         yield Fault((*key, "optimizer_name"), "LBFGS does not work with 16-mixed", hint)
-    if (
-        mode in ("16-mixed", "bf16-mixed")
-        and optimizer.optimizer_params.get("fused")
-        and table.gradient_clip_val is not None
-    ):
-        yield Fault(
-            (*key, "optimizer_params", "fused"),
-            f"with {mode}, gradients that a fused optimizer takes cannot be clipped",
-            "leave out fused, or gradient_clip_val",
-        )
 
 
 def length(spec: Spec, experiment: Experiment) -> Faults:

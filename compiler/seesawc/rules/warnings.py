@@ -1,7 +1,7 @@
 """What is allowed in a spec, and seldom meant: features that give it away, idle parameters."""
 
 import ast
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from attrs import evolve
 
@@ -51,25 +51,28 @@ def _weights(data: Dataset) -> Faults:
 def _definitions(data: Dataset) -> Faults:
     """Warn of features that are, or are made of, what tells the classes apart."""
     columns = {sample.class_column for sample in data.samples if sample.class_column}
+    terms = {label: dict(_terms(data, label)) for label in data.classes if label}
     for name, key in _features(data):
         origins = set(with_origins([name], data.derived))
         if origins & columns:
             hint = "leave it out: the network would learn nothing else"
             yield Fault(key, f'"{name}" tells the class', hint)
-        elif len({_terms(data, label, origins) for label in data.classes if label}) > 1:
+        elif len({_using(origins, of_class) for of_class in terms.values()}) > 1:
             hint = "meant where it cuts; if it defines the classes, leave it out"
             yield Fault(key, f'"{name}" is selected otherwise in one class than in another', hint)
 
 
-def _terms(data: Dataset, label: str, names: set[str]) -> frozenset[str]:
-    """Return the terms of a class's selections that use any of some names."""
-    return frozenset(
-        written(term)
-        for sample in data.samples
-        if sample.label == label
-        for term in _conjuncts(sample)
-        if not names.isdisjoint(with_origins(used(term), data.derived))
-    )
+def _using(names: set[str], terms: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the terms that use any of some names."""
+    return frozenset(term for term, origins in terms.items() if not names.isdisjoint(origins))
+
+
+def _terms(data: Dataset, label: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the terms of a class's selections, and what each is made of."""
+    for sample in data.samples:
+        if sample.label == label:
+            for term in _conjuncts(sample):
+                yield written(term), frozenset(with_origins(used(term), data.derived))
 
 
 def _conjuncts(sample: Sample) -> Iterator[ast.expr]:

@@ -87,6 +87,9 @@ def _fitted(value: Any, column: int, indent: int, tail: int) -> str:
 def _text(value: str) -> str:
     """Return a text in the quotes that a formatter would choose."""
     quote = "'" if value.count('"') > value.count("'") else '"'
+    if value.isascii() and value.isprintable():
+        body = value.replace("\\", "\\\\").replace(quote, f"\\{quote}")
+        return quote + body + quote
     special = {quote: f"\\{quote}", "\\": "\\\\"}
     body = "".join(special.get(c) or (c if " " <= c <= "~" else ascii(c)[1:-1]) for c in value)
     return quote + body + quote

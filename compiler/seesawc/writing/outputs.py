@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,8 @@ from typing import Any, BinaryIO
 from seesawc.diagnostics import CompileError, Diagnostic
 
 RECORD = "resolved.toml"
+# How the last of its tables begins.
+BUILD = b"\n[build]\n"
 PARTS = "parts/"
 SUMS = f"{PARTS}SHA256SUMS"
 # What git writes round the sides of a merge that it cannot make.
@@ -47,8 +50,10 @@ def read_record(folder: Path) -> dict[str, Any]:
             text = (folder / RECORD).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return {}
+    # Before it stand the options, and the points of a sweep, of which there may be thousands.
+    _, header, table = text.rpartition(BUILD)
     try:
-        build = tomllib.loads(text.decode("ascii")).get("build", {})
+        build = tomllib.loads((header + table).decode("ascii")).get("build", {})
     except ValueError:
         return {}
     return build if isinstance(build, dict) else {}
@@ -103,12 +108,17 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool) -> bool:
         refuse_loss(folder, force=force)
     with _writing(folder):
         _make_folder(folder.parent)
-        for name, text in FOR_GIT.items():
-            with _writing(folder.parent / name):
-                _write_new(folder.parent / name, text)
+        tell_git(folder.parent)
         if changed:
             _replace(folder, files)
     return changed
+
+
+def tell_git(folder: Path) -> None:
+    """Write what git is told of the generated folders in `folder`, where there is nothing yet."""
+    for name, text in FOR_GIT.items():
+        with _writing(folder / name):
+            _write_new(folder / name, text)
 
 
 def _make_folder(folder: Path) -> None:
@@ -170,47 +180,54 @@ def _entries(folder: Path, names: Iterable[str]) -> Iterator[str]:
     A folder is one entry, unless one of `names` lies in it.
     """
     parents = _parents(names)
-    places = [folder]
+    places = [""]
     for place in places:
-        for path in place.iterdir():
-            name = path.relative_to(folder).as_posix()
-            if _is_cache(path) or (place == folder and _is_job_output(path)):
+        for entry in _held(folder / place):
+            name = f"{place}{entry.name}"
+            if _is_cache(entry) or (not place and _is_job_output(entry)):
                 continue
-            if name in parents and _is_folder(path):
-                places.append(path)
+            if name in parents and entry.is_dir(follow_symlinks=False):
+                places.append(f"{name}/")
             else:
                 yield name
 
 
 def _parents(names: Iterable[str]) -> set[str]:
-    return {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    """Return the folders that files lie in, and those that these lie in."""
+    found: set[str] = set()
+    for name in names:
+        while name := name.rpartition("/")[0]:
+            found.add(name)
+    return found
+
+
+def _held(folder: str | Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
 
 
 def _content(path: Path) -> bytes | None:
     """Return what a file holds; None if the path is no file, or a link to one."""
-    return path.read_bytes() if _is_file(path) else None
+    try:
+        is_file = stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return path.read_bytes() if is_file else None
 
 
-def _is_file(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _is_job_output(path: Path) -> bool:
+def _is_job_output(entry: os.DirEntry[str]) -> bool:
     """Whether SLURM wrote a file here, where a job was submitted."""
-    return path.match("slurm-*.out") and _is_file(path)
+    named = entry.name.startswith("slurm-") and entry.name.endswith(".out")
+    return named and entry.is_file(follow_symlinks=False)
 
 
-def _is_cache(path: Path) -> bool:
+def _is_cache(entry: os.DirEntry[str]) -> bool:
     """Whether Python wrote it for what was imported, and git left it behind: it can be lost."""
-    if not _is_folder(path):
+    if not entry.is_dir(follow_symlinks=False):
         return False
-    if path.name == "__pycache__":
+    if entry.name == "__pycache__":
         return True
-    held = list(path.iterdir())
+    held = _held(entry.path)
     return bool(held) and all(map(_is_cache, held))
 
 
@@ -282,8 +299,8 @@ def _replace(folder: Path, files: Mapping[str, str]) -> None:
             with (new / name).open("xb") as file:
                 _fill(file, text)
         if folder.exists():
-            for path in filter(_is_job_output, folder.iterdir()):
-                shutil.copy2(path, new)
+            for entry in filter(_is_job_output, _held(folder)):
+                shutil.copy2(entry.path, new)
             shutil.rmtree(_aside(folder), ignore_errors=True)
             folder.rename(_aside(folder))
         new.rename(folder)

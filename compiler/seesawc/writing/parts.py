@@ -1,18 +1,21 @@
 """Modules of parts: which of them a script builds on, their digest, and what it needs besides."""
 
-import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from seesawc.writing import outputs
 
 # A module of a library, and the distribution that it comes from, where their names differ.
 DISTRIBUTIONS = {"lightning_fabric": "lightning"}
+# What stands at the left end of a line of a part is code; to parse them all would take longer than
+# all the rest of a build.
+DEFINED = re.compile(r"^(?:(?:def|class) (\w+)|(\w+)(?:: [^=\n]+)? = )", re.MULTILINE)
+IMPORTED = re.compile(r"^[ ]*from (parts(?:\.\w+)*) import ", re.MULTILINE)
 # What identifies a script before it is known which parts it imports.
 UNKNOWN = "0" * 64
 
@@ -27,6 +30,11 @@ class Part:
     # Other parts, with the packages that they lie in.
     parts: tuple[str, ...]
     distributions: frozenset[str]
+    digest: str = field(init=False)
+
+    @digest.default
+    def _digest(self) -> str:
+        return outputs.digest(self.text)
 
 
 @cache
@@ -36,12 +44,11 @@ def library(folder: Path) -> Mapping[str, Part]:
     for path in sorted((folder / "parts").rglob("*.py")):
         module = ".".join(path.relative_to(folder).with_suffix("").parts)
         text = path.read_text(encoding="ascii")
-        tree = ast.parse(text)
         found[module.removesuffix(".__init__")] = Part(
             path.relative_to(folder).as_posix(),
             text,
-            tuple(name for node in tree.body for name in _defined(node)),
-            tuple(dict.fromkeys(imported(tree))),
+            tuple(defined(text)),
+            tuple(dict.fromkeys(imported(text))),
             frozenset(distributions(text)),
         )
     return found
@@ -58,12 +65,17 @@ def homes(folder: Path) -> Mapping[str, str]:
     return found
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
+def defined(text: str) -> Iterator[str]:
+    """Yield what a module defines: functions, classes and constants."""
+    for match in DEFINED.finditer(text):
+        yield match[1] or match[2]
+
+
+def imported(text: str) -> Iterator[str]:
     """Yield the parts that a module imports, wherever in it, and the packages that they lie in."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("parts."):
-            names = str(node.module).split(".")
-            yield from (".".join(names[: end + 1]) for end in range(len(names)))
+    for match in IMPORTED.finditer(text):
+        names = match[1].split(".")
+        yield from (".".join(names[: end + 1]) for end in range(len(names)))
 
 
 def distributions(text: str) -> set[str]:
@@ -94,7 +106,7 @@ def digest(parts: tuple[Part, ...]) -> str:
 
 def sums(parts: Iterable[Part]) -> str:
     """Return the list of digests that `sha256sum --check` takes."""
-    found = {part.file: outputs.digest(part.text) for part in parts}
+    found = {part.file: part.digest for part in parts}
     return "".join(f"{value}  {file}\n" for file, value in sorted(found.items()))
 
 
@@ -105,14 +117,6 @@ def files(parts: Iterable[Part]) -> dict[str, str]:
     return {outputs.SUMS: sums(needed), **{part.file: part.text for part in needed}}
 
 
-def _defined(node: ast.stmt) -> Iterator[str]:
-    match node:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.Assign([ast.Name(name)]) | ast.AnnAssign(ast.Name(name)):
-            yield name
-
-
 def needed_by(folder: Path, text: str) -> tuple[Part, ...]:
     """Return all parts that a text builds on, by what it imports."""
-    return closure(folder, frozenset(imported(ast.parse(text))))
+    return closure(folder, frozenset(imported(text)))

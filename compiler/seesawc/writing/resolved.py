@@ -80,10 +80,17 @@ def _is_written(data: Any, key: Key) -> bool:
     return True
 
 
-def differences(point: Experiment, base: Experiment) -> tuple[dict[str, Any], list[str]]:
-    """Return the options that a point has otherwise than the spec, and those that it lacks."""
-    here, there = (dict(_flat(options(each))) for each in (point, base))
-    given = {name: value for name, value in here.items() if value is not None}
+def flat(experiment: Experiment) -> dict[str, Any]:
+    """Return every option by dotted key; of those that hold several, each of these."""
+    return dict(_flat(options(experiment)))
+
+
+def differences(point: Experiment, there: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the options that a point has otherwise than the spec, and those that it lacks.
+
+    What the spec has is given as `flat` returns it, once for all points.
+    """
+    given = {name: value for name, value in flat(point).items() if value is not None}
     changed = {name: v for name, v in given.items() if there.get(name) != v}
     lacks = [name for name in there if name not in given and there[name] is not None]
     for name in ("experiment_config.run_name", *(n for n in there if n.startswith("sweep_config"))):

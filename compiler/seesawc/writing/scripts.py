@@ -104,8 +104,9 @@ class Scripts:
             for run, summary, row, script in zip(runs, summaries, merged.rows, digests, strict=True)
         ]
         script = self._compose(outline(found), merged.groups, (docstring, merged.body), table)
+        base = resolved.flat(found)
         return script, tuple(
-            _row(run.identity, run.name, code, run.values, point, found)
+            _row(run.identity, run.name, code, run.values, point, base)
             for run, code, point in zip(runs, digests, points, strict=True)
         )
 
@@ -142,6 +143,7 @@ class Scripts:
         parents = {str(each.stage): _known(scripts, each) for each in before}
         own = _extended(outline(ratio, before), Group(TRAINED, {"PARENTS": parents}))
         scripts[stage_script("ratio")] = self._alone(own)
+        base = resolved.flat(found)
         rows = tuple(
             _row(
                 each.stage,
@@ -149,7 +151,7 @@ class Scripts:
                 scripts[stage_script(str(each.stage))].digest,
                 {},
                 each,
-                found,
+                base,
             )
             for each in trained
         )
@@ -264,10 +266,10 @@ def _row(
     script: str,
     values: Mapping[str, Any],
     trained: Experiment,
-    found: Experiment,
+    base: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what the record says of a point or a stage."""
-    follow, lacks = resolved.differences(trained, found)
+    follow, lacks = resolved.differences(trained, base)
     return {
         "identity": identity,
         "run_name": run_name,

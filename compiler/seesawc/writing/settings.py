@@ -162,7 +162,8 @@ def _optimizer(table: Training) -> dict[str, Any]:
 
 def _constants(table: Any) -> dict[str, Any]:
     """Return a constant for each option of a table."""
-    values = {name: getattr(table, name) for name in in_order(type(table))}
+    kind: Any = type(table)
+    values = {name: getattr(table, name) for name in in_order(kind)}
     return _upper({name: _plain(v) for name, v in values.items() if not _is_table(v)})
 
 

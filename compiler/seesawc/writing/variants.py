@@ -85,14 +85,14 @@ def _blocks(points: Sequence[Mapping[str, str]], table: _Table) -> Iterator[str]
     """Yield the blocks of all bodies; one that differs stands there once for each variant."""
     for name in _order(points):
         own = {index: cut[name] for index, cut in enumerate(points) if name in cut}
-        texts = list(dict.fromkeys(own.values()))
+        texts = {text: number for number, text in enumerate(dict.fromkeys(own.values()), 1)}
         if len(texts) == 1:
-            yield texts[0]
+            yield from texts
             continue
-        numbers = {index: texts.index(text) + 1 for index, text in own.items()}
+        numbers = {index: texts[text] for index, text in own.items()}
         # In lower case: none is a constant of the script.
         variant = name.lower()
-        for number, text in enumerate(texts, 1):
+        for text, number in texts.items():
             # The name is first where it is defined.
             defined = rf"\g<1>{variant}_{number}"
             yield re.sub(rf"^(def )?{name}\b", defined, text, count=1, flags=re.M)
@@ -100,7 +100,8 @@ def _blocks(points: Sequence[Mapping[str, str]], table: _Table) -> Iterator[str]
         # A point that lacks it calls none of them.
         chosen = f'["{column}"]' if len(own) == table.size else f'.get("{column}", 1)'
         choice = _choice(name, len(texts), f"POINT{chosen}")
-        gap = "\n" * (len(texts[0]) - len(texts[0].lstrip("\n")))
+        first = next(iter(texts))
+        gap = "\n" * (len(first) - len(first.lstrip("\n")))
         yield f"{gap}# Which of them the point has.\n{choice}"
 
 

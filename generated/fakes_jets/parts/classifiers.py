@@ -2,16 +2,21 @@
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from parts.machinery.exits import NotFiniteError, RefusedError
-from parts.optimizations import check_optimization, check_rate
+from parts.batches import Round, Rounds
+from parts.machinery.exits import RefusedError
+from parts.optimizations import check_optimization
+from parts.placements import Batch
+from parts.steps import Schedule, Steps
 
 
 class Classifier(LightningModule):
@@ -24,29 +29,69 @@ class Classifier(LightningModule):
         link: Callable[[Tensor], Tensor],
         knows: dict[str, Any],
         configure: Callable[[Iterable[nn.Parameter], int], OptimizerLRScheduler] | None = None,
+        gradient_clip_val: float | None = None,
     ) -> None:
         super().__init__()
+        # A round is several steps: Lightning, left to itself, takes one.
+        self.automatic_optimization = False
         self.network = network
         self.loss = loss
         self.link = link
         self.configure = configure
+        self.gradient_clip_val = gradient_clip_val
         self.knows = knows
-        # Of the whole training; set before it begins. Lightning's estimate would open the batches
+        # Of the whole training; set before it begins. Lightning's estimate would open the rounds
         # before a checkpoint has told them where to go on.
         self.steps = 0
+        self.schedule: Schedule | None = None
 
-    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        """Return the mean weighted loss; raises `NotFiniteError` before a bad step is taken."""
+    def training_step(self, batches: Round, batch_idx: int) -> dict[str, Any]:
+        """Take a step with each batch of a round; return losses and learning rates (step,).
+
+        The losses stay on the device: whoever asks for their values waits for the steps.
+        """
+        steps = self.taking()
+        # Lightning counts rounds, and what is asked for its steps must find them.
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        losses, rates = [], []
+        for batch in batches:
+            loss, rate = steps.take(partial(self.loss_of, batch), self.global_step)
+            losses.append(loss)
+            rates.append(rate)
+            progress.increment_ready()
+            progress.increment_completed()
+        if self.schedule is not None and batch_idx + 1 == self.trainer.num_training_batches:
+            self.schedule.end_epoch()
+        return {"losses": torch.stack(losses), "rates": rates}
+
+    def taking(self) -> Steps:
+        """Return what takes the steps here."""
+        (optimizer,) = self.trainer.optimizers
+        return Steps(
+            optimizer,
+            self.schedule,
+            self.gradient_clip_val,
+            getattr(self.trainer.precision_plugin, "scaler", None),
+            self.leave_gradients,
+            self.share,
+        )
+
+    def leave_gradients(self, loss: Tensor) -> None:
+        """Compute gradients; Lightning's own way calls each callback twice."""
+        # Tasks that train together are told before gradients come.
+        self.trainer.strategy.pre_backward(loss)
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def share(self, step: int) -> float:
+        """Return what part of the scheduled learning rate a step is taken with."""
+        return 1.0
+
+    def loss_of(self, batch: Batch) -> Tensor:
+        """Return the mean weighted loss."""
         numerical, categorical, label, _, weight = batch
         logits = self.network(numerical, categorical)
         # Under mixed precision the loss is computed in full all the same.
-        loss = self.objective(logits.to(weight.dtype), label, weight)
-        finite = bool(torch.isfinite(loss))
-        # All tasks stop together: one that stops alone leaves the others waiting for it.
-        if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
-            value = "not finite in another task" if finite else loss.item()
-            raise NotFiniteError(f"loss {value} at step {self.global_step}, batch {batch_idx}")
-        return loss
+        return self.objective(logits.to(weight.dtype), label, weight)
 
     def objective(self, logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
         """Return the mean weighted loss."""
@@ -88,29 +133,29 @@ class Classifier(LightningModule):
         """
         if self.configure is None:
             return None
-        configured = self.configure(self.network.parameters(), self.steps)
+        configured: Any = self.configure(self.network.parameters(), self.steps)
         check_optimization(configured, self.steps)
-        return configured
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop where a schedule has led to a learning rate that is none."""
-        check_rate(optimizer, self.global_step)
+        if isinstance(configured, Optimizer):
+            return configured
+        # Lightning keeps its state, and does not move it: that is for the steps.
+        self.schedule = Schedule(**configured["lr_scheduler"])
+        return {"optimizer": configured["optimizer"], "lr_scheduler": self.schedule.scheduler}
 
     def on_train_epoch_end(self) -> None:
-        """Step the schedules that judge by a metric, before checkpoints of this epoch are made."""
-        for config in self.trainer.lr_scheduler_configs:
-            if config.reduce_on_plateau and (self.current_epoch + 1) % config.frequency == 0:
-                schedule: Any = config.scheduler
-                schedule.step(self.trainer.callback_metrics[str(config.monitor)])
+        """Move a schedule that judges by a metric, before checkpoints of this epoch are made.
 
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step the other schedules.
-
-        Lightning steps those that judge by a metric after checkpoints are made, and not at all in
-        an epoch that was gone on with: a continued run would lack these steps (#4655).
+        Lightning would do so after that, and not at all in an epoch that was gone on with (#4655).
         """
-        if metric is None:
-            super().lr_scheduler_step(scheduler, metric)
+        if self.schedule is not None:
+            self.schedule.judge(self.current_epoch + 1, self.trainer.callback_metrics)
+
+    def on_validation_start(self) -> None:
+        """Have all tasks judge by what the first one's checkpoints will hold."""
+        if self.trainer.world_size > 1:
+            for buffer in self.buffers():
+                # Counts and masks are the same everywhere.
+                if buffer.is_floating_point():
+                    dist.broadcast(buffer, 0)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint say what it knows, in plain values."""
@@ -153,17 +198,11 @@ class WarmedUp(LightningModule):
         self.warmup = warmup
         self.warmup_epochs = epochs
 
-    def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:
-        """Take the step at a share of the scheduled rate, which schedulers go on to see in full."""
-        optimizer = self.trainer.optimizers[0]
-        steps = max(1, math.ceil(self.warmup_epochs * self.trainer.num_training_batches))
-        share = self.warmup(min(1.0, (self.global_step + 1) / steps))
-        scheduled = [group["lr"] for group in optimizer.param_groups]
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] * share
-        super().optimizer_step(*arguments, **keywords)
-        for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
-            group["lr"] = rate
+    def share(self, step: int) -> float:
+        """Return what part of the rate a step is taken with; schedules go on to see it in full."""
+        rounds: Rounds = self.trainer.train_dataloader  # type: ignore[assignment]
+        steps = max(1, math.ceil(self.warmup_epochs * rounds.steps))
+        return float(self.warmup(min(1.0, (step + 1) / steps)))
 
 
 class WarmedUpClassifier(WarmedUp, Classifier):

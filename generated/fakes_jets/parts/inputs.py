@@ -27,7 +27,7 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale (event, feature)."""
-        return (x - self.center) / self.width
+        return (x - self.center).div_(self.width)
 
 
 class Quantiles(nn.Module):
@@ -200,7 +200,8 @@ class Inputs(nn.Module):
 
     def forward(self, numerical: Tensor, categorical: Tensor) -> Tensor:
         """Return (event, input)."""
-        return torch.cat([block(numerical, categorical) for block in self.blocks], dim=1)
+        parts = [block(numerical, categorical) for block in self.blocks]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def is_missing(values: Tensor, missing: float) -> Tensor:

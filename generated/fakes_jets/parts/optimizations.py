@@ -4,10 +4,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from parts.machinery.exits import NotFiniteError, RefusedError
-
-# What torch can multiply weights with, whatever their precision.
-LARGEST_RATE = 3.4e38
+from parts.machinery.exits import RefusedError
 
 
 def check_optimization(configured: Any, steps: int) -> None:
@@ -29,10 +26,3 @@ def check_optimization(configured: Any, steps: int) -> None:
             f"{name} ends after total_steps = {most}, and the training has {steps} steps: leave"
             f" total_steps out, or at least {steps}"
         )
-
-
-def check_rate(optimizer: Optimizer, step: int) -> None:
-    """Raise `NotFiniteError` for a learning rate that no weight can be multiplied with."""
-    for group in optimizer.param_groups:
-        if not group["lr"] <= LARGEST_RATE:
-            raise NotFiniteError(f"the learning rate {group['lr']:g} at step {step}")

@@ -1,70 +1,159 @@
 """Batches that are slices of tensors: no event is touched on its own by Python."""
 
+import math
 from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from parts.events import Events
 from parts.machinery.exits import RefusedError
+from parts.placements import Batch, Placed
+
+# Events that are validated at once, so that what lies between batches costs nothing.
+VALIDATED_AT_ONCE = {"cpu": 16384, "cuda": 65536}
+# Events that are gathered at once, if their batches are smaller.
+GATHERED_AT_ONCE = 16384
+# Steps of a round: so many that what lies between rounds costs nothing, and so few that a run is
+# soon stopped. An epoch has several rounds, and none takes much longer than a second.
+MOST_STEPS = 32
+LEAST_ROUNDS = 8
+MOST_OPERATIONS = 5e10
 
 
 class Batches:
-    """Batches of a split, in an order that only seed and epoch decide.
+    """Batches of a split in its order.
 
     Each step's batch is shared out among the ranks, so no event is lost or seen twice. A tail too
     small to give every rank two events joins the batch before: batch normalisation needs two.
-    In training, each rank's loss weights are scaled so that the mean of the ranks' mean losses is
-    the mean over events, also where they have unequal shares.
     """
 
     def __init__(
-        self, events: Events, batch_size: int, seed: int | None, rank: int, world_size: int
+        self,
+        events: Events,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        device: torch.device | None = None,
     ) -> None:
         self.events = events
+        self.placed = Placed(events, device or torch.device("cpu"))
         self.step = batch_size * world_size
-        self.seed = seed
         self.rank, self.world_size = rank, world_size
-        self.epoch = self.position = 0
         size = len(events.label)
         tail = size % self.step
-        self.length = max(1, size // self.step + (tail >= 2 * world_size))
+        self.steps = max(1, size // self.step + (tail >= 2 * world_size))
         self.size = size
         # Events of this rank's largest batch, the last one with what is left over.
         self.largest = -(
-            -max(min(self.step, size), size - (self.length - 1) * self.step) // world_size
+            -max(min(self.step, size), size - (self.steps - 1) * self.step) // world_size
         )
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield this rank's part of each batch."""
+        for index in range(self.steps):
+            yield self.placed.part(self.share(index, index + 1))
+
+    def share(self, start: int, stop: int) -> slice:
+        """Return this rank's events of some batches, of which `stop` is the first one behind."""
+        end = self.size if stop == self.steps else stop * self.step
+        return slice(start * self.step + self.rank, end, self.world_size)
+
+
+def validation_batches(
+    events: Events, batch_size: int, rank: int, world_size: int, device: torch.device
+) -> Batches:
+    """Return the batches in which a split is validated: no smaller ones than in training."""
+    least = VALIDATED_AT_ONCE.get(device.type, VALIDATED_AT_ONCE["cpu"])
+    return Batches(events, max(batch_size, least), rank, world_size, device)
+
+
+class Round:
+    """Batches that steps are taken with, one after the other; each is gathered when it is due."""
+
+    def __init__(self, batches: Iterator[Batch], steps: int) -> None:
+        self.batches = batches
+        self.steps = steps
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches, once."""
+        return self.batches
+
+
+class Rounds(Batches):
+    """Batches of training, several in a round, in an order that only seed and epoch decide.
+
+    Each rank's loss weights are scaled so that the mean of the ranks' mean losses is the mean over
+    events, also where they have unequal shares.
+    """
+
+    def __init__(
+        self,
+        events: Events,
+        batch_size: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__(events, batch_size, rank, world_size, device)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = self.position = 0
+        self.steps_at_once = max(1, min(MOST_STEPS, self.steps // LEAST_ROUNDS))
         # Lightning asks for both, and tells the epoch to what it finds as the sampler of either.
         self.sampler = self.batch_sampler = self
+
+    def shorten(self, network: nn.Module) -> None:
+        """Let rounds have fewer steps where those of a network take long."""
+        operations = 6 * self.largest * sum(each.numel() for each in network.parameters())
+        self.steps_at_once = max(1, min(self.steps_at_once, int(MOST_OPERATIONS // operations)))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch's order."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch."""
-        return self.length
+        """Return the number of rounds of an epoch."""
+        return math.ceil(self.steps / self.steps_at_once)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        """Yield this rank's part of each batch; without a seed, in the order of the split."""
-        order = torch.arange(self.size)
-        if self.seed is not None:
-            seed = [self.seed]
-            if self.world_size > 1:
-                # Without a seed in the spec, each task has drawn one of its own.
-                dist.broadcast_object_list(seed)
-            generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + self.epoch)
-            order = self.events.shuffled(generator)
+    def __iter__(self) -> Iterator[Round]:  # type: ignore[override]  # what Lightning calls a batch
+        """Yield the rounds of an epoch, from where it stands."""
+        seed = [self.seed]
+        if self.world_size > 1:
+            # Without a seed in the spec, each task has drawn one of its own.
+            dist.broadcast_object_list(seed)
+        generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + self.epoch)
+        order = self.placed.order(self.events.shuffled(generator))
         start, self.position = self.position, 0
-        for index in range(start, self.length):
-            self.position = (index + 1) % self.length
-            end = None if index == self.length - 1 else (index + 1) * self.step
-            everybodys = order[index * self.step : end]
-            chosen = everybodys[self.rank :: self.world_size]
-            *rest, loss_weight = self.events.take(chosen)
-            share = len(chosen) * self.world_size / len(everybodys)
-            yield (*rest, loss_weight if self.seed is None else loss_weight * share)
+        for first in range(start, self.steps, self.steps_at_once):
+            stop = min(first + self.steps_at_once, self.steps)
+            self.position = stop % self.steps
+            yield Round(self.gathered(order, first, stop), stop - first)
+
+    def gathered(self, order: Tensor, first: int, stop: int) -> Iterator[Batch]:
+        """Yield this rank's part of some batches."""
+        at_once = max(1, GATHERED_AT_ONCE // self.batch_size)
+        for start in range(first, stop, at_once):
+            behind = min(start + at_once, stop)
+            chosen = self.share(start, behind)
+            *rest, loss_weight = self.placed.take(order[chosen])
+            whole = [self.batch_size] * (behind - start - 1)
+            last = len(loss_weight) - sum(whole)
+            if behind == self.steps:
+                everybodys = self.size - (self.steps - 1) * self.step
+                loss_weight[-last:] *= last * self.world_size / everybodys
+            parts = (torch.split(t, [*whole, last]) for t in (*rest, loss_weight))
+            yield from zip(*parts, strict=True)
 
     def state_dict(self) -> dict[str, int]:
         """Return where an epoch stands; Lightning keeps it in checkpoints made within one."""

@@ -37,6 +37,10 @@ class Events:
         """Return the tensors in the order of a batch."""
         return self.numerical, self.categorical, self.label, self.weight, self.loss_weight
 
+    def on(self, device: torch.device) -> "Events":
+        """Return the events on a device."""
+        return Events(*(tensor.to(device) for tensor in self.tensors()))
+
     def take(self, chosen: Tensor) -> tuple[Tensor, ...]:
         """Return a batch: of each tensor, the chosen events (event,)."""
         return tuple(tensor.index_select(0, chosen) for tensor in self.tensors())

@@ -101,5 +101,8 @@ def obey_together(trainer: Trainer) -> None:
 
 def largest(trainer: Trainer, status: int) -> int:
     """Return the largest of the numbers that the tasks give, so that all of them act alike."""
+    if trainer.world_size == 1:
+        # Nothing waits for a GPU that has nobody to agree with.
+        return status
     number = torch.tensor(status, device=trainer.strategy.root_device)
     return int(trainer.strategy.reduce(number, reduce_op="max"))

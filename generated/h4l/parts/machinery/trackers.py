@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parts.batches import Batches
+from parts.batches import Batches, validation_batches
 from parts.events import Events
 from parts.histories import plot_history
 from parts.input_plots import input_figures
 from parts.machinery.code import KEPT
+from parts.machinery.epoch_losses import EpochLosses
 from parts.machinery.exits import ASKED, NotFiniteError, RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.tasks import of_all_tasks
@@ -70,11 +71,11 @@ class Tracker(Callback):
         self.artist = run.artist
         self.drawings: list[tuple[int, int, Future[list[Path]]]] = []
         self.batches: list[dict[str, Tensor]] = []
-        self.losses: list[Tensor] = []
+        self.losses = EpochLosses()
         self.validation: Any = None
         # How a trainer computes what it validates, and in which batches: `compute_as` asks it.
         self.precision: Callable[[], AbstractContextManager[None]] = nullcontext
-        self.shares = [Batches(validation, max(1, len(validation.label)), None, 0, 1)]
+        self.shares = [Batches(validation, max(1, len(validation.label)), 0, 1)]
         self.values: dict[str, float] = {}
         # What the last validation says that epochs are chosen by.
         self.judged: dict[str, float] = {}
@@ -89,8 +90,11 @@ class Tracker(Callback):
     def compute_as(self, trainer: Trainer, batch_size: int) -> None:
         """Compute plots as the trainer validates, to the bit: its precision, tasks and batches."""
         self.precision = trainer.precision_plugin.forward_context
-        tasks = trainer.world_size
-        self.shares = [Batches(self.events, batch_size, None, rank, tasks) for rank in range(tasks)]
+        tasks, device = trainer.world_size, trainer.strategy.root_device
+        self.shares = [
+            validation_batches(self.events, batch_size, rank, tasks, device)
+            for rank in range(tasks)
+        ]
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Learn which of the tasks this is; raises `RefusedError` if they run different code."""
@@ -108,21 +112,21 @@ class Tracker(Callback):
         """Start the epoch's clock."""
         self.began = time.monotonic()
 
-    def on_before_optimizer_step(
-        self, trainer: Trainer, module: LightningModule, optimizer: Any
-    ) -> None:
-        """Note the learning rate of the step: after it, warm-up and schedule have changed it."""
-        self.rate = float(optimizer.param_groups[0]["lr"])
-
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record the mean training loss of the last `log_every_n_steps` steps of the epoch."""
-        self.losses.append(outputs["loss"].detach())
-        if trainer.global_step % self.log_every_n_steps == 0:
-            loss = mean_over_ranks(trainer, self.losses[-self.log_every_n_steps :])
-            epoch = trainer.current_epoch + 1
-            self.record.write(trainer.global_step, epoch, train_loss_step=loss, lr=self.rate)
+        self.losses.add(outputs["losses"])
+        rates: Sequence[float] = outputs["rates"]
+        self.rate = rates[-1]
+        behind, epoch = trainer.global_step, trainer.current_epoch + 1
+        for step, rate in enumerate(rates, behind - len(rates) + 1):
+            if step % self.log_every_n_steps == 0:
+                loss = self.losses.mean(trainer, behind - step, self.log_every_n_steps)
+                self.record.write(step, epoch, train_loss_step=loss, lr=rate)
+        if batch_idx + 1 == trainer.num_training_batches:
+            # Before a network that has gone wrong is validated.
+            self.losses.mean(trainer)
 
     def on_validation_batch_end(
         self,
@@ -134,7 +138,7 @@ class Tracker(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch's outputs."""
-        self.batches.append({name: tensor.detach().cpu() for name, tensor in outputs.items()})
+        self.batches.append({name: tensor.detach() for name, tensor in outputs.items()})
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Compute the loss and, where due, the metrics, of all ranks' events."""
@@ -176,10 +180,10 @@ class Tracker(Callback):
         epoch = trainer.current_epoch + 1
         # The checkpoint of this epoch promises that the plots of those before are there.
         self.settle()
-        losses, self.losses = self.losses, []
-        values = {"train_loss": mean_over_ranks(trainer, losses), **self.values}
+        losses, self.losses = self.losses, EpochLosses()
+        values = {"train_loss": losses.mean(trainer), **self.values}
         # An epoch in which no step was due has its last step's.
-        began = trainer.global_step - int(trainer.num_training_batches)
+        began = trainer.global_step - len(losses)
         due = trainer.global_step // self.log_every_n_steps > began // self.log_every_n_steps
         rate = {} if due else {"lr": self.rate}
         self.record.write(trainer.global_step, epoch, **values, **rate)
@@ -291,7 +295,7 @@ class Tracker(Callback):
             "record": self.record.size(),
             "validated": self.validated,
             "drawn": self.drawn,
-            "losses": of_all_tasks([float(loss) for loss in self.losses]),
+            "losses": of_all_tasks(self.losses.values().tolist()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -301,7 +305,7 @@ class Tracker(Callback):
             self.drawn = state["drawn"]
             self.record.cut(state["record"], self.is_kept)
         if self.rank < len(state["losses"]):
-            self.losses = [torch.tensor(loss) for loss in state["losses"][self.rank]]
+            self.losses = EpochLosses(state["losses"][self.rank])
 
     def is_kept(self, entry: dict[str, Any]) -> bool:
         """Whether an entry names a file that no later line names again."""
@@ -333,16 +337,11 @@ def resume_after_training(
     module.cpu()
 
 
-def mean_over_ranks(trainer: Trainer, losses: list[Tensor]) -> float:
-    """Return the mean of losses over steps and ranks."""
-    mean = torch.stack([loss.to(losses[-1].device) for loss in losses]).float().mean()
-    return float(trainer.strategy.reduce(mean, reduce_op="mean"))
-
-
 def gather(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Return each of the outputs over all batches of all ranks."""
-    batches = [batch for rank in of_all_tasks(batches) for batch in rank]
-    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    own = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
+    every = of_all_tasks(own)
+    return {name: torch.cat([each[name] for each in every]) for name in own}
 
 
 def arrays(found: dict[str, Tensor]) -> dict[str, NDArray[Any]]:

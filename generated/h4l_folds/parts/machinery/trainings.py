@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from parts.batches import Batches
+from parts.batches import Rounds
 from parts.classifiers import Classifier
 from parts.events import Events
 from parts.machinery.bars import EpochBar
@@ -83,6 +83,8 @@ class Training:
         self.continuation = Continuation(tracker, monitor, monitor_mode)
         keeping = [RandomStates(), self.continuation, TrainedEvents(run.events)]
         self.callbacks: list[Callback] = [tracker, *keeping, best, last, stop]
+        # Nothing here reads what it has not written, and filling that first is dear.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         # In a log file a bar would be thousands of lines; the tracker prints one an epoch there.
         bar = tqdm_refresh_rate > 0 and sys.stdout.isatty()
         if bar:
@@ -99,16 +101,17 @@ class Training:
         }
 
     def is_due(
-        self, trainer: Trainer, classifier: Classifier, batches: Batches, precision: str
+        self, trainer: Trainer, classifier: Classifier, rounds: Rounds, precision: str
     ) -> bool:
         """Whether there is something to `fit`, from `resume`; raises `RefusedError`."""
-        classifier.steps = (trainer.max_epochs or 0) * len(batches)
+        rounds.shorten(classifier)
+        classifier.steps = (trainer.max_epochs or 0) * rounds.steps
         folder = self.run.folder
         if trainer.precision != precision:
             message = f"precision {precision} is not possible here, only {trainer.precision}"
             raise RefusedError(message)
         widen(classifier, self.tracker.train)
-        self.tracker.compute_as(trainer, batches.step // trainer.world_size)
+        self.tracker.compute_as(trainer, rounds.batch_size)
         self.resume = newest(folder.checkpoints)
         if self.resume is None:
             folder.check_not_lost(self.run.record)
@@ -124,7 +127,7 @@ class Training:
                 device = trainer.strategy.root_device
                 resume_after_training(self.tracker, classifier, load(self.resume), device)
             return False
-        check_step(classifier, batches.largest, trainer.strategy.root_device)
+        check_step(classifier, rounds.largest, trainer.strategy.root_device)
         # Not to start other tasks in vain.
         obey()
         return True

@@ -33,7 +33,7 @@ class EpochBar(TQDMProgressBar):
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Keep the loss, which a GPU is asked for only when the bar is drawn."""
-        self.loss = outputs["loss"].detach()
+        self.loss = outputs["losses"][-1]
         super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
