@@ -1,4 +1,6 @@
-"""Runs prepared scripts on a GPU, and says what happened: `check.py [SECONDS]`; needs no seesawc.
+"""Runs prepared scripts on a GPU, and says what happened; needs no seesawc.
+
+    check.py [SECONDS [WORD ...]]    only checks that have a word in their name
 
 What matters most comes first; what the seconds leave no time for is named. Everything is printed as
 a table, and left in `figures.json` of the folder that was prepared.
@@ -192,7 +194,10 @@ def checks() -> list[tuple[str, Callable[[Path], None]]]:
     others = [(f"optimizer {name}", partial(optimize, name)) for name in PLAN.optimizers]
     found = [*speeds[:3], *repeats[:1], *speeds[3:5], *repeats[1:], *speeds[5:], *others]
     # On a CPU, torch scales no losses.
-    return [each for each in found if DEVICE == "cuda" or not each[0].endswith(" 16-mixed")]
+    scaled = (" 16-mixed", "_16-mixed")
+    found = [each for each in found if DEVICE == "cuda" or not each[0].endswith(scaled)]
+    words = sys.argv[2:]
+    return [each for each in found if not words or any(word in each[0] for word in words)]
 
 
 def card() -> str:
