@@ -223,16 +223,28 @@ def main() -> int:
         try:
             check(scratch)
         # A fault of one says nothing of the others.
-        except (RuntimeError, subprocess.CalledProcessError) as error:
+        except (
+            RuntimeError,
+            LookupError,
+            OSError,
+            ValueError,
+            subprocess.SubprocessError,
+        ) as error:
             failed = True
-            say(f"{name}: FAILED", str(error))
+            say(f"{name}: FAILED", repr(error))
         shutil.rmtree(scratch)
+        leave(machine)
         longest = max(longest, time.perf_counter() - before)
     if left_out:
         say("left out, as there was no time for it", ", ".join(left_out))
+        leave(machine)
+    return int(failed)
+
+
+def leave(machine: str) -> None:
+    """Leave what was found so far: whoever lends the machine may end this at any time."""
     said = {"card": card(), "machine": f"{machine}; {time.strftime('%Y-%m-%d')}", "lines": LINES}
     (ROOT / FIGURES).write_text(json.dumps(said, indent=1))
-    return int(failed)
 
 
 def is_there(module: str) -> bool:
