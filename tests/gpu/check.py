@@ -1,4 +1,6 @@
-"""Runs prepared scripts on a GPU, and says what happened: `check.py [SECONDS]`; needs no seesawc.
+"""Runs prepared scripts on a GPU, and says what happened; needs no seesawc.
+
+    check.py [SECONDS [WORD ...]]    only checks that have a word in their name
 
 What matters most comes first; what the seconds leave no time for is named. Everything is printed as
 a table, and left in `figures.json` of the folder that was prepared.
@@ -192,7 +194,10 @@ def checks() -> list[tuple[str, Callable[[Path], None]]]:
     others = [(f"optimizer {name}", partial(optimize, name)) for name in PLAN.optimizers]
     found = [*speeds[:3], *repeats[:1], *speeds[3:5], *repeats[1:], *speeds[5:], *others]
     # On a CPU, torch scales no losses.
-    return [each for each in found if DEVICE == "cuda" or not each[0].endswith(" 16-mixed")]
+    scaled = (" 16-mixed", "_16-mixed")
+    found = [each for each in found if DEVICE == "cuda" or not each[0].endswith(scaled)]
+    words = sys.argv[2:]
+    return [each for each in found if not words or any(word in each[0] for word in words)]
 
 
 def card() -> str:
@@ -218,16 +223,28 @@ def main() -> int:
         try:
             check(scratch)
         # A fault of one says nothing of the others.
-        except (RuntimeError, subprocess.CalledProcessError) as error:
+        except (
+            RuntimeError,
+            LookupError,
+            OSError,
+            ValueError,
+            subprocess.SubprocessError,
+        ) as error:
             failed = True
-            say(f"{name}: FAILED", str(error))
+            say(f"{name}: FAILED", repr(error))
         shutil.rmtree(scratch)
+        leave(machine)
         longest = max(longest, time.perf_counter() - before)
     if left_out:
         say("left out, as there was no time for it", ", ".join(left_out))
+        leave(machine)
+    return int(failed)
+
+
+def leave(machine: str) -> None:
+    """Leave what was found so far: whoever lends the machine may end this at any time."""
     said = {"card": card(), "machine": f"{machine}; {time.strftime('%Y-%m-%d')}", "lines": LINES}
     (ROOT / FIGURES).write_text(json.dumps(said, indent=1))
-    return int(failed)
 
 
 def is_there(module: str) -> bool:

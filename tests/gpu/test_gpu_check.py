@@ -26,7 +26,7 @@ def found(command: Path, seconds: int, events: int) -> list[str]:
     kept = {n: v for n, v in os.environ.items() if n not in ("PYTHONPATH", "PYTEST_CURRENT_TEST")}
     variables = {**kept, "PYTHON": sys.executable, "EVENTS": str(events), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        ["bash", command, str(seconds)], capture_output=True, text=True, env=variables
+        ["bash", str(command), str(seconds)], capture_output=True, text=True, env=variables
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines: list[str] = json.loads((command.parents[2] / "figures.json").read_text())["lines"]
