@@ -44,7 +44,7 @@ regenerate: .venv/test
 	$(BIN)/seesawc build --force specs/*.toml
 
 # Each keeps its section of tests/benchmarks/RESULTS.md.
-BENCHMARKS := benchmarks training starting applying fakes
+BENCHMARKS := benchmarks compiling training watching memory starting applying fakes
 
 bench: .venv/test
 	for each in $(BENCHMARKS); do \
