@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T150740Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T152019Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T150740Z-numerator", "91be2e8c7662b57c"),
-    "denominator": ("fakes_jets_MLP_20261128T150740Z-denominator", "185f9ed91ab07353"),
+    "numerator": ("fakes_jets_MLP_20261128T152019Z-numerator", "b686b58f82433494"),
+    "denominator": ("fakes_jets_MLP_20261128T152019Z-denominator", "11fb355915ddfd7e"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="576dac45bc36027f62a433331e1c9b485ec91843831b9d22758035cb6d7507a1",
+    parts="c33f2a93a9ab7a94da57bd591caf9952716eb3bac8b7f3d7338a3b2a89b80502",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

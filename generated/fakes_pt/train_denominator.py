@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T150741Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T152019Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -140,7 +140,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b34daea9789bbdc6c90b69864341c2393ae0ca77d1762b465428674cea351fd8",
+    parts="de04ed03f8e25c69776fc609dee9a23a4611a46ea52ccc558de8f58e8b1f9b9d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T150741Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T152019Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T150741Z-numerator", "27120690af4fd902"),
-    "denominator": ("fakes_pt_MLP_20261128T150741Z-denominator", "ab7e66e35dafdf2c"),
+    "numerator": ("fakes_pt_MLP_20261128T152019Z-numerator", "b9c174bc036f462e"),
+    "denominator": ("fakes_pt_MLP_20261128T152019Z-denominator", "3b8e0b59d97a1353"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="84d9f4d172c18948096d822b65342477bb89391784065788cc9462af63b3be16",
+    parts="d178468cf5edef46a69e6d896bc31861b182d2269eb6a81d61d00532f35570ae",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

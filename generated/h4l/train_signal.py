@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T150741Z"
+RUN_NAME = "h4l_ResNet_20261128T152019Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9f4d6d2a29cb19e8471ea326b31419c06d02fd258c1b77b27f984b1ce24ab14b",
+    parts="4f78f64f9c7aec84ac2f6868f20e5db5503f9cfb2f67874359660b8dc5783b90",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T150741Z-combined"
+COMBINED = "h4l_ResNet_20261128T152019Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T150741Z-240b89d968", "f3f21cdd9dcc8c05"),
-    ("h4l_ResNet_20261128T150741Z-05e813b890", "3642668b9ced9506"),
-    ("h4l_ResNet_20261128T150741Z-2623f5482e", "4b7f9a5381cd3c36"),
-    ("h4l_ResNet_20261128T150741Z-137351cf1e", "3555728f31d7adb5"),
-    ("h4l_ResNet_20261128T150741Z-88f4baaecf", "4fe3bd590d0766e2"),
+    ("h4l_ResNet_20261128T152019Z-240b89d968", "2aeee0919561fc37"),
+    ("h4l_ResNet_20261128T152019Z-05e813b890", "1db26b359e862baa"),
+    ("h4l_ResNet_20261128T152019Z-2623f5482e", "2c8060d852ecf785"),
+    ("h4l_ResNet_20261128T152019Z-137351cf1e", "9eea683e8b63aa27"),
+    ("h4l_ResNet_20261128T152019Z-88f4baaecf", "cbd7a052d76b2da3"),
 )
 
 # Dataset. The last of two classes is the signal.

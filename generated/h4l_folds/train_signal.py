@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "f3f21cdd9dcc8c05"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "3642668b9ced9506"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "4b7f9a5381cd3c36"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "3555728f31d7adb5"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "4fe3bd590d0766e2"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "2aeee0919561fc37"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "1db26b359e862baa"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "2c8060d852ecf785"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9eea683e8b63aa27"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "cbd7a052d76b2da3"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T150741Z"
+SWEEP = "h4l_ResNet_20261128T152019Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -184,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="9f4d6d2a29cb19e8471ea326b31419c06d02fd258c1b77b27f984b1ce24ab14b",
+    parts="4f78f64f9c7aec84ac2f6868f20e5db5503f9cfb2f67874359660b8dc5783b90",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

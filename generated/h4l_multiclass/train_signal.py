@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T150741Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T152019Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -157,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="0cce6ac1c55dc75fbdcdc7f5ac7c874786d2fb33b29cf1d93a71b6695dd24a37",
+    parts="d4c048ce03a5453071f4b3606622859e54fe06b3aeb7f0fb87c6e99eb9f61f79",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

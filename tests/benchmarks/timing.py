@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from parts.batches import LEAST_ROUNDS, MOST_OPERATIONS, MOST_STEPS
+
 FEATURES = tuple(f"x{index:02}" for index in range(28))
 # The share of events that a script trains on, if its spec does not say.
 TRAINED = 0.6
@@ -46,9 +48,17 @@ def places(logs: Path) -> dict[str, str]:
 
 
 def script_speed(
-    script: Path, logs: Path, epochs: int, label: str, variables: Mapping[str, str]
+    script: Path,
+    logs: Path,
+    numbers: Sequence[int],
+    label: str,
+    variables: Mapping[str, str],
 ) -> Speed:
-    """Let a script train its epochs, and read its record; it is not evaluated."""
+    """Let a script train its epochs, and read its record; it is not evaluated.
+
+    `numbers` are layers, width, batch and epochs.
+    """
+    n_layers, n_hidden, batch, epochs = numbers
     with subprocess.Popen(
         [sys.executable, "-u", str(script), "--again", label],
         env={**os.environ, **places(logs), **variables},
@@ -66,22 +76,43 @@ def script_speed(
             raise RuntimeError(f"{script} did not come to its last epoch:\n{''.join(said)}")
         process.kill()
     [record] = logs.glob(f"{script.parent.name}/*{label}/metrics.jsonl")
-    return speed_of([json.loads(line) for line in record.read_text().splitlines()])
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    return speed_of(lines, weights_of(n_layers, n_hidden), batch)
 
 
-def speed_of(lines: Sequence[dict[str, Any]]) -> Speed:
+def speed_of(lines: Sequence[dict[str, Any]], weights: int, batch: int) -> Speed:
     """Return what a record says of the time of a step and of an epoch, after the first one.
 
-    Where epochs are too short for two lines of steps, that of a step is nan.
+    Lines of steps are written at the end of their round. Where epochs are too short for lines of
+    two rounds, the time of a step is nan.
     """
-    ends = [line["time"] for line in lines if "train_loss" in line]
+    ends = [line for line in lines if "train_loss" in line]
+    each = ends[0]["step"]
+    at_once = steps_of_round(each, weights, batch)
     steps = []
     for epoch in range(2, len(ends) + 1):
-        within = [line for line in lines if "train_loss_step" in line and line["epoch"] == epoch]
+        within = {
+            min(each, -(-(line["step"] - (epoch - 1) * each) // at_once) * at_once): line["time"]
+            for line in lines
+            if "train_loss_step" in line and line["epoch"] == epoch
+        }
         if len(within) > 1:
-            first, last = within[0], within[-1]
-            steps.append((last["time"] - first["time"]) / (last["step"] - first["step"]))
-    return Speed(median(steps or [nan]), median(after - before for before, after in pairwise(ends)))
+            (first, began), (last, ended) = min(within.items()), max(within.items())
+            steps.append((ended - began) / (last - first))
+    whole = [after["time"] - before["time"] for before, after in pairwise(ends)]
+    return Speed(median(steps or [nan]), median(whole))
+
+
+def steps_of_round(steps: int, weights: int, batch: int) -> int:
+    """Return the steps of a round of an epoch of so many, of a network with so many weights."""
+    at_once = max(1, min(MOST_STEPS, steps // LEAST_ROUNDS))
+    return max(1, min(at_once, int(MOST_OPERATIONS // (6 * batch * weights))))
+
+
+def weights_of(n_layers: int, n_hidden: int) -> int:
+    """Return the number of weights of an MLP of one logit."""
+    widths = [len(FEATURES)] + [n_hidden] * n_layers
+    return sum((inner + 1) * outer for inner, outer in pairwise([*widths, 1]))
 
 
 def loop(command: Sequence[str], variables: Mapping[str, str]) -> list[dict[str, float]]:

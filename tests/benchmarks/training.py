@@ -126,7 +126,7 @@ def against_loops(network: str, batch: int, place: Path, repetitions: int) -> No
     for repetition in range(repetitions):
         numbers = (*SHAPES[network], batch, case.epochs)
         raw = raw_speed(place / DATA, numbers, TRAINED * SIZE, variables(ROOT / "templates"))
-        ours = script_speed(script, place / "logs", case.epochs, f"r{repetition}", variables())
+        ours = script_speed(script, place / "logs", numbers, f"r{repetition}", variables())
         steps.append(raw.step / ours.step)
         epochs.append(raw.epoch / ours.epoch)
         raws.append(raw.step)
@@ -150,9 +150,9 @@ def others(place: Path, repetitions: int) -> None:
     times: dict[str, list[Speed]] = {name: [] for name in cases}
     for repetition in range(repetitions):
         for name, case in cases.items():
-            label = f"r{repetition}"
+            label, numbers = f"r{repetition}", (*SHAPES["big"], batch, case.epochs)
             times[name].append(
-                script_speed(compiled[name], place / "logs", case.epochs, label, variables())
+                script_speed(compiled[name], place / "logs", numbers, label, variables())
             )
     own = times.pop("MLP")
     for name, speeds in times.items():

@@ -120,7 +120,7 @@ def speed(timed: Timed, scratch: Path) -> None:
     hardware = (DEVICE, timed.precision)
     raw = raw_speed(data, numbers, TRAINED * SIZE, variables(timed.name), hardware)
     with busy() as seen:
-        ours = script_speed(script, scratch, timed.epochs, "timed", {})
+        ours = script_speed(script, scratch, numbers, "timed", {})
     title = f"{timed.network}, batches of {timed.batch}, {timed.precision}"
     say(f"{title}: raw loop", f"{timed.batch / raw.step / 1e6:.2f} M events/s")
     say("  steps of the script, of that speed", f"{raw.step / ours.step:.2f}")

@@ -11,6 +11,8 @@ case ${1:-} in
       "${PYTHON:-$root/.venv/bin/python}" "$root/tests/gpu/preparation.py" "$1" "${2:-$root/.gpu}"
     ;;
   *)
-    PYTHONPATH="$root" "${PYTHON:-python3}" "$root/tests/gpu/check.py" "$@"
+    # All scripts have the same parts.
+    scripts=("$root"/generated/*/)
+    PYTHONPATH="$root:${scripts[0]}" "${PYTHON:-python3}" "$root/tests/gpu/check.py" "$@"
     ;;
 esac

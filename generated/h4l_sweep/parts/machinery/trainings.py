@@ -1,5 +1,6 @@
 """A training of Lightning's that goes on after any end, and the evaluation that follows it."""
 
+import gc
 import math
 import os
 import sys
@@ -128,6 +129,8 @@ class Training:
                 resume_after_training(self.tracker, classifier, load(self.resume), device)
             return False
         check_step(classifier, rounds.largest, trainer.strategy.root_device)
+        # Python would look again and again for what is no longer used of what the libraries made.
+        gc.freeze()
         # Not to start other tasks in vain.
         obey()
         return True
