@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T152019Z-ratio", "ac300010e7bfd0f2")
+RATIO = ("fakes_jets_MLP_20261128T152955Z-ratio", "79c99ed599122433")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T152019Z-denominator"
+RUN_NAME = "fakes_jets_MLP_20261128T152955Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="350e953bca7d1ce324cc84fe69257b948ceb7fd7b1815c83bea07952b3fd1260",
+    parts="3f23e6112bd574fbaf9c9b370d9f537db843511e744f16832e6a53dcd692d1cc",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T152019Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T152955Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T152019Z-numerator", "b686b58f82433494"),
-    "denominator": ("fakes_jets_MLP_20261128T152019Z-denominator", "11fb355915ddfd7e"),
+    "numerator": ("fakes_jets_MLP_20261128T152955Z-numerator", "7690922353613670"),
+    "denominator": ("fakes_jets_MLP_20261128T152955Z-denominator", "dbf82bce890f335e"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c33f2a93a9ab7a94da57bd591caf9952716eb3bac8b7f3d7338a3b2a89b80502",
+    parts="a80b4022a8258cc4703ebaf367cbaecc06653bb1ba3b1dd748fd38f17f206bd1",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

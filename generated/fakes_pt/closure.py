@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T152019Z-ratio", "2666bf99f7f9000d")
+RATIO = ("fakes_pt_MLP_20261128T152957Z-ratio", "d96fe095edf318fe")
 
 # Dataset.
 EVENT_NUMBER = "event"

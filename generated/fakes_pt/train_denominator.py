@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "denominator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T152019Z-denominator"
+RUN_NAME = "fakes_pt_MLP_20261128T152957Z-denominator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -140,7 +140,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="de04ed03f8e25c69776fc609dee9a23a4611a46ea52ccc558de8f58e8b1f9b9d",
+    parts="6bb5c7448c3512ec6d5b2b9834a2f91c01c46496d735aeefa9a7d7e4c58367c2",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T152019Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T152957Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T152019Z-numerator", "b9c174bc036f462e"),
-    "denominator": ("fakes_pt_MLP_20261128T152019Z-denominator", "3b8e0b59d97a1353"),
+    "numerator": ("fakes_pt_MLP_20261128T152957Z-numerator", "0690203357f34614"),
+    "denominator": ("fakes_pt_MLP_20261128T152957Z-denominator", "cd9839df826d1037"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d178468cf5edef46a69e6d896bc31861b182d2269eb6a81d61d00532f35570ae",
+    parts="7aa373c04e66f71bf76096796515c6b762d817a5e67b8785ec3fb5c1cf0586b2",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T152019Z"
+RUN_NAME = "h4l_ResNet_20261128T152957Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4f78f64f9c7aec84ac2f6868f20e5db5503f9cfb2f67874359660b8dc5783b90",
+    parts="68ccc0af4c2c992772acc290176fb5aeb5e81588eefe8feb21ef762f49b438a0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

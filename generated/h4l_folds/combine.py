@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T152019Z-combined"
+COMBINED = "h4l_ResNet_20261128T152957Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T152019Z-240b89d968", "2aeee0919561fc37"),
-    ("h4l_ResNet_20261128T152019Z-05e813b890", "1db26b359e862baa"),
-    ("h4l_ResNet_20261128T152019Z-2623f5482e", "2c8060d852ecf785"),
-    ("h4l_ResNet_20261128T152019Z-137351cf1e", "9eea683e8b63aa27"),
-    ("h4l_ResNet_20261128T152019Z-88f4baaecf", "cbd7a052d76b2da3"),
+    ("h4l_ResNet_20261128T152957Z-240b89d968", "3e7724e7416aef1e"),
+    ("h4l_ResNet_20261128T152957Z-05e813b890", "f8bdec7f630a9979"),
+    ("h4l_ResNet_20261128T152957Z-2623f5482e", "bcaa67984d8eb5c0"),
+    ("h4l_ResNet_20261128T152957Z-137351cf1e", "3540abdb1946d1f2"),
+    ("h4l_ResNet_20261128T152957Z-88f4baaecf", "0d0c74f100f4a4c0"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "2aeee0919561fc37"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "1db26b359e862baa"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "2c8060d852ecf785"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "9eea683e8b63aa27"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "cbd7a052d76b2da3"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "3e7724e7416aef1e"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "f8bdec7f630a9979"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "bcaa67984d8eb5c0"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "3540abdb1946d1f2"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "0d0c74f100f4a4c0"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T152019Z"
+SWEEP = "h4l_ResNet_20261128T152957Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -184,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="4f78f64f9c7aec84ac2f6868f20e5db5503f9cfb2f67874359660b8dc5783b90",
+    parts="68ccc0af4c2c992772acc290176fb5aeb5e81588eefe8feb21ef762f49b438a0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

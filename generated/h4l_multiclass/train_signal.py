@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T152019Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T152958Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -157,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="d4c048ce03a5453071f4b3606622859e54fe06b3aeb7f0fb87c6e99eb9f61f79",
+    parts="dc7c0acdef981c5ff42781ef35322ea3661060653971832587d56313d2b9d947",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -44,6 +44,7 @@ from parts.machinery.machines import (
     check_hardware,
     check_srun,
     git_commit,
+    keep_freed_memory,
     must_stop_together,
     quieten,
     steady_output,
@@ -219,6 +220,7 @@ def start(
     if script.accelerator is not None:
         check_hardware(script.accelerator, script.devices)
     torch.set_num_threads(thread_count())
+    keep_freed_memory()
     torch.set_float32_matmul_precision(script.float32_matmul_precision)
     seed = seeded(script.seed, folder)
     parents = find_parents(script, folder)
