@@ -463,8 +463,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "options::test_num_sanity_val_steps",
         ),
         (
-            "validation_batches(validation, BATCH_SIZE, *tasks)",
-            "validation_batches(train, BATCH_SIZE, *tasks)",
+            "validation_batches(validation, classifier, BATCH_SIZE, *tasks)",
+            "validation_batches(train, classifier, BATCH_SIZE, *tasks)",
             "wiring::test_losses_weigh_events_as_the_flags_say",
         ),
         (
@@ -771,13 +771,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
             "batches::test_the_state_is_plain_and_stands_at_the_start_after_a_whole_epoch",
         ),
         (
-            "min(self.steps_at_once, int(MOST_OPERATIONS // operations))",
-            "self.steps_at_once",
+            "steps // LEAST_ROUNDS, few))",
+            "steps // LEAST_ROUNDS))",
             "batches::test_rounds_have_many_steps_where_there_are_many_and_they_are_short",
         ),
         (
-            "Batches(events, max(batch_size, least)",
-            "Batches(events, min(batch_size, least)",
+            "return max(batch_size, min(most,",
+            "return min(batch_size, min(most,",
             "batches::test_validation_is_in_large_batches",
         ),
     ],
@@ -1111,6 +1111,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     f"{PARTS}/steps.py": [
+        (
+            "        torch.clear_autocast_cache()\n",
+            "",
+            "steps::test_mixed_precision_computes_each_step_with_the_weights_of_the_step_before",
+        ),
         (
             '            group["lr"] = own\n',
             "            pass\n",

@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T152955Z-ratio", "79c99ed599122433")
+RATIO = ("fakes_jets_MLP_20261128T154122Z-ratio", "3b7ab02ae4aeda8e")
 
 # Dataset.
 EVENT_NUMBER = "event"

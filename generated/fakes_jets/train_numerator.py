@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T152955Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T154122Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="3f23e6112bd574fbaf9c9b370d9f537db843511e744f16832e6a53dcd692d1cc",
+    parts="fc403f9d4891af805adb20d0d407de2554cbbc3a55404522b50fe2fb441d59ac",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -264,7 +264,7 @@ def main(run: Run) -> None:
         trainer.fit(
             classifier,
             rounds,
-            validation_batches(validation, BATCH_SIZE, *tasks),
+            validation_batches(validation, classifier, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T152955Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T154122Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T152955Z-numerator", "7690922353613670"),
-    "denominator": ("fakes_jets_MLP_20261128T152955Z-denominator", "dbf82bce890f335e"),
+    "numerator": ("fakes_jets_MLP_20261128T154122Z-numerator", "769a324b1f0748db"),
+    "denominator": ("fakes_jets_MLP_20261128T154122Z-denominator", "97430c8a5ca99c9c"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="a80b4022a8258cc4703ebaf367cbaecc06653bb1ba3b1dd748fd38f17f206bd1",
+    parts="b96faa8007bc06d7cd828d5b145efd317f4ac3871b07bc7ecc26ef11d06b4b49",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -315,7 +315,7 @@ def main(run: Run) -> None:
         trainer.fit(
             classifier,
             rounds,
-            validation_batches(validation, BATCH_SIZE, *tasks),
+            validation_batches(validation, classifier, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

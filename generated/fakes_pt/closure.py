@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T152957Z-ratio", "d96fe095edf318fe")
+RATIO = ("fakes_pt_MLP_20261128T154122Z-ratio", "7051ad72124f9c19")
 
 # Dataset.
 EVENT_NUMBER = "event"

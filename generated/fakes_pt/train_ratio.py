@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T152957Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T154122Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T152957Z-numerator", "0690203357f34614"),
-    "denominator": ("fakes_pt_MLP_20261128T152957Z-denominator", "cd9839df826d1037"),
+    "numerator": ("fakes_pt_MLP_20261128T154122Z-numerator", "267df099d1ebaa5a"),
+    "denominator": ("fakes_pt_MLP_20261128T154122Z-denominator", "ee6059be6d01acc4"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="7aa373c04e66f71bf76096796515c6b762d817a5e67b8785ec3fb5c1cf0586b2",
+    parts="ea32602d606013b6424e4aa8fb846044045cb992db5828c6ad5cb741ecdf3dc9",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -299,7 +299,7 @@ def main(run: Run) -> None:
         trainer.fit(
             classifier,
             rounds,
-            validation_batches(validation, BATCH_SIZE, *tasks),
+            validation_batches(validation, classifier, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

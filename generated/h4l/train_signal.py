@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T152957Z"
+RUN_NAME = "h4l_ResNet_20261128T154122Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="68ccc0af4c2c992772acc290176fb5aeb5e81588eefe8feb21ef762f49b438a0",
+    parts="b0fd9d22a97c9c84b619989aad77d3dfb337d7a434470a5d07884f74fc38ac96",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -281,7 +281,7 @@ def main(run: Run) -> None:
         trainer.fit(
             classifier,
             rounds,
-            validation_batches(validation, BATCH_SIZE, *tasks),
+            validation_batches(validation, classifier, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T152957Z-combined"
+COMBINED = "h4l_ResNet_20261128T154122Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T152957Z-240b89d968", "3e7724e7416aef1e"),
-    ("h4l_ResNet_20261128T152957Z-05e813b890", "f8bdec7f630a9979"),
-    ("h4l_ResNet_20261128T152957Z-2623f5482e", "bcaa67984d8eb5c0"),
-    ("h4l_ResNet_20261128T152957Z-137351cf1e", "3540abdb1946d1f2"),
-    ("h4l_ResNet_20261128T152957Z-88f4baaecf", "0d0c74f100f4a4c0"),
+    ("h4l_ResNet_20261128T154122Z-240b89d968", "610c085b4dfe54cc"),
+    ("h4l_ResNet_20261128T154122Z-05e813b890", "007eb1bcf98e038c"),
+    ("h4l_ResNet_20261128T154122Z-2623f5482e", "dd2a016910d638e2"),
+    ("h4l_ResNet_20261128T154122Z-137351cf1e", "c191236328183c90"),
+    ("h4l_ResNet_20261128T154122Z-88f4baaecf", "829c91e4f413f9c4"),
 )
 
 # Dataset. The last of two classes is the signal.

@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "3e7724e7416aef1e"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "f8bdec7f630a9979"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "bcaa67984d8eb5c0"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "3540abdb1946d1f2"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "0d0c74f100f4a4c0"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "610c085b4dfe54cc"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "007eb1bcf98e038c"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "dd2a016910d638e2"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "c191236328183c90"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "829c91e4f413f9c4"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T152957Z"
+SWEEP = "h4l_ResNet_20261128T154122Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -184,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="68ccc0af4c2c992772acc290176fb5aeb5e81588eefe8feb21ef762f49b438a0",
+    parts="b0fd9d22a97c9c84b619989aad77d3dfb337d7a434470a5d07884f74fc38ac96",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -303,7 +303,7 @@ def main(run: Run) -> None:
         trainer.fit(
             classifier,
             rounds,
-            validation_batches(validation, BATCH_SIZE, *tasks),
+            validation_batches(validation, classifier, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

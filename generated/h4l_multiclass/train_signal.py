@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T152958Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T154122Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -157,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="dc7c0acdef981c5ff42781ef35322ea3661060653971832587d56313d2b9d947",
+    parts="c77646a5257fb6a725475c2b1464f35d3db0b2a862482be2177095c9a6b539f3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,
@@ -282,7 +282,7 @@ def main(run: Run) -> None:
         trainer.fit(
             classifier,
             rounds,
-            validation_batches(validation, BATCH_SIZE, *tasks),
+            validation_batches(validation, classifier, BATCH_SIZE, *tasks),
             ckpt_path=training.resume,
             weights_only=True,
         )

@@ -74,6 +74,8 @@ class Steps:
             group["lr"] = own
         if self.schedule is not None:
             self.schedule.end_step()
+        # Under mixed precision, torch may have kept copies of the weights as they were.
+        torch.clear_autocast_cache()
         return loss, rate
 
     def step(self, loss_of: Callable[[], Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from parts.batches import LEAST_ROUNDS, MOST_OPERATIONS, MOST_STEPS
+from parts.batches import steps_at_once
 
 FEATURES = tuple(f"x{index:02}" for index in range(28))
 # The share of events that a script trains on, if its spec does not say.
@@ -88,7 +88,7 @@ def speed_of(lines: Sequence[dict[str, Any]], weights: int, batch: int) -> Speed
     """
     ends = [line for line in lines if "train_loss" in line]
     each = ends[0]["step"]
-    at_once = steps_of_round(each, weights, batch)
+    at_once = steps_at_once(each, 6.0 * batch * weights)
     steps = []
     for epoch in range(2, len(ends) + 1):
         within = {
@@ -101,12 +101,6 @@ def speed_of(lines: Sequence[dict[str, Any]], weights: int, batch: int) -> Speed
             steps.append((ended - began) / (last - first))
     whole = [after["time"] - before["time"] for before, after in pairwise(ends)]
     return Speed(median(steps or [nan]), median(whole))
-
-
-def steps_of_round(steps: int, weights: int, batch: int) -> int:
-    """Return the steps of a round of an epoch of so many, of a network with so many weights."""
-    at_once = max(1, min(MOST_STEPS, steps // LEAST_ROUNDS))
-    return max(1, min(at_once, int(MOST_OPERATIONS // (6 * batch * weights))))
 
 
 def weights_of(n_layers: int, n_hidden: int) -> int:

@@ -390,3 +390,30 @@ def test_a_value_is_allowed_up_to_its_bound_and_not_beyond(
     resolved(tmp_path, tables, allowed)
     with pytest.raises(CompileError):
         resolved(tmp_path, tables, refused)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "precision", "fused"),
+    [
+        ("AdamW", {}, "32-true", True),
+        ("AdamW", {}, "16-mixed", True),
+        ("SGD", {}, "bf16-mixed", True),
+        # Torch would take a momentum that it has never written.
+        ("SGD", {}, "16-mixed", None),
+        ("AdamW", {"foreach": True}, "32-true", None),
+        ("AdamW", {"fused": False}, "32-true", False),
+        ("NAdam", {}, "32-true", None),
+    ],
+)
+def test_optimizers_are_fused_where_torch_can_and_the_spec_does_not_forbid_it(
+    tmp_path: Path, name: str, params: dict[str, Any], precision: str, fused: bool | None
+) -> None:
+    optimizer = {"optimizer_name": name, "optimizer_params": params}
+    experiment = resolved(
+        tmp_path,
+        SIGNAL,
+        table("training", optimizer=optimizer),
+        table("experiment", precision=precision, accelerator="gpu"),
+        {"slurm_config": {"gpus": 1}} if "slurm_config" in SIGNAL else {},
+    )
+    assert experiment.training_config.optimizer.optimizer_params.get("fused") is fused

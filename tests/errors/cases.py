@@ -426,10 +426,11 @@ CASES["fingerprint-of-no-file"] = (
     (NUMERICAL, f'{NUMERICAL}fingerprints = {{ "data/h4.parquet" = "{"0" * 64}" }}\n'),
 )
 
-CASES["fused-and-clipped"] = (
-    (SEED, 'precision = "bf16-mixed"\n'),
-    (PARAMS, "{ lr = 1e-3, fused = true }"),
-    (EPOCHS, f"{EPOCHS}gradient_clip_val = 1.0\n"),
+CASES["fused-sgd-in-16-bits"] = (
+    (SEED, 'accelerator = "gpu"\nprecision = "16-mixed"\n'),
+    (OPTIMIZER, 'optimizer_name = "SGD"\n'),
+    (PARAMS, "{ lr = 1e-3, momentum = 0.9, fused = true }"),
+    (TIME, f"{TIME}gpus = 1\n"),
 )
 CASES["lbfgs-in-16-bits"] = (
     (SEED, 'accelerator = "gpu"\nprecision = "16-mixed"\n'),

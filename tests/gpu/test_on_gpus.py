@@ -1,5 +1,7 @@
 """Parts that act otherwise where a GPU is."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -30,8 +32,9 @@ def test_batches_are_the_same_whether_the_gpu_holds_the_events_or_not(
     rounds = [Rounds(events(), 32, 5, 0, 1, device) for device in (torch.device("cpu"), gpu)]
     assert (rounds[1].placed.there is not None) == there
     found = [[batch for batches in each for batch in batches] for each in rounds]
-    found[0] += list(validation_batches(events(), 32, 0, 1, torch.device("cpu")))
-    found[1] += list(validation_batches(events(), 32, 0, 1, gpu))
+    network = nn.Linear(3, 1)
+    found[0] += list(validation_batches(events(), network, 32, 0, 1, torch.device("cpu")))
+    found[1] += list(validation_batches(events(), network, 32, 0, 1, gpu))
     for here, other in zip(*found, strict=True):
         assert all(tensor.is_cuda for tensor in other)
         assert all(torch.equal(a, b.cpu()) for a, b in zip(here, other, strict=True))
@@ -52,12 +55,16 @@ def test_no_step_waits_for_the_gpu(dtype: torch.dtype, clip: float | None) -> No
             return (logits[:, 0].float() * batch[4]).mean()
 
     assert rounds.placed.there is not None
-    for step, batch in enumerate(batch for batches in rounds for batch in batches):
-        if step == 3:
-            # What is made once is there.
-            torch.cuda.set_sync_debug_mode("error")
-        try:
-            steps.take(lambda batch=batch: loss_of(batch), step)  # type: ignore[misc]
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+    step = 0
+    try:
+        for batches in rounds:
+            for batch in batches:
+                steps.take(partial(loss_of, batch), step)
+                step += 1
+                if step == 3:
+                    # What is made once is there.
+                    torch.cuda.set_sync_debug_mode("error")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert step == rounds.steps
     assert all(weight.isfinite().all() for weight in network.parameters())

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from parts.batches import Batches, Rounds, validation_batches
+from parts.batches import Batches, Rounds, Shares, validation_batches
 from parts.events import Events
 from parts.machinery.exits import RefusedError
 
@@ -50,8 +50,8 @@ def test_every_event_is_seen_once_an_epoch_over_all_ranks(
     size, batch_size, world_size = shape
     every = range(world_size)
     events = numbered(size)
-    ranks: list[Batches] = [Batches(events, batch_size, rank, world_size) for rank in every]
-    seen = [[categorical[:, 0] for _, categorical, *_ in batches] for batches in ranks]
+    ranks: list[Shares] = [Batches(events, batch_size, rank, world_size) for rank in every]
+    seen = [[batch[1][:, 0] for batch in each] for each in ranks if isinstance(each, Batches)]
     if number is not None:
         rounds = [Rounds(events, batch_size, 7, rank, world_size) for rank in every]
         ranks, seen = list(rounds), [epoch(each, number) for each in rounds]
@@ -93,6 +93,15 @@ def test_a_place_within_an_epoch_means_nothing_to_another_number_of_tasks() -> N
     other.load_state_dict(batches.state_dict() | {"position": 0})
 
 
+def test_a_place_within_an_epoch_means_nothing_to_other_batches() -> None:
+    batches = Rounds(numbered(100), 10, 0, 0, 1)
+    next(iter(batches))
+    other = Rounds(numbered(100), 30, 0, 0, 1)
+    with pytest.raises(RefusedError, match="an epoch of 10 batches, and it has 4 now"):
+        other.load_state_dict(batches.state_dict())
+    other.load_state_dict(batches.state_dict() | {"position": 0})
+
+
 @given(shapes())
 def test_no_batch_is_much_larger_than_asked_for(shape: tuple[int, int, int]) -> None:
     size, batch_size, world_size = shape
@@ -126,13 +135,17 @@ def test_without_a_seed_the_order_is_that_of_the_split() -> None:
 
 
 def test_validation_is_in_large_batches() -> None:
-    def sizes(batch_size: int) -> list[int]:
-        cpu = torch.device("cpu")
-        batches = validation_batches(numbered(50_000), batch_size, 0, 1, cpu)
+    def sizes(batch_size: int, width: int = 1) -> list[int]:
+        network = nn.Linear(width, 1000, device="meta")
+        batches = validation_batches(
+            numbered(50_000), network, batch_size, 0, 1, torch.device("cpu")
+        )
         return [len(label) for _, _, label, *_ in batches]
 
     assert sizes(128) == [16384, 16384, 16384, 848]
     assert sizes(30_000) == [30_000, 20_000]
+    # A network of ten million weights takes fewer.
+    assert sizes(128, 9999)[0] == 2500
 
 
 def test_rounds_have_many_steps_where_there_are_many_and_they_are_short() -> None:
@@ -140,10 +153,15 @@ def test_rounds_have_many_steps_where_there_are_many_and_they_are_short() -> Non
     assert [len(each) for each in rounds] == [32] * 50
     assert len(Rounds(numbered(64), 2, 0, 0, 1)) == 8
     assert len(Rounds(numbered(14), 2, 0, 0, 1)) == 7
-    rounds.shorten(nn.Linear(100_000, 10_000, device="meta"))
+    rounds.shorten(nn.Linear(100_000, 10_000, device="meta"), passes=1)
     assert [len(each) for each in rounds] == [4] * 400
-    rounds.shorten(nn.Linear(1_000_000, 10_000, device="meta"))
+    rounds.shorten(nn.Linear(1_000_000, 10_000, device="meta"), passes=1)
     assert len(rounds) == rounds.steps == 1600
+    # LBFGS goes through a batch again and again.
+    rounds.shorten(nn.Linear(100_000, 1000, device="meta"), passes=1)
+    assert len(rounds) == 50
+    rounds.shorten(nn.Linear(100_000, 1000, device="meta"), passes=20)
+    assert len(rounds) == 800
 
 
 def test_rows_of_all_tensors_belong_to_the_same_event() -> None:
@@ -182,7 +200,7 @@ def test_an_epoch_goes_on_exactly_where_it_was_left(
 def test_the_state_is_plain_and_stands_at_the_start_after_a_whole_epoch() -> None:
     batches = Rounds(numbered(20), 4, 5, 0, 1)
     epoch(batches, 2)
-    assert batches.state_dict() == {"epoch": 2, "position": 0, "tasks": 1}
+    assert batches.state_dict() == {"epoch": 2, "position": 0, "tasks": 1, "steps": 5}
 
 
 def test_a_batch_size_of_one_is_taken_literally() -> None:

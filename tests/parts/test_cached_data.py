@@ -1,6 +1,7 @@
 """What changes the events of a training makes another cache of them, and nothing else does."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,19 +40,34 @@ OTHER = [
 ]
 
 
+def digest(
+    dataset: Dataset,
+    digests: dict[str, list[str]] = DIGESTS,
+    dtype: np.dtype[np.floating] = FLOAT,
+    place: str = "events.parquet",
+) -> str:
+    return cache_digest(dataset, digests, dtype, {"s": [Path(place)]})
+
+
+def test_names_of_folders_that_are_columns_are_part_of_events_and_others_are_not() -> None:
+    places = ("a/year=2017/x.parquet", "a/year=2018/x.parquet", "b/year=2018/y.parquet")
+    found = [digest(DATASET, place=place) for place in places]
+    assert found[0] != found[1] == found[2]
+
+
 @pytest.mark.parametrize("changed", SAME)
 def test_what_changes_no_event_is_the_same_cache(changed: Dataset) -> None:
-    assert cache_digest(changed, DIGESTS, FLOAT) == cache_digest(DATASET, DIGESTS, FLOAT)
+    assert digest(changed) == digest(DATASET)
 
 
 @pytest.mark.parametrize("changed", OTHER)
 def test_what_changes_events_is_another_cache(changed: Dataset) -> None:
-    assert cache_digest(changed, DIGESTS, FLOAT) != cache_digest(DATASET, DIGESTS, FLOAT)
+    assert digest(changed) != digest(DATASET)
 
 
 def test_other_bytes_of_files_and_another_precision_are_another_cache() -> None:
     found = {
-        cache_digest(DATASET, digests, dtype)
+        digest(DATASET, digests, dtype)
         for digests in (DIGESTS, {"s": ["34cd"]})
         for dtype in (FLOAT, np.dtype(np.float64))
     }
@@ -60,4 +76,4 @@ def test_other_bytes_of_files_and_another_precision_are_another_cache() -> None:
 
 def test_all_folds_are_one_cache() -> None:
     folds = [replace(DATASET, split=Fold(number, 5)) for number in range(5)]
-    assert len({cache_digest(each, DIGESTS, FLOAT) for each in folds}) == 1
+    assert len({digest(each) for each in folds}) == 1

@@ -109,3 +109,15 @@ def test_a_schedule_that_judges_moves_in_its_epochs_only() -> None:
         rates.append(optimizer.param_groups[0]["lr"])
     # The first judgement is the one to compare with.
     assert rates == [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def test_mixed_precision_computes_each_step_with_the_weights_of_the_step_before() -> None:
+    """Within one context of it, torch keeps the copies of weights that it has made."""
+    weights = nn.Parameter(torch.ones(1, 1))
+    steps = taking(weights, rate=0.25)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [
+            float(steps.take(lambda: (torch.ones(1, 1) @ weights).float().square().sum(), step)[0])
+            for step in range(3)
+        ]
+    assert found == [1.0, 0.25, 0.0625]

@@ -18,6 +18,13 @@ def precision(spec: Spec, experiment: Experiment) -> Faults:
     if mode == "16-mixed" and optimizer.optimizer_name == "LBFGS":
         hint = "bf16-mixed, or 32-true"
         yield Fault((*key, "optimizer_name"), "LBFGS does not work with 16-mixed", hint)
+    params = optimizer.optimizer_params
+    if (mode, optimizer.optimizer_name) == ("16-mixed", "SGD") and params.get("fused"):
+        yield Fault(
+            (*key, "optimizer_params", "fused"),
+            "with 16-mixed, a fused SGD goes on from a momentum that torch has never written",
+            "leave out fused",
+        )
 
 
 def length(spec: Spec, experiment: Experiment) -> Faults:

@@ -73,7 +73,7 @@ def resolve(spec: Spec, timestamp: str, stage: str | None = None) -> Experiment:
             spec.training_config,
             len(data.classes) if spec.task == "signal" else 2,
             _interval(spec.training_config),
-            _optimizer_params(spec.training_config),
+            _optimizer_params(spec.training_config, settings.precision),
         ),
         fakes_config=None if spec.fakes_config is None else fakes.resolve(spec.fakes_config),
         slurm_config=job,
@@ -93,17 +93,20 @@ def _interval(table: training.TrainingTable) -> Literal["epoch", "step"]:
     return known.interval if known else "epoch"
 
 
-def _optimizer_params(table: training.TrainingTable) -> dict[str, Any]:
+def _optimizer_params(table: training.TrainingTable, precision: str) -> dict[str, Any]:
     """Return what an optimizer has if nobody says otherwise.
 
     Torch's learning rate, the one default that everybody asks for; and all weights moved by one
     kernel, where torch has that on every device, which is many times as fast for small networks.
+    Not SGD where losses are scaled: if the first step is skipped, torch takes a momentum for the
+    second that it has never written.
     """
     optimizer = table.optimizer
     known = signatures.optimizers().get(optimizer.optimizer_name)
     rate = next((p.default for p in known.parameters if p.name == "lr"), None) if known else None
     found: dict[str, Any] = {"lr": rate} if rate is not None else {}
-    if optimizer.optimizer_name in FUSED and "foreach" not in optimizer.optimizer_params:
+    names = [name for name in FUSED if (name, precision) != ("SGD", "16-mixed")]
+    if optimizer.optimizer_name in names and "foreach" not in optimizer.optimizer_params:
         found["fused"] = True
     return found
 

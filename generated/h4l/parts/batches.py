@@ -11,7 +11,7 @@ from parts.events import Events
 from parts.machinery.exits import RefusedError
 from parts.placements import Batch, Placed
 
-# Events that are validated at once, so that what lies between batches costs nothing.
+# Most events that are validated at once, so that what lies between batches costs nothing.
 VALIDATED_AT_ONCE = {"cpu": 16384, "cuda": 65536}
 # Events that are gathered at once, if their batches are smaller.
 GATHERED_AT_ONCE = 16384
@@ -22,11 +22,24 @@ LEAST_ROUNDS = 8
 MOST_OPERATIONS = 5e10
 
 
-class Batches:
-    """Batches of a split in its order.
+def steps_at_once(steps: int, operations: float) -> int:
+    """Return the steps of a round, of an epoch with so many of so many operations each."""
+    few = int(MOST_OPERATIONS // max(1.0, operations))
+    return max(1, min(MOST_STEPS, steps // LEAST_ROUNDS, few))
 
-    Each step's batch is shared out among the ranks, so no event is lost or seen twice. A tail too
-    small to give every rank two events joins the batch before: batch normalisation needs two.
+
+def validated_at_once(network: nn.Module, batch_size: int, device: torch.device) -> int:
+    """Return the events of a batch of validation, of which a small network takes many."""
+    most = VALIDATED_AT_ONCE.get(device.type, VALIDATED_AT_ONCE["cpu"])
+    weights = sum(each.numel() for each in network.parameters())
+    return max(batch_size, min(most, int(MOST_OPERATIONS // (2 * max(1, weights)))))
+
+
+class Shares:
+    """A split's events in batches, each step's batch shared out among the ranks.
+
+    So no event is lost or seen twice. A tail too small to give every rank two events joins the
+    batch before: batch normalisation needs two.
     """
 
     def __init__(
@@ -39,6 +52,7 @@ class Batches:
     ) -> None:
         self.events = events
         self.placed = Placed(events, device or torch.device("cpu"))
+        self.batch_size = batch_size
         self.step = batch_size * world_size
         self.rank, self.world_size = rank, world_size
         size = len(events.label)
@@ -50,6 +64,15 @@ class Batches:
             -max(min(self.step, size), size - (self.steps - 1) * self.step) // world_size
         )
 
+    def share(self, start: int, stop: int) -> slice:
+        """Return this rank's events of some batches, of which `stop` is the first one behind."""
+        end = self.size if stop == self.steps else stop * self.step
+        return slice(start * self.step + self.rank, end, self.world_size)
+
+
+class Batches(Shares):
+    """Batches of a split in its order, for validation."""
+
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
         return self.steps
@@ -59,18 +82,18 @@ class Batches:
         for index in range(self.steps):
             yield self.placed.part(self.share(index, index + 1))
 
-    def share(self, start: int, stop: int) -> slice:
-        """Return this rank's events of some batches, of which `stop` is the first one behind."""
-        end = self.size if stop == self.steps else stop * self.step
-        return slice(start * self.step + self.rank, end, self.world_size)
-
 
 def validation_batches(
-    events: Events, batch_size: int, rank: int, world_size: int, device: torch.device
+    events: Events,
+    network: nn.Module,
+    batch_size: int,
+    rank: int,
+    world_size: int,
+    device: torch.device,
 ) -> Batches:
-    """Return the batches in which a split is validated: no smaller ones than in training."""
-    least = VALIDATED_AT_ONCE.get(device.type, VALIDATED_AT_ONCE["cpu"])
-    return Batches(events, max(batch_size, least), rank, world_size, device)
+    """Return the batches in which a split is validated, where `batch_size` is that of training."""
+    at_once = validated_at_once(network, batch_size, device)
+    return Batches(events, at_once, rank, world_size, device)
 
 
 class Round:
@@ -89,7 +112,7 @@ class Round:
         return self.batches
 
 
-class Rounds(Batches):
+class Rounds(Shares):
     """Batches of training, several in a round, in an order that only seed and epoch decide.
 
     Each rank's loss weights are scaled so that the mean of the ranks' mean losses is the mean over
@@ -106,17 +129,16 @@ class Rounds(Batches):
         device: torch.device | None = None,
     ) -> None:
         super().__init__(events, batch_size, rank, world_size, device)
-        self.batch_size = batch_size
         self.seed = seed
         self.epoch = self.position = 0
-        self.steps_at_once = max(1, min(MOST_STEPS, self.steps // LEAST_ROUNDS))
+        self.steps_at_once = steps_at_once(self.steps, 0.0)
         # Lightning asks for both, and tells the epoch to what it finds as the sampler of either.
         self.sampler = self.batch_sampler = self
 
-    def shorten(self, network: nn.Module) -> None:
-        """Let rounds have fewer steps where those of a network take long."""
-        operations = 6 * self.largest * sum(each.numel() for each in network.parameters())
-        self.steps_at_once = max(1, min(self.steps_at_once, int(MOST_OPERATIONS // operations)))
+    def shorten(self, network: nn.Module, passes: int) -> None:
+        """Let rounds have fewer steps where those of a network take long, with so many passes."""
+        weights = sum(each.numel() for each in network.parameters())
+        self.steps_at_once = steps_at_once(self.steps, 6.0 * self.largest * weights * passes)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch's order."""
@@ -126,7 +148,7 @@ class Rounds(Batches):
         """Return the number of rounds of an epoch."""
         return math.ceil(self.steps / self.steps_at_once)
 
-    def __iter__(self) -> Iterator[Round]:  # type: ignore[override]  # what Lightning calls a batch
+    def __iter__(self) -> Iterator[Round]:
         """Yield the rounds of an epoch, from where it stands."""
         seed = [self.seed]
         if self.world_size > 1:
@@ -157,7 +179,8 @@ class Rounds(Batches):
 
     def state_dict(self) -> dict[str, int]:
         """Return where an epoch stands; Lightning keeps it in checkpoints made within one."""
-        return {"epoch": self.epoch, "position": self.position, "tasks": self.world_size}
+        tasks, steps = self.world_size, self.steps
+        return {"epoch": self.epoch, "position": self.position, "tasks": tasks, "steps": steps}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on within an epoch; raises `RefusedError` if its batches were other ones."""
@@ -165,5 +188,10 @@ class Rounds(Batches):
             raise RefusedError(
                 f"stopped within an epoch of {state['tasks']} tasks, which {self.world_size} cannot"
                 " go on with"
+            )
+        if state["position"] and state["steps"] != self.steps:
+            raise RefusedError(
+                f"stopped within an epoch of {state['steps']} batches, and it has {self.steps} now:"
+                " only the end of an epoch can be gone on from"
             )
         self.epoch, self.position = state["epoch"], state["position"]

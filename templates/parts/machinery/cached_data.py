@@ -40,7 +40,7 @@ def read_cached(
     dataset, numbers = run.script.dataset, numpy_type(dtype)
     samples = run.samples or digests_by_sample(run.files, fingerprints(run.files))
     # Beside the store of the tracker, for all experiments.
-    place = run.folder.store.with_name("cache") / cache_digest(dataset, samples, numbers)
+    place = run.folder.store.with_name("cache") / cache_digest(dataset, samples, numbers, run.files)
     make = partial(write_arrays, dataset=dataset, files=run.files, dtype=numbers)
     provide(place, make)
     return open_cached(
@@ -55,11 +55,15 @@ def read_cached(
 
 
 def cache_digest(
-    dataset: Dataset, samples: Mapping[str, Sequence[str]], dtype: np.dtype[np.floating]
+    dataset: Dataset,
+    samples: Mapping[str, Sequence[str]],
+    dtype: np.dtype[np.floating],
+    files: Mapping[str, Sequence[Path]],
 ) -> str:
     """Return what identifies events: what files hold, what is read of that, and the parts that do.
 
-    Folds of one cross-validation are one, and where files lie does not count.
+    Folds of one cross-validation are one. Where files lie does not count, but for names of folders
+    that are columns (year=2018).
     """
     split = dataset.split
     asked = replace(
@@ -75,5 +79,9 @@ def cache_digest(
     for module in sorted(modules):
         found = needed_files(HOME, f"{module.replace('.', '/')}.py")
         code |= digests_of({name: content for name, content in found.items() if content})
-    said = [repr(asked), dict(samples), dtype.name, code]
+    columns = {
+        name: [[part for part in path.parts if "=" in part] for path in paths]
+        for name, paths in files.items()
+    }
+    said = [repr(asked), dict(samples), columns, dtype.name, code]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -21,7 +21,7 @@ def provide(place: Path, make: Callable[[Path], None]) -> None:
     """Have a cache in its place, made here or by another process; raises what `make` does."""
     place.parent.mkdir(parents=True, exist_ok=True)
     said = False
-    while contents_of(place) is None:
+    while not taken(place):
         try:
             with kept_apart(place):
                 # Another process may just have made it.
@@ -33,8 +33,17 @@ def provide(place: Path, make: Callable[[Path], None]) -> None:
             said = True
             obey()
             time.sleep(0.5)
-    note_use(place)
     print(f"events: {place}")
+
+
+def taken(place: Path) -> bool:
+    """Whether a whole cache is there, which nobody removes from now on."""
+    if contents_of(place) is None:
+        return False
+    with suppress(FileNotFoundError):
+        note_use(place)
+    # It may have been removed before that.
+    return contents_of(place) is not None
 
 
 class BusyError(Exception):
@@ -81,6 +90,11 @@ def make_cache(place: Path, make: Callable[[Path], None]) -> None:
     print(f"{size / 1e6:.0f} MB written in {time.monotonic() - began:.0f} s")
 
 
+def is_in_use(cache: Path) -> bool:
+    """Whether a cache was used of late; raises `FileNotFoundError`."""
+    return time.time() - (cache / CONTENTS).stat().st_mtime < UNUSED
+
+
 def remove_unused(root: Path) -> None:
     """Remove caches that nobody has used for long, and what killed processes have left."""
     # Nothing else that somebody has put there.
@@ -89,9 +103,12 @@ def remove_unused(root: Path) -> None:
         kept = folder.with_name(folder.name.removesuffix(UNFINISHED).removeprefix("."))
         # Somebody may remove it, too, or be at work there.
         with suppress(FileNotFoundError, BusyError):
-            if folder == kept and time.time() - (folder / CONTENTS).stat().st_mtime < UNUSED:
+            if folder == kept and is_in_use(folder):
                 continue
             with kept_apart(kept):
                 if folder == kept:
+                    # Somebody may have begun to meanwhile.
+                    if is_in_use(folder):
+                        continue
                     print(f"removing {folder}: not used for {UNUSED / 86400:.0f} days or more")
                 shutil.rmtree(folder)

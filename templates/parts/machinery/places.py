@@ -34,7 +34,7 @@ def expand(path: str, base: Path) -> Path:
     return (base / re.sub(r"\$\{([A-Z0-9_]+)\}", value, path)).resolve()
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Write a file so that a reader, or a crash, finds the old content or the new."""
     # The temporary file lies in the same folder: across file systems a move is a copy
     # (Lightning #19970), and without fsync the new name may come before its content.

@@ -27,6 +27,7 @@ from parts.machinery.checkpoints import (
     newest,
 )
 from parts.machinery.continuations import Continuation, last_metrics, worsening
+from parts.machinery.described_optimizers import DescribedOptimizer
 from parts.machinery.exits import RefusedError, obey
 from parts.machinery.launches import Run
 from parts.machinery.machines import cluster
@@ -105,14 +106,15 @@ class Training:
         self, trainer: Trainer, classifier: Classifier, rounds: Rounds, precision: str
     ) -> bool:
         """Whether there is something to `fit`, from `resume`; raises `RefusedError`."""
-        rounds.shorten(classifier)
         classifier.steps = (trainer.max_epochs or 0) * rounds.steps
+        optimizer = DescribedOptimizer.of(classifier).optimizer
+        rounds.shorten(classifier, passes=optimizer.defaults.get("max_iter", 1))
         folder = self.run.folder
         if trainer.precision != precision:
             message = f"precision {precision} is not possible here, only {trainer.precision}"
             raise RefusedError(message)
         widen(classifier, self.tracker.train)
-        self.tracker.compute_as(trainer, rounds.batch_size)
+        self.tracker.compute_as(trainer, classifier, rounds.batch_size)
         self.resume = newest(folder.checkpoints)
         if self.resume is None:
             folder.check_not_lost(self.run.record)
@@ -130,6 +132,7 @@ class Training:
             return False
         check_step(classifier, rounds.largest, trainer.strategy.root_device)
         # Python would look again and again for what is no longer used of what the libraries made.
+        gc.collect()
         gc.freeze()
         # Not to start other tasks in vain.
         obey()

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parts.batches import Batches, validation_batches
+from parts.batches import Batches, validated_at_once
 from parts.events import Events
 from parts.histories import plot_history
 from parts.input_plots import input_figures
@@ -90,14 +90,13 @@ class Tracker(Callback):
         self.rank = 0
         self.began = time.monotonic()
 
-    def compute_as(self, trainer: Trainer, batch_size: int) -> None:
+    def compute_as(self, trainer: Trainer, module: LightningModule, batch_size: int) -> None:
         """Compute plots as the trainer validates, to the bit: its precision, tasks and batches."""
         self.precision = trainer.precision_plugin.forward_context
-        tasks, device = trainer.world_size, trainer.strategy.root_device
-        self.shares = [
-            validation_batches(self.events, batch_size, rank, tasks, device)
-            for rank in range(tasks)
-        ]
+        at_once = validated_at_once(module, batch_size, trainer.strategy.root_device)
+        tasks = trainer.world_size
+        # Sent batch by batch: a GPU holds the events once.
+        self.shares = [Batches(self.events, at_once, rank, tasks) for rank in range(tasks)]
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Learn which of the tasks this is; raises `RefusedError` if they run different code."""
@@ -141,7 +140,7 @@ class Tracker(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch's outputs."""
-        self.batches.append({name: tensor.detach() for name, tensor in outputs.items()})
+        self.batches.append({name: tensor.detach().cpu() for name, tensor in outputs.items()})
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Compute the loss and, where due, the metrics, of all ranks' events."""
@@ -252,6 +251,7 @@ class Tracker(Callback):
             return
         if self.drawings.begin_kept(step, epoch, folder, self.outputs):
             return
+        self.undrawn.forget()
         if step == trained:
             with self.precision():
                 validation = compute_outputs(
@@ -342,7 +342,7 @@ def resume_after_training(
 
 def gather(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Return each of the outputs over all batches of all ranks."""
-    own = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
+    own = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
     every = of_all_tasks(own)
     return {name: torch.cat([each[name] for each in every]) for name in own}
 

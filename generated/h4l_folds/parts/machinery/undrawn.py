@@ -40,7 +40,7 @@ class Undrawn:
         }
         buffer = io.BytesIO()
         np.savez(buffer, epoch=epoch, known=known, **columns)
-        write_atomically(self.path, buffer.getvalue())
+        write_atomically(self.path, buffer.getbuffer())
 
     def found(self, epoch: int) -> Kept | None:
         """Return what an earlier start has kept of an epoch; None if it has not."""

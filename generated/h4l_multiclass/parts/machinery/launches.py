@@ -220,7 +220,8 @@ def start(
     if script.accelerator is not None:
         check_hardware(script.accelerator, script.devices)
     torch.set_num_threads(thread_count())
-    keep_freed_memory()
+    if script.dataset.max_memory is None:
+        keep_freed_memory()
     torch.set_float32_matmul_precision(script.float32_matmul_precision)
     seed = seeded(script.seed, folder)
     parents = find_parents(script, folder)
