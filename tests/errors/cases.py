@@ -428,8 +428,7 @@ CASES["fingerprint-of-no-file"] = (
 
 CASES["fused-sgd-in-16-bits"] = (
     (SEED, 'accelerator = "gpu"\nprecision = "16-mixed"\n'),
-    (OPTIMIZER, 'optimizer_name = "SGD"\n'),
-    (PARAMS, "{ lr = 1e-3, momentum = 0.9, fused = true }"),
+    (OPTIMIZER, 'optimizer_name = "SGD"\noptimizer_params = { lr = 1e-3, fused = true }\n'),
     (TIME, f"{TIME}gpus = 1\n"),
 )
 CASES["lbfgs-in-16-bits"] = (
