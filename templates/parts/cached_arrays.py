@@ -1,6 +1,7 @@
 """Events of samples -> a folder with a file for each kind of column -> arrays that lie there."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +27,8 @@ from parts.windows import MappedRows
 BYTES_HELD = 2**26
 # What a folder holds, by which it is known to be whole.
 CONTENTS = "contents.json"
+# Pieces of a file that are looked at when it is used again, and their bytes.
+PIECES, PIECE = 64, 2**16
 
 
 def columns_written(dataset: Dataset, dtype: np.dtype[Any]) -> dict[str, tuple[Any, int | None]]:
@@ -71,12 +74,17 @@ def write_arrays(
     write_columns(folder, list(columns), row_of_groups)
     for each in groups:
         each.path.unlink(missing_ok=True)
-    contents = {
-        "events": [each.size for each in groups],
-        "samples": yields.lines(),
-        "bytes": {name: (folder / name).stat().st_size for name in columns},
-    }
-    write_synced(folder / CONTENTS, json.dumps(contents).encode())
+    write_contents(folder, [each.size for each in groups], yields.lines(), list(columns))
+
+
+def write_contents(
+    folder: Path, events: Sequence[int], samples: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Write what a folder has: `events` of each group, lines on `samples`, and its columns."""
+    marks = {name: mark_of(folder / name) for name in columns}
+    contents = {"events": list(events), "samples": list(samples), "columns": marks}
+    written = {"contents": contents, "sha256": digest_of(contents)}
+    write_synced(folder / CONTENTS, json.dumps(written).encode())
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -112,17 +120,37 @@ def write_synced(path: Path, content: bytes) -> None:
 def contents_of(folder: Path) -> dict[str, Any] | None:
     """Return what a folder says of itself; None unless it is whole."""
     try:
-        said: dict[str, Any] = json.loads((folder / CONTENTS).read_bytes())
-        whole = all((folder / n).stat().st_size == size for n, size in said["bytes"].items())
+        written = json.loads((folder / CONTENTS).read_bytes())
+        said: dict[str, Any] = written["contents"]
+        if written["sha256"] != digest_of(said):
+            return None
+        whole = all(mark_of(folder / name) == mark for name, mark in said["columns"].items())
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
     return said if whole else None
 
 
+def digest_of(contents: Any) -> str:
+    """Return the SHA-256 of what a folder says of itself."""
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
+
+
+def mark_of(path: Path) -> dict[str, Any]:
+    """Return a file's size, and the SHA-256 of so many pieces of it that take no time to read."""
+    size = path.stat().st_size
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        for place in sorted({size * index // PIECES for index in range(PIECES)}):
+            file.seek(place)
+            found.update(file.read(PIECE))
+    return {"bytes": size, "sha256": found.hexdigest()}
+
+
 def note_use(folder: Path) -> None:
     """Have a folder known as one that is in use."""
     # What has been removed meanwhile is in use here, and nowhere else.
-    with suppress(FileNotFoundError):
+    # Nor does it matter where only somebody else may say so.
+    with suppress(FileNotFoundError, PermissionError):
         os.utime(folder / CONTENTS)
 
 

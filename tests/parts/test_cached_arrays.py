@@ -110,7 +110,7 @@ def test_events_are_mixed_and_two_folders_of_them_are_the_same(
     assert abs(half.mean() - label.mean()) < 0.05
 
 
-@pytest.mark.parametrize("damage", ["cut", "lost", "unsaid", "unreadable"])
+@pytest.mark.parametrize("damage", ["cut", "lost", "changed", "edited", "unsaid", "unreadable"])
 def test_a_folder_that_is_not_whole_is_known(tmp_path: Path, dataset: Dataset, damage: str) -> None:
     written(tmp_path, dataset)
     if damage == "cut":
@@ -118,6 +118,12 @@ def test_a_folder_that_is_not_whole_is_known(tmp_path: Path, dataset: Dataset, d
         path.write_bytes(path.read_bytes()[:-4])
     elif damage == "lost":
         (tmp_path / "label").unlink()
+    elif damage == "changed":
+        path = tmp_path / "weight"
+        path.write_bytes(b"\0" + path.read_bytes()[1:-1] + b"\1")
+    elif damage == "edited":
+        path = tmp_path / CONTENTS
+        path.write_text(path.read_text().replace('"bytes": ', '"bytes": 1'))
     elif damage == "unsaid":
         (tmp_path / CONTENTS).write_text(json.dumps({"events": [1, 2, 3]}))
     else:

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from parts.cached_arrays import CONTENTS, contents_of
+from parts.cached_arrays import CONTENTS, contents_of, write_contents
 from parts.machinery.caches import UNUSED, provide
 from parts.machinery.exits import RefusedError
 
 MAKING = """
 import sys, time
 from pathlib import Path
+from parts.cached_arrays import write_contents
 from parts.machinery.caches import provide
 def make(folder):
     (folder / "large").write_bytes(b"1234")
     print("begun", flush=True)
     while not Path(sys.argv[2]).exists():
         time.sleep(0.01)
-    (folder / "contents.json").write_text('{"bytes": {"large": 4}}')
+    write_contents(folder, [], [], ["large"])
 provide(Path(sys.argv[1]), make)
 """
 
@@ -31,7 +32,7 @@ provide(Path(sys.argv[1]), make)
 def write(folder: Path) -> None:
     """Make what counts as a whole cache."""
     (folder / "large").write_bytes(b"1234")
-    (folder / CONTENTS).write_text('{"bytes": {"large": 4}}')
+    write_contents(folder, [], [], ["large"])
 
 
 def never(_: Path) -> None:
@@ -120,15 +121,35 @@ def test_one_that_is_damaged_is_made_anew(
 def test_only_what_nobody_has_used_for_long_is_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ("old", "used")
+    old, used_lately = "0" * 64, "1" * 64
+    names = (old, used_lately)
     for name in names:
         provide(tmp_path / name, write)
+    # Whatever it holds.
+    provide(tmp_path / "mine", write)
+    os.utime(tmp_path / "mine" / CONTENTS, (0, 0))
     for name, seconds in zip(names, (UNUSED + 60, UNUSED - 3600), strict=True):
         used = time.time() - seconds
         os.utime(tmp_path / name / CONTENTS, (used, used))
-    (tmp_path / "mine").mkdir()
-    provide(tmp_path / "used", never)
-    assert (tmp_path / "old").exists()
+    provide(tmp_path / used_lately, never)
+    assert (tmp_path / old).exists()
     provide(tmp_path / "new", write)
-    assert {path.name for path in tmp_path.iterdir()} == {"used", "new", "mine"}
-    assert f"removing {tmp_path / 'old'}: not used for 30 days" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {used_lately, "new", "mine"}
+    assert f"removing {tmp_path / old}: not used for 30 days" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["file", "link", "above"])
+def test_what_is_in_the_way_is_named(tmp_path: Path, what: str) -> None:
+    place = tmp_path / "cache" / "12ab"
+    if what == "above":
+        place.parent.write_text("")
+    else:
+        place.parent.mkdir()
+        place.write_text("") if what == "file" else place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RefusedError, match="in the way" if what != "above" else "cannot keep"):
+        provide(place, never)
+
+
+def test_one_that_cannot_be_kept_is_not_made_for_ever(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="damaged as soon as it is written"):
+        provide(tmp_path / "12ab", lambda folder: None)

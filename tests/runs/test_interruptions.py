@@ -215,8 +215,8 @@ WEAKEST = (
     Strike("os.rename", "*/checkpoints/newest.json", 1, signal.SIGTERM),
     Strike("os.rename", "*/checkpoints/best-*", 1, signal.SIGKILL),
     Strike("open", "*/checkpoints/.last-*", 1, signal.SIGUSR2),
-    Strike("open", "*/.undrawn.npz.*", 1, signal.SIGKILL),
-    Strike("os.rename", "*/undrawn.npz", 1, signal.SIGKILL),
+    Strike("open", "*/.undrawn.*", 1, signal.SIGKILL),
+    Strike("os.rename", "*/undrawn", 1, signal.SIGKILL),
     Strike("open", "*/epoch_0003/roc.png", 1, signal.SIGKILL),
     Strike("open", "*/epoch_0003/history.png", 1, signal.SIGTERM),
     Strike("open", "*/checkpoints/best-*", 1, signal.SIGKILL),
@@ -381,7 +381,9 @@ def not_finite(workshop: Workshop, name: str, **changes: Any) -> Run:
     ended = workshop.run(script)
     assert ended.status == 3, ended
     ended.quiet()
-    assert re.search(r"stopped: loss (nan|inf) at step \d+, batch \d+;", ended.error), ended
+    assert re.search(
+        r"stopped: loss (nan|inf) at step \d+, batch \d+ of its epoch;", ended.error
+    ), ended
     run = workshop.found(name)
     (entry,) = run.entries()
     assert entry.info.status == "FAILED"

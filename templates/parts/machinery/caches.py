@@ -1,5 +1,7 @@
 """Caches of events below `save_dir`: made once, by one process, and used by all that need them."""
 
+import errno
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,17 +21,20 @@ UNFINISHED = ".unfinished"
 
 def provide(place: Path, make: Callable[[Path], None]) -> None:
     """Have a cache in its place, made here or by another process; raises what `make` does."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    said = False
+    prepare(place)
+    said = made = False
     while not taken(place):
+        if made:
+            raise RefusedError(f"{place} is damaged as soon as it is written: does the disk fail?")
         try:
             with kept_apart(place):
                 # Another process may just have made it.
                 if contents_of(place) is None:
                     make_cache(place, make)
+                made = True
         except BusyError as error:
             if not said:
-                print(f"waiting for the events of {place}, which {error} writes", flush=True)
+                print(f"waiting for the events of {place}: {error}", flush=True)
             said = True
             obey()
             time.sleep(0.5)
@@ -46,6 +51,20 @@ def taken(place: Path) -> bool:
     return contents_of(place) is not None
 
 
+def prepare(place: Path) -> None:
+    """Make the folder of all caches; raises `RefusedError` if something is in the way."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise RefusedError(f"cannot keep events in {place.parent}: {error.strerror}") from error
+    if place.is_symlink() or (place.exists() and not place.is_dir()):
+        raise RefusedError(f"{place} is in the way: events are kept in a folder of that name")
+    if not place.exists() and not os.access(place.parent, os.W_OK | os.X_OK):
+        raise RefusedError(f"cannot keep events in {place.parent}: no permission to write there")
+
+
 class BusyError(Exception):
     """Another process makes the cache."""
 
@@ -56,8 +75,8 @@ def kept_apart(place: Path) -> Iterator[None]:
     lock = Lock(place.with_name(f".{place.name}.lock"))
     try:
         lock.take()
-    except RefusedError as error:
-        raise BusyError(str(error)) from None
+    except RefusedError:
+        raise BusyError("another process is at work on them") from None
     try:
         lock.tidy()
         yield
@@ -98,11 +117,11 @@ def is_in_use(cache: Path) -> bool:
 def remove_unused(root: Path) -> None:
     """Remove caches that nobody has used for long, and what killed processes have left."""
     # Nothing else that somebody has put there.
-    caches = [path.parent for path in root.glob(f"[!.]*/{CONTENTS}")]
+    caches = [path.parent for path in root.glob(f"{'[0-9a-f]' * 64}/{CONTENTS}")]
     for folder in (*caches, *root.glob(f".*{UNFINISHED}")):
         kept = folder.with_name(folder.name.removesuffix(UNFINISHED).removeprefix("."))
         # Somebody may remove it, too, or be at work there.
-        with suppress(FileNotFoundError, BusyError):
+        with suppress(FileNotFoundError, PermissionError, NotADirectoryError, BusyError):
             if folder == kept and is_in_use(folder):
                 continue
             with kept_apart(kept):
