@@ -50,7 +50,7 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_jets_MLP_20261128T154122Z-ratio", "3b7ab02ae4aeda8e")
+RATIO = ("fakes_jets_MLP_20261128T155435Z-ratio", "69e5a857d540d3a8")
 
 # Dataset.
 EVENT_NUMBER = "event"

@@ -56,7 +56,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T154122Z-numerator"
+RUN_NAME = "fakes_jets_MLP_20261128T155435Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -139,7 +139,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="fc403f9d4891af805adb20d0d407de2554cbbc3a55404522b50fe2fb441d59ac",
+    parts="4132aceb3e1410945c9c71cf56304031ef6426f084943bc8653469761b43c5b0",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.parquet_files import Parquet
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_jets"
-RUN_NAME = "fakes_jets_MLP_20261128T154122Z-ratio"
+RUN_NAME = "fakes_jets_MLP_20261128T155435Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -117,8 +117,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_jets_MLP_20261128T154122Z-numerator", "769a324b1f0748db"),
-    "denominator": ("fakes_jets_MLP_20261128T154122Z-denominator", "97430c8a5ca99c9c"),
+    "numerator": ("fakes_jets_MLP_20261128T155435Z-numerator", "c83f959d93108799"),
+    "denominator": ("fakes_jets_MLP_20261128T155435Z-denominator", "b5b4156ed6468575"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -165,7 +165,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b96faa8007bc06d7cd828d5b145efd317f4ac3871b07bc7ecc26ef11d06b4b49",
+    parts="d761047b3fb938d57ecacfcf5f8c6894c7565aa22f26afafc7e7f5bc04deaa7e",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

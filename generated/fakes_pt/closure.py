@@ -54,7 +54,7 @@ LUMINOSITY = None
 
 # The training of F: its run, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-RATIO = ("fakes_pt_MLP_20261128T154122Z-ratio", "7051ad72124f9c19")
+RATIO = ("fakes_pt_MLP_20261128T155435Z-ratio", "4b79e0ca6f588ee4")
 
 # Dataset.
 EVENT_NUMBER = "event"

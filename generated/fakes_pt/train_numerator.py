@@ -56,7 +56,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "numerator"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T154122Z-numerator"
+RUN_NAME = "fakes_pt_MLP_20261128T155435Z-numerator"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -140,7 +140,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="1bfdc46a0fc230167ae76da40a5398746c776672ebde2eaacbf43f5f2d1f8b9f",
+    parts="38cc83411734ffa47bc2facf6c4ec722b0245a7369b972d7466f1f953244bec3",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -61,7 +61,7 @@ from parts.plot_labels import Label
 # Experiment.
 STAGE = "ratio"
 EXPERIMENT_NAME = "fakes_pt"
-RUN_NAME = "fakes_pt_MLP_20261128T154122Z-ratio"
+RUN_NAME = "fakes_pt_MLP_20261128T155435Z-ratio"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -119,8 +119,8 @@ SCHEDULER_INTERVAL = "epoch"
 
 # The trainings before it: run and digest of the script, and the networks.
 PARENTS = {
-    "numerator": ("fakes_pt_MLP_20261128T154122Z-numerator", "267df099d1ebaa5a"),
-    "denominator": ("fakes_pt_MLP_20261128T154122Z-denominator", "ee6059be6d01acc4"),
+    "numerator": ("fakes_pt_MLP_20261128T155435Z-numerator", "7a39081473733181"),
+    "denominator": ("fakes_pt_MLP_20261128T155435Z-denominator", "ed47e1f3d25eef92"),
 }
 NUMERATOR: dict[str, Any] = {
     "n_layers": 3,
@@ -166,7 +166,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="ea32602d606013b6424e4aa8fb846044045cb992db5828c6ad5cb741ecdf3dc9",
+    parts="b5c3e23975a84a185b1ec19d0d9fde2407625b49bb4a0f7b153fcbc7c4c9571d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

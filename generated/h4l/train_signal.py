@@ -56,7 +56,7 @@ from parts.uncertainties import binary_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-RUN_NAME = "h4l_ResNet_20261128T154122Z"
+RUN_NAME = "h4l_ResNet_20261128T155435Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -164,7 +164,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b0fd9d22a97c9c84b619989aad77d3dfb337d7a434470a5d07884f74fc38ac96",
+    parts="be642c91019552a4a9c552fd6853be79848489dbc1bb8812ede39e144fa8324d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -51,13 +51,13 @@ TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 
 # The trainings that are combined: the run of each fold, and the digest of its script.
 SPEC_FOLDER = "../../specs"
-COMBINED = "h4l_ResNet_20261128T154122Z-combined"
+COMBINED = "h4l_ResNet_20261128T155435Z-combined"
 RUNS = (
-    ("h4l_ResNet_20261128T154122Z-240b89d968", "610c085b4dfe54cc"),
-    ("h4l_ResNet_20261128T154122Z-05e813b890", "007eb1bcf98e038c"),
-    ("h4l_ResNet_20261128T154122Z-2623f5482e", "dd2a016910d638e2"),
-    ("h4l_ResNet_20261128T154122Z-137351cf1e", "c191236328183c90"),
-    ("h4l_ResNet_20261128T154122Z-88f4baaecf", "829c91e4f413f9c4"),
+    ("h4l_ResNet_20261128T155435Z-240b89d968", "57d9f5fc78598ad3"),
+    ("h4l_ResNet_20261128T155435Z-05e813b890", "a60c109668bc42d7"),
+    ("h4l_ResNet_20261128T155435Z-2623f5482e", "802a98675eafdbdf"),
+    ("h4l_ResNet_20261128T155435Z-137351cf1e", "b16d3d28fce3be7a"),
+    ("h4l_ResNet_20261128T155435Z-88f4baaecf", "942f3890af796e2d"),
 )
 
 # Dataset. The last of two classes is the signal.

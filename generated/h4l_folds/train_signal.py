@@ -63,18 +63,18 @@ from parts.uncertainties import binary_uncertainties
 
 # The points of the sweep, by identity: what differs between them.
 POINTS: dict[str, dict[str, Any]] = {
-    "240b89d968": {"point": "fold=0", "fold": 0, "script": "610c085b4dfe54cc"},
-    "05e813b890": {"point": "fold=1", "fold": 1, "script": "007eb1bcf98e038c"},
-    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "dd2a016910d638e2"},
-    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "c191236328183c90"},
-    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "829c91e4f413f9c4"},
+    "240b89d968": {"point": "fold=0", "fold": 0, "script": "57d9f5fc78598ad3"},
+    "05e813b890": {"point": "fold=1", "fold": 1, "script": "a60c109668bc42d7"},
+    "2623f5482e": {"point": "fold=2", "fold": 2, "script": "802a98675eafdbdf"},
+    "137351cf1e": {"point": "fold=3", "fold": 3, "script": "b16d3d28fce3be7a"},
+    "88f4baaecf": {"point": "fold=4", "fold": 4, "script": "942f3890af796e2d"},
 }
 ARGUMENTS = parse_sweep_arguments(POINTS)
 POINT = POINTS[ARGUMENTS.point]
 
 # Experiment.
 EXPERIMENT_NAME = "h4l"
-SWEEP = "h4l_ResNet_20261128T154122Z"
+SWEEP = "h4l_ResNet_20261128T155435Z"
 RUN_NAME = f"{SWEEP}-{ARGUMENTS.point}"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
@@ -184,7 +184,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="b0fd9d22a97c9c84b619989aad77d3dfb337d7a434470a5d07884f74fc38ac96",
+    parts="be642c91019552a4a9c552fd6853be79848489dbc1bb8812ede39e144fa8324d",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

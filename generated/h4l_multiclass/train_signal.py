@@ -54,7 +54,7 @@ from parts.uncertainties import multiclass_uncertainties
 
 # Experiment.
 EXPERIMENT_NAME = "h4l_multiclass"
-RUN_NAME = "h4l_multiclass_MLP_20261128T154122Z"
+RUN_NAME = "h4l_multiclass_MLP_20261128T155435Z"
 SAVE_DIR = "${ANALYSIS_ML_LOGS_DIR}"
 TRACKER_PATH = "${ANALYSIS_ML_RESULTS_DIR}"
 SEED = 1
@@ -157,7 +157,7 @@ DATASET = Dataset(
 
 SCRIPT = Script(
     file=__file__,
-    parts="c77646a5257fb6a725475c2b1464f35d3db0b2a862482be2177095c9a6b539f3",
+    parts="d0fa7fe2c10d0988173834b6bcf6c7ad2a3ef6ec75f10fc8a11ac99c53c73f15",
     spec_folder="../../specs",  # where relative places start
     constants=constants(globals()),
     dataset=DATASET,

@@ -81,9 +81,9 @@ def write_contents(
     folder: Path, events: Sequence[int], samples: Sequence[str], columns: Sequence[str]
 ) -> None:
     """Write what a folder has: `events` of each group, lines on `samples`, and its columns."""
-    marks = {name: mark_of(folder / name) for name in columns}
+    marks = {name: file_mark(folder / name) for name in columns}
     contents = {"events": list(events), "samples": list(samples), "columns": marks}
-    written = {"contents": contents, "sha256": digest_of(contents)}
+    written = {"contents": contents, "sha256": contents_digest(contents)}
     write_synced(folder / CONTENTS, json.dumps(written).encode())
 
 
@@ -122,20 +122,20 @@ def contents_of(folder: Path) -> dict[str, Any] | None:
     try:
         written = json.loads((folder / CONTENTS).read_bytes())
         said: dict[str, Any] = written["contents"]
-        if written["sha256"] != digest_of(said):
+        if written["sha256"] != contents_digest(said):
             return None
-        whole = all(mark_of(folder / name) == mark for name, mark in said["columns"].items())
+        whole = all(file_mark(folder / name) == mark for name, mark in said["columns"].items())
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
     return said if whole else None
 
 
-def digest_of(contents: Any) -> str:
+def contents_digest(contents: Any) -> str:
     """Return the SHA-256 of what a folder says of itself."""
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
-def mark_of(path: Path) -> dict[str, Any]:
+def file_mark(path: Path) -> dict[str, Any]:
     """Return a file's size, and the SHA-256 of so many pieces of it that take no time to read."""
     size = path.stat().st_size
     found = hashlib.sha256()

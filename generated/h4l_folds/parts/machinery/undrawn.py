@@ -1,7 +1,7 @@
 """What plots of an epoch are drawn of, kept in the run's folder while they are not yet drawn."""
 
+import hashlib
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parts.machinery.places import write_atomically
+
+# Bytes of a SHA-256.
+DIGEST = 32
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Undrawn:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "undrawn.npz"
+        self.path = folder / "undrawn"
 
     def keep(self, epoch: int, known: int, train: Any, validation: Any) -> None:
         """Write the columns of two splits, each a dataclass of arrays."""
@@ -39,19 +42,23 @@ class Undrawn:
             for field in fields(outputs)
         }
         buffer = io.BytesIO()
+        # Room for the digest, which comes first.
+        buffer.write(bytes(DIGEST))
         np.savez(buffer, epoch=epoch, known=known, **columns)
-        write_atomically(self.path, buffer.getbuffer())
+        content = buffer.getbuffer()
+        content[:DIGEST] = hashlib.sha256(content[DIGEST:]).digest()
+        write_atomically(self.path, content)
 
     def found(self, epoch: int) -> Kept | None:
         """Return what an earlier start has kept of an epoch; None if it has not."""
         if not self.path.exists():
             return None
-        try:
-            with np.load(self.path, allow_pickle=False) as file:
-                content = dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            print(f"warning: {self.path} is damaged: {error}")
+        written = self.path.read_bytes()
+        if hashlib.sha256(written[DIGEST:]).digest() != written[:DIGEST]:
+            print(f"warning: {self.path} is damaged")
             return None
+        with np.load(io.BytesIO(written[DIGEST:]), allow_pickle=False) as file:
+            content = dict(file)
         if int(content.pop("epoch")) != epoch:
             return None
         splits: dict[str, dict[str, NDArray[Any]]] = {"train": {}, "validation": {}}

@@ -47,10 +47,10 @@ class EpochLosses:
         return value
 
     def said(self, behind: int) -> str:
-        """Say which loss is not finite, of the steps up to one `behind` them."""
+        """Say which loss is not finite, of the steps up to `behind`, as the record counts them."""
         wrong = (~self.values().isfinite()).nonzero().flatten().tolist()
         if not wrong:
             return f"loss not finite in another task before step {behind}"
-        index = wrong[0]
-        step = behind - len(self) + index
-        return f"loss {float(self.values()[index])} at step {step}, batch {index}"
+        number = wrong[0] + 1
+        step = behind - len(self) + number
+        return f"loss {float(self.values()[wrong[0]])} at step {step}, batch {number} of its epoch"
