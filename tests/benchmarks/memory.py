@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from seesawc import pipeline
 from seesawc.writing import outputs
+from tests.benchmarks.results import say, section
 
 EVENTS, BLOCK = 20_000_000, 500_000
 FEATURES = tuple(f"x{index:02}" for index in range(28))
@@ -99,11 +100,6 @@ class Trained:
     said: str
 
 
-def say(name: str, value: str) -> None:
-    """Print one figure."""
-    print(f"{name:66}{value}", flush=True)
-
-
 def write(path: Path, label: int, size: int) -> None:
     """Write events of a class, block by block."""
     random = np.random.default_rng(label)
@@ -169,16 +165,17 @@ def main() -> None:
         disk = trained(built(specs, "on_disk", option), place, "on_disk")
         again = trained(built(specs, "on_disk_again", option), place, "on_disk_again")
         cache = sum(path.stat().st_size for path in (place / "logs" / "cache").rglob("*"))
-    say("events; bytes of their features", f"{size}; {size * 4 * len(FEATURES) / 1e9:.2f} GB")
-    for name, found in (("in memory", memory), ("on a disk", disk), ("  again", again)):
-        say(f"memory beyond the imports, {name}", f"{found.peak / 1e9:.2f} GB")
-    say("steps on a disk, in times of the speed in memory", f"{disk.rate / memory.rate:.2f}")
-    say("  again", f"{again.rate / memory.rate:.2f}")
-    [made] = [line for line in disk.said.splitlines() if "written in" in line]
-    say("making the cache; its size", f"{made.rpartition(' in ')[2]}; {cache / 1e9:.2f} GB")
-    say("two epochs in memory; on a disk; again: wall", "; ".join(
-        f"{found.seconds:.0f} s" for found in (memory, disk, again)
-    ))  # fmt: skip
+    with section(f"Memory, {size / 1e6:g} million events of {len(FEATURES)} features"):
+        say("events; bytes of their features", f"{size}; {size * 4 * len(FEATURES) / 1e9:.2f} GB")
+        for name, found in (("in memory", memory), ("on a disk", disk), ("  again", again)):
+            say(f"memory beyond the imports, {name}", f"{found.peak / 1e9:.2f} GB")
+        say("steps on a disk, in times of the speed in memory", f"{disk.rate / memory.rate:.2f}")
+        say("  again", f"{again.rate / memory.rate:.2f}")
+        [made] = [line for line in disk.said.splitlines() if "written in" in line]
+        say("making the cache; its size", f"{made.rpartition(' in ')[2]}; {cache / 1e9:.2f} GB")
+        say("two epochs in memory; on a disk; again: wall", "; ".join(
+            f"{found.seconds:.0f} s" for found in (memory, disk, again)
+        ))  # fmt: skip
 
 
 if __name__ == "__main__":

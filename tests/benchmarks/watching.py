@@ -28,17 +28,13 @@ from parts.machinery.drawings import Drawing
 from parts.machinery.trackers import TRAINING_EVENTS_PLOTTED, Tracker
 from parts.metrics import Outputs, binary_metrics, multiclass_metrics
 from parts.plots import binary_figures, multiclass_figures, new_figure, save_figures
+from tests.benchmarks.results import say, section
 from tests.parts.begun import begin
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = 300
 SETTLED = 10
 METRICS = ("auc", "average_precision", "accuracy", "significance", "significance_cut", "loss")
-
-
-def say(name: str, value: str) -> None:
-    """Print one figure."""
-    print(f"{name:58}{value}", flush=True)
 
 
 def sample(seed: int, size: int, n_classes: int) -> Outputs:
@@ -154,9 +150,10 @@ def main() -> None:
         figures = small_figures if kind else watched(2)[1]
         print(f"{growth(sets, figures, () if kind else METRICS):.1f}")
         return
-    for n_classes in (2, 4):
-        cost(n_classes)
-    memory()
+    with section("Watching a training, one thread"):
+        for n_classes in (2, 4):
+            cost(n_classes)
+        memory()
 
 
 if __name__ == "__main__":
