@@ -81,6 +81,7 @@ def test_nested_values_come_back_as_they_were(tmp_path: Path) -> None:
     data = tomllib.loads(record(text.replace(SEED, f"{SEED}devices = 3\n"), tmp_path))
     assert data["training_config"]["optimizer"]["optimizer_params"] == {
         "lr": 1e-7,
+        "fused": True,
         "betas": [0.5, 0.75],
         "amsgrad": True,
     }

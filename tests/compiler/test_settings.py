@@ -215,6 +215,7 @@ FULL: dict[str, Any] = {
         "class_labels": {"signal": "$H$"},
         "drop_other_classes": True,
         "negative_weights": "drop",
+        "max_memory": "4G",
         "class_values": {"background": [0], "signal": [1]},
         "samples": [
             {

@@ -114,7 +114,7 @@ def test_save_dir_and_tracker_path(workshop: Workshop) -> None:
     assert run.json("done")
     assert run.entries()
     assert (run.store / "artifacts" / EXPERIMENT).is_dir()
-    drawn = workshop.folder / "specs" / "drawn" / "night" / EXPERIMENT / "placed" / "test"
+    drawn = workshop.folder / "specs" / "drawn" / "night" / EXPERIMENT / "placed" / "validation"
     assert {path.name for path in drawn.iterdir()} >= {"roc.png", "scores.png", "history.png"}
 
 

@@ -35,6 +35,7 @@ def optimizer(name: str, **params: Any) -> dict[str, Any]:
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "resnet": {"model_config": {"architecture_config": RESNET}},
+    "on_disk": {"dataset_config": {"max_memory": "2G"}},
     "batchnorm": {"model_config": {"architecture_config": {"batchnorm": True}}},
     "focal": training(loss="focal", loss_params={"gamma": 1.5}),
     "mse": training(loss="mse"),
