@@ -150,7 +150,7 @@ def others(place: Path, repetitions: int) -> None:
     times: dict[str, list[Speed]] = {name: [] for name in cases}
     for repetition in range(repetitions):
         for name, case in cases.items():
-            label, numbers = f"r{repetition}", (*SHAPES["big"], batch, case.epochs)
+            label, numbers = f"beside{repetition}", (*SHAPES["big"], batch, case.epochs)
             times[name].append(
                 script_speed(compiled[name], place / "logs", numbers, label, variables())
             )
