@@ -19,7 +19,7 @@ COLLECTED: list[str] = []
 
 def say(name: str, value: str) -> None:
     """Print one figure, which the section that is open keeps; two spaces put it below another."""
-    COLLECTED.append(f"{name:66}{value}".rstrip())
+    COLLECTED.append(f"{name:65} {value}".rstrip())
     print(COLLECTED[-1], flush=True)
 
 
