@@ -32,18 +32,14 @@ PEAK = "print(*(line for line in open('/proc/self/status') if line.startswith('V
 
 
 def build() -> None:
-    """Wall time and peak memory of `seesawc build`, and what an interpreter alone takes."""
+    """Peak memory of `seesawc build`; compiling.py has its time."""
     with tempfile.TemporaryDirectory() as out:
         arguments = ["build", str(SPEC), "--out", out, "--new-run"]
-        walls = [run(["-m", "seesawc", *arguments]) for _ in range(10)]
         call = f"main({arguments}, standalone_mode=False)"
         code = f"from seesawc.cli.commands import main; {call}\n{PEAK}"
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-    bare = [run(["-c", ""]) for _ in range(10)]
-    say("seesawc build h4l, best and median wall", f"{min(walls):.2f} s, {np.median(walls):.2f} s")
-    say("  the same in starts of a bare interpreter", f"{np.median(walls) / np.median(bare):.1f}")
-    say("  peak memory", f"{int(done.stdout.split()[-2]) / 1024:.0f} MB")
+    say("seesawc build h4l, peak memory", f"{int(done.stdout.split()[-2]) / 1024:.0f} MB")
 
 
 def run(arguments: list[str]) -> float:

@@ -18,6 +18,7 @@ from parts.events import read_splits
 
 if __name__ == "__main__":
     assert lightning.pytorch
+    # Written by starting.py a moment before.
     dataset = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301
     files = find_data(dataset, Path(sys.argv[2])).files
     read_splits(dataset, files, True, True, torch.float32)
